@@ -1,0 +1,2 @@
+//! A payment method of one's own, both halves, against mpp-core alone.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Pays for HTTP resources under the Machine Payments Protocol, within limits you set.

@@ -1,0 +1,1 @@
+//! Charges for HTTP resources under the Machine Payments Protocol: gate, offers, ledger.

@@ -1,0 +1,1 @@
+//! Method tempo of the Machine Payments Protocol: stablecoin payments on the Tempo chain.

@@ -1,0 +1,1 @@
+//! Suites that a custom method, store or transport must pass, and a real local Tempo chain.

@@ -1,0 +1,2 @@
+//! Conformance, demo, tidy and the one command that gates.
+fn main() {}
