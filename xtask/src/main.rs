@@ -1,2 +1,62 @@
-//! Conformance, demo, tidy and the one command that gates.
-fn main() {}
+//! The project's own commands: what gates a change, and what shows that the whole works.
+
+mod ci;
+mod console;
+mod docs;
+mod features;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::{console::Console, workspace::Workspace};
+
+/// Commands of this workspace: `cargo xtask <command>`.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    /// Print exactly one JSON object on standard output, and all else on standard error.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything that gates a change, in order, and print the seconds of each stage.
+    Ci,
+    /// Read manifests and sources, and name what breaks a rule of the house.
+    Tidy,
+    /// Check each crate bare, with each feature alone, and with all.
+    Features,
+    /// Build the documentation, and see that the programs of READMEs are compiled.
+    Docs,
+}
+
+/// 0: done. 1: a check failed, or could not be made. 2: the command line was not understood.
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let console = Console::new(cli.json);
+    match run(&cli.command, console) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            console.note(format_args!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether what was asked for succeeded. A command that prints JSON prints it in either case.
+fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Ci => ci::command(&workspace, console),
+        Command::Tidy => tidy::command(&workspace, console),
+        Command::Features => features::command(&workspace, console),
+        Command::Docs => docs::command(&workspace, console),
+    }
+}

@@ -1,0 +1,262 @@
+//! Whose challenge is it? Ids are MACs over the challenge; only a ring of keys makes them and tells its own.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::{
+    Method, Realm, Request,
+    challenge::{Challenge, ChallengeId, Draft},
+    credential::{Credential, Fingerprint, Source},
+    digest::Digest,
+    encoded,
+    error::Error,
+    problem::{ProblemType, Reason, Rejection},
+    secret::Tag,
+    time::Timestamp,
+};
+
+/// The secrets that seal challenges: one that seals, and earlier ones whose challenges have not yet expired (C-26).
+#[derive(Clone)]
+pub struct Keys {
+    current: Hmac<Sha256>,
+    previous: Vec<Hmac<Sha256>>,
+}
+
+impl Keys {
+    /// Takes a secret of at least 32 bytes.
+    pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, Error> {
+        Ok(Self { current: prepared(checked(secret.as_ref())?), previous: Vec::new() })
+    }
+
+    /// Adds a secret of before: what it sealed is still recognised, nothing is sealed with it.
+    pub fn and_previous(mut self, secret: impl AsRef<[u8]>) -> Result<Self, Error> {
+        self.previous.push(prepared(checked(secret.as_ref())?));
+        Ok(self)
+    }
+
+    /// Gives a draft its id. From here on nothing in it can change.
+    pub fn seal(&self, draft: Draft) -> Challenge {
+        let id = ChallengeId::of_mac(encoded::encode(mac(&self.current, &draft).bytes()));
+        Challenge::received(id, draft)
+    }
+
+    /// Tells whether a credential answers a challenge of ours, made for `realm`. It may be long expired.
+    ///
+    /// The id is matched in constant time, over the text that was echoed and, failing that, over the canonical form of
+    /// the request, since deployed peers decode before they hash (D-03).
+    ///
+    /// # Errors
+    /// `invalid-challenge`, where it is not.
+    pub fn recognise(
+        &self,
+        credential: Credential,
+        realm: &Realm,
+    ) -> Result<Recognised, Rejection> {
+        let refuse =
+            |reason, detail| Err(Rejection::new(ProblemType::INVALID_CHALLENGE, reason, detail));
+        let challenge = &credential.challenge;
+        if !self.sealed(challenge) {
+            return refuse(Reason::NOT_OURS, "This challenge was not issued by this server.");
+        }
+        if challenge.realm != *realm {
+            return refuse(Reason::WRONG_REALM, "This challenge was issued for another realm.");
+        }
+        Ok(Recognised(credential))
+    }
+
+    /// Whether one of these keys made the id of this challenge.
+    pub fn sealed(&self, challenge: &Challenge) -> bool {
+        let Ok(claimed) = encoded::decode_strict(challenge.id().as_str()) else { return false };
+        // The separator inside a slot could move text from one slot to its neighbour under one MAC.
+        if ambiguous(challenge) {
+            return false;
+        }
+        let ours = |draft: &Draft| {
+            std::iter::once(&self.current)
+                .chain(&self.previous)
+                .any(|key| mac(key, draft).matches(&claimed))
+        };
+        if ours(challenge) {
+            return true;
+        }
+        match challenge.request.canonical() {
+            Ok(canonical) if canonical != challenge.request => {
+                ours(&Draft { request: canonical, ..challenge.to_draft() })
+            }
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").field("previous", &self.previous.len()).finish_non_exhaustive()
+    }
+}
+
+/// Computes the id that a secret of any length gives a draft: for vectors and tools, which know short secrets.
+///
+/// Seven slots joined by `|`: realm, method, intent, request, expires, digest, opaque; where the credential belongs in
+/// another header than `Authorization`, its name is an eighth, before opaque (C-25).
+pub fn challenge_id(secret: &[u8], draft: &Draft) -> ChallengeId {
+    ChallengeId::of_mac(encoded::encode(mac(&prepared(secret), draft).bytes()))
+}
+
+fn checked(secret: &[u8]) -> Result<&[u8], Error> {
+    if secret.len() < 32 { Err(Error::ShortSecret(secret.len())) } else { Ok(secret) }
+}
+
+fn prepared(secret: &[u8]) -> Hmac<Sha256> {
+    <Hmac<Sha256> as KeyInit>::new_from_slice(secret).expect("HMAC takes keys of any length")
+}
+
+fn mac(key: &Hmac<Sha256>, d: &Draft) -> Tag {
+    let mut mac = key.clone();
+    let mut slot = |text: &str, last: bool| {
+        mac.update(text.as_bytes());
+        if !last {
+            mac.update(b"|");
+        }
+    };
+    slot(d.realm.as_str(), false);
+    slot(d.method.as_str(), false);
+    slot(d.intent.as_str(), false);
+    slot(d.request.as_str(), false);
+    slot(d.expires.as_ref().map_or("", Timestamp::as_str), false);
+    slot(d.digest.as_ref().map_or("", Digest::as_str), false);
+    if let Some(header) = d.header.as_ref().filter(|h| !h.is_default()) {
+        slot(header.as_str(), false);
+    }
+    slot(d.opaque.as_ref().map_or("", |o| o.as_str()), true);
+    Tag::new(mac.finalize().into_bytes().into())
+}
+
+fn ambiguous(d: &Draft) -> bool {
+    let pipe = |text: &str| text.contains('|');
+    d.digest.as_ref().is_some_and(|x| pipe(x.as_str()))
+        || d.header.as_ref().is_some_and(|x| pipe(x.as_str()))
+        || d.opaque.as_ref().is_some_and(|x| pipe(x.as_str()))
+}
+
+/// Where a credential is shown, to be held against where its challenge was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Check<'a> {
+    /// The scope of the route: for HTTP its method, matched path and query.
+    pub scope: &'a str,
+    /// The digest of the body at hand, where the route binds bodies and there is one.
+    pub digest: Option<&'a Digest>,
+}
+
+/// A credential whose challenge is ours: enough to look a payment up, not to take a new one.
+#[derive(Debug)]
+pub struct Recognised(Credential);
+
+impl Recognised {
+    /// The challenge that was answered.
+    pub fn challenge(&self) -> &Challenge {
+        &self.0.challenge
+    }
+
+    /// Tells this credential from every other.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint()
+    }
+
+    /// Who says to have paid.
+    pub fn source(&self) -> Option<&Source> {
+        self.0.source.as_ref()
+    }
+
+    /// Holds the challenge against the route and the body it is shown with (S2, C-27).
+    ///
+    /// # Errors
+    /// `invalid-challenge`, where it was made for another scope or another body.
+    pub fn fits(&self, at: &Check<'_>) -> Result<(), Rejection> {
+        let refuse =
+            |reason, detail| Err(Rejection::new(ProblemType::INVALID_CHALLENGE, reason, detail));
+        let scope = self.challenge().opaque.as_ref().and_then(|o| o.scope());
+        if scope.as_deref() != Some(at.scope) {
+            return refuse(Reason::WRONG_SCOPE, "This challenge was issued for another resource.");
+        }
+        match (&self.challenge().digest, at.digest) {
+            (None, None) => Ok(()),
+            (Some(bound), Some(shown)) if bound.same(shown) => Ok(()),
+            _ => refuse(Reason::WRONG_BODY, "This challenge was issued for another request body."),
+        }
+    }
+
+    /// The door to new money: the challenge must name its end, and not be past it (S5).
+    ///
+    /// # Errors
+    /// `payment-expired`, or `invalid-challenge` where no end is named.
+    pub fn admit(self, now: &Timestamp) -> Result<Admitted, Rejection> {
+        match &self.challenge().expires {
+            None => Err(Rejection::new(
+                ProblemType::INVALID_CHALLENGE,
+                Reason::NO_EXPIRY,
+                "This challenge names no expiry, which is required.",
+            )),
+            Some(end) if end.expired_at(now) => Err(Rejection::new(
+                ProblemType::PAYMENT_EXPIRED,
+                Reason::EXPIRED,
+                format!("Payment expired at {end}."),
+            )),
+            Some(_) => Ok(Admitted(self.0)),
+        }
+    }
+}
+
+/// A credential that may be money: ours, fitting, in time.
+#[derive(Debug)]
+pub struct Admitted(Credential);
+
+impl Admitted {
+    /// The challenge that was answered.
+    pub fn challenge(&self) -> &Challenge {
+        &self.0.challenge
+    }
+
+    /// Reads it as method `M` does. There is no other way to a [`Claim`].
+    ///
+    /// # Errors
+    /// `invalid-challenge` for a request of another shape, `invalid-payload` for such a payload.
+    pub fn claim<M: Method>(self) -> Result<Claim<M>, Rejection> {
+        let unreadable = "The request of this challenge cannot be read.";
+        let request = self.0.challenge.read::<M>().map_err(|e| {
+            Rejection::new(ProblemType::INVALID_CHALLENGE, Reason::UNREADABLE, unreadable)
+                .because(e)
+        })?;
+        let payload = self.0.payload_as().map_err(|e| {
+            let detail = "Credential payload is invalid.";
+            Rejection::new(ProblemType::INVALID_PAYLOAD, Reason::UNREADABLE, detail).because(e)
+        })?;
+        let request = request.request;
+        let Credential { challenge, source, .. } = self.0;
+        Ok(Claim { challenge, request, payload, source })
+    }
+}
+
+/// An admitted credential as method `M` understands it: what a verifier checks.
+///
+/// Owned, since it crosses into tasks. Its payload is in no `Debug`.
+pub struct Claim<M: Method> {
+    /// The challenge that was answered.
+    pub challenge: Challenge,
+    /// Its request, as this server wrote it.
+    pub request: Request<M>,
+    /// What the payer sent as proof.
+    pub payload: M::Payload,
+    /// Who says to have paid; untrusted until checked.
+    pub source: Option<Source>,
+}
+
+impl<M: Method> std::fmt::Debug for Claim<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Claim")
+            .field("challenge", &self.challenge.id().as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

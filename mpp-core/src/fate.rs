@@ -1,0 +1,56 @@
+//! What became of money on its rail.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{account::Credit, credential::Source, problem::Rejection};
+
+/// How a rail answered. Only [`Fate::Failed`] frees the payer to pay again; a time-out is [`Fate::Unknown`], never a failure.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Fate {
+    /// The money moved.
+    Settled(Settlement),
+    /// The money did not move, and never will from this order.
+    Failed(Rejection),
+    /// It cannot be told yet. The cause is for our log.
+    Unknown(Box<dyn std::error::Error + Send + Sync>),
+    /// The rail never saw it: settling is safe.
+    Absent,
+}
+
+impl Fate {
+    /// It cannot be told yet, because of `cause`.
+    pub fn unknown(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unknown(cause.into())
+    }
+}
+
+/// Money that moved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settlement {
+    /// Its name on the rail; the receipt's `reference`.
+    pub reference: String,
+    /// Who paid, as the rail proves it; what a later claim on the same payment is held against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payer: Option<Source>,
+    /// Further members of the receipt. Never a preimage, never a key.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
+    /// What it adds to the account of a session.
+    #[serde(default, skip_serializing_if = "Credit::is_same")]
+    pub credit: Credit,
+}
+
+impl Settlement {
+    /// A settlement known by `reference`.
+    pub fn new(reference: impl Into<String>) -> Self {
+        Self { reference: reference.into(), payer: None, extra: Map::new(), credit: Credit::Same }
+    }
+
+    /// Says who paid.
+    pub fn by(mut self, payer: Source) -> Self {
+        self.payer = Some(payer);
+        self
+    }
+}

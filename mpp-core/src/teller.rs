@@ -1,0 +1,78 @@
+//! The server seam of methods whose challenges are answered again and again.
+
+use std::future::Future;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{
+    account::{Account, Credit},
+    binding::Claim,
+    fate::Fate,
+    intent::{Intent, Metered},
+    method::{AskOf, DetailsOf, Method, TermsOf},
+    problem::Rejection,
+    verifier::{Asking, Minted},
+};
+
+/// The server half of a metered method: the engine keeps the account, the method says what a credential does.
+pub trait Teller: Send + Sync + 'static {
+    /// The method it sells by.
+    type Method: Method<Intent: Intent<Reuse = Metered>>;
+    /// The order to the rail, whole; only acts on the rail have one.
+    type Evidence: Serialize + DeserializeOwned + Send + Sync + 'static;
+
+    /// An ask in this method's own units, or `None` where it cannot be said exactly. Pure.
+    fn terms(&self, ask: &AskOf<Self::Method>) -> Option<TermsOf<Self::Method>>;
+
+    /// The costly rest of a demand.
+    fn details(
+        &self,
+        terms: &TermsOf<Self::Method>,
+        asking: Asking<'_>,
+    ) -> impl Future<Output = Result<Minted<DetailsOf<Self::Method>>, Rejection>> + Send;
+
+    /// Which account the credential names. Pure.
+    fn account(&self, claim: &Claim<Self::Method>) -> Result<String, Rejection>;
+
+    /// Signatures and states, outside any lock; writes nothing.
+    fn check(
+        &self,
+        claim: &Claim<Self::Method>,
+        known: Option<&Account>,
+    ) -> impl Future<Output = Result<Act<Self::Evidence>, Rejection>> + Send;
+
+    /// Carries an order out. A close needs what was spent, hence the account.
+    fn settle(
+        &self,
+        order: &Self::Evidence,
+        account: &Account,
+    ) -> impl Future<Output = Fate> + Send;
+
+    /// Asks the rail what became of an order.
+    fn reconcile(
+        &self,
+        order: &Self::Evidence,
+        account: &Account,
+    ) -> impl Future<Output = Fate> + Send;
+}
+
+/// What a session credential does. Only acts on the rail carry an order `E`, so a voucher cannot be settled; only
+/// [`Act::Draw`] and [`Act::Open`] can serve.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Act<E> {
+    /// Raises the credit and draws on it.
+    Draw {
+        /// To what, or by how much.
+        credit: Credit,
+        /// The method's own, to be kept beside the account.
+        kept: Option<Value>,
+    },
+    /// Opens the account on the rail.
+    Open(E),
+    /// Adds to its deposit.
+    TopUp(E),
+    /// Closes it, and captures what was spent.
+    Close(E),
+}

@@ -1,0 +1,89 @@
+//! The server seam of methods whose challenges are answered once.
+
+use std::future::Future;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    binding::Claim,
+    fate::Fate,
+    intent::{Intent, Once},
+    method::{AskOf, DetailsOf, Method, TermsOf},
+    problem::Rejection,
+    time::Timestamp,
+    transport::Resource,
+};
+
+/// The server half of a method whose challenges are answered once.
+///
+/// The order of money is check, mark, settle, serve; the marks are the ledger's. What a verifier owes is that
+/// [`check`](Verifier::check) writes nothing, and that [`settle`](Verifier::settle) needs the evidence and nothing else:
+/// the live path and the path after a crash run the same function on the same bytes.
+pub trait Verifier: Send + Sync + 'static {
+    /// The method it sells by.
+    type Method: Method<Intent: Intent<Reuse = Once>>;
+    /// The order to the rail, whole. Secret at rest, and kept as long as the ledger keeps the payment.
+    type Evidence: Serialize + DeserializeOwned + Send + Sync + 'static;
+
+    /// An ask in this method's own units, or `None` where it cannot be said exactly. Pure. What it returns for a route is
+    /// also what a claim on that route must ask, member for member.
+    fn terms(&self, ask: &AskOf<Self::Method>) -> Option<TermsOf<Self::Method>>;
+
+    /// The costly rest of a demand: Lightning mints an invoice here. It may fail, be limited, and bound the challenge's expiry.
+    fn details(
+        &self,
+        terms: &TermsOf<Self::Method>,
+        asking: Asking<'_>,
+    ) -> impl Future<Output = Result<Minted<DetailsOf<Self::Method>>, Rejection>> + Send;
+
+    /// Whether the proof proves the payment. Reads, never writes; may run any number of times.
+    fn check(
+        &self,
+        claim: &Claim<Self::Method>,
+    ) -> impl Future<Output = Result<Self::Evidence, Rejection>> + Send;
+
+    /// What this uses up, if it can be used up: a transaction hash, a preimage, a token id, in one spelling. No default: decide.
+    fn spends<'e>(&self, evidence: &'e Self::Evidence) -> Option<&'e str>;
+
+    /// Takes the money, from the evidence alone.
+    fn settle(&self, evidence: &Self::Evidence) -> impl Future<Output = Fate> + Send;
+
+    /// Asks the rail what became of it. Required: no default is a truth.
+    fn reconcile(&self, evidence: &Self::Evidence) -> impl Future<Output = Fate> + Send;
+}
+
+/// Who asks, and why again: what a costly demand may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// What is asked for.
+    pub at: &'a Resource,
+    /// Who asks, where the adapter can tell; what minting is limited by.
+    pub client: Option<&'a str>,
+    /// The account the client says it has.
+    pub hint: Option<&'a str>,
+    /// What was refused just now.
+    pub after: Option<&'a Rejection>,
+}
+
+/// The details of one demand, or of every demand.
+#[derive(Clone, Debug)]
+pub struct Minted<D> {
+    /// The method's own members of the request.
+    pub details: D,
+    /// The challenge must end no later.
+    pub not_after: Option<Timestamp>,
+    /// Whether every demand on the same terms gets these details, so that the request is encoded once and kept.
+    pub lasting: bool,
+}
+
+impl<D> Minted<D> {
+    /// Details for one demand, which must end by `not_after`.
+    pub fn once(details: D, not_after: Option<Timestamp>) -> Self {
+        Self { details, not_after, lasting: false }
+    }
+
+    /// Details that every demand on the same terms gets: they depend on nothing in [`Asking`].
+    pub fn lasting(details: D) -> Self {
+        Self { details, not_after: None, lasting: true }
+    }
+}

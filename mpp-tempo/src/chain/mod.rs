@@ -1,0 +1,91 @@
+//! The Tempo chain: which ones there are, their transactions, signatures, tokens and nodes.
+
+pub mod attribution;
+pub mod did;
+pub mod rpc;
+pub mod signature;
+pub mod tip20;
+pub mod transaction;
+
+use std::borrow::Cow;
+
+use alloy::primitives::{Address, address};
+
+/// Decimal places of every TIP-20 stablecoin: one base unit is a millionth of a dollar.
+pub const DECIMALS: u8 = 6;
+
+/// The twelve bytes every TIP-20 token address begins with.
+pub const TIP20_PREFIX: [u8; 12] = [0x20, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// pathUSD, on every chain.
+pub const PATH_USD: Address = address!("20c0000000000000000000000000000000000000");
+
+/// AlphaUSD, on test chains.
+pub const ALPHA_USD: Address = address!("20c0000000000000000000000000000000000001");
+
+/// USDC.e, on mainnet.
+pub const USDC_E: Address = address!("20C000000000000000000000b9537d11c60E8b50");
+
+/// A Tempo chain: a plain record whose every field may be overridden.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// The EIP-155 chain id that transactions are signed for.
+    pub id: u64,
+    /// The public HTTP endpoint of its nodes, where there is one.
+    pub rpc_url: Option<Cow<'static, str>>,
+    /// The token prices are in, and fees are paid in, when nobody says otherwise.
+    pub currency: Address,
+}
+
+impl Chain {
+    /// Where real money is.
+    pub const MAINNET: Self = Self::public(4217, "https://rpc.tempo.xyz", USDC_E);
+
+    /// The public test chain.
+    pub const MODERATO: Self = Self::public(42431, "https://rpc.moderato.tempo.xyz", PATH_USD);
+
+    /// The chain of Tempo's own developers.
+    pub const DEVNET: Self = Self::public(31318, "https://rpc.devnet.tempoxyz.dev", PATH_USD);
+
+    /// A chain on this machine; it listens where its owner says.
+    pub const LOCALNET: Self = Self { id: 1337, rpc_url: None, currency: PATH_USD };
+
+    /// Looks a chain up by id; one that is not known has pathUSD and no endpoint.
+    pub fn by_id(id: u64) -> Self {
+        [Self::MAINNET, Self::MODERATO, Self::DEVNET]
+            .into_iter()
+            .find(|known| known.id == id)
+            .unwrap_or(Self { id, ..Self::LOCALNET })
+    }
+
+    const fn public(id: u64, rpc_url: &'static str, currency: Address) -> Self {
+        Self { id, rpc_url: Some(Cow::Borrowed(rpc_url)), currency }
+    }
+}
+
+/// Whether an address can be a TIP-20 token at all; says nothing about whether one was issued there.
+pub fn is_tip20(token: Address) -> bool {
+    token.as_slice().starts_with(&TIP20_PREFIX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_is_found_by_id_and_an_unknown_one_pays_in_path_usd() {
+        assert_eq!(Chain::by_id(4217), Chain::MAINNET);
+        assert_eq!(Chain::by_id(42431).currency, PATH_USD);
+        assert_eq!(Chain::by_id(1337), Chain::LOCALNET);
+        let unknown = Chain::by_id(31337);
+        assert_eq!((unknown.id, unknown.rpc_url, unknown.currency), (31337, None, PATH_USD));
+    }
+
+    #[test]
+    fn tokens_are_told_by_their_prefix() {
+        for token in [PATH_USD, ALPHA_USD, USDC_E] {
+            assert!(is_tip20(token));
+        }
+        assert!(!is_tip20(address!("20fc000000000000000000000000000000000000")));
+    }
+}

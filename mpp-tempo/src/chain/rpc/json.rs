@@ -1,0 +1,188 @@
+//! JSON-RPC texts: what is asked, and strict readings of what is answered. No I/O: any transport can use it.
+
+use std::str::FromStr;
+
+use alloy::primitives::{Bytes, U256};
+use serde_json::{Map, Value, json};
+
+use super::{Block, Log, NodeError, Receipt, RpcError, Trial};
+use crate::chain::transaction::{Call, EXPIRING};
+
+/// The longest list of logs that is read.
+const MAX_LOGS: usize = 4096;
+
+/// What about an answer is not as it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// Not a JSON object, or neither a result nor an error in it.
+    #[error("the answer is no JSON-RPC response")]
+    Response,
+    /// The answer to some other request.
+    #[error("the answer belongs to another request")]
+    Id,
+    /// More bytes than are read.
+    #[error("the answer is too long")]
+    TooLong,
+    /// A member is missing or of another shape.
+    #[error("the answer's {0} is missing or malformed")]
+    Member(&'static str),
+}
+
+/// Writes a request.
+pub fn request(id: u64, method: &str, params: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
+}
+
+/// Reads the answer to a request: its result, which may be `null`.
+///
+/// # Errors
+/// [`RpcError::Refused`] for an error of the node's, [`RpcError::Malformed`] for anything unexpected.
+pub fn result(id: u64, body: &[u8]) -> Result<Value, RpcError> {
+    let mut answer: Map<String, Value> =
+        serde_json::from_slice(body).map_err(|_| Malformed::Response)?;
+    let named = answer.get("id");
+    let error = answer.get("error").filter(|error| !error.is_null());
+    // A node that could not read a request does not know its id.
+    let ours = named.and_then(Value::as_u64) == Some(id)
+        || (error.is_some() && named.is_none_or(Value::is_null));
+    if !ours {
+        return Err(Malformed::Id.into());
+    }
+    if let Some(error) = error {
+        let code =
+            error.get("code").and_then(Value::as_i64).ok_or(Malformed::Member("error code"))?;
+        let text = error.get("message").and_then(Value::as_str).unwrap_or_default();
+        return Err(RpcError::Refused(NodeError::new(code, text)));
+    }
+    Ok(answer.remove("result").ok_or(Malformed::Response)?)
+}
+
+/// Writes a trial as the object that `eth_call` and `eth_estimateGas` take.
+///
+/// One call stands at the top level, which every node runs; only several are a `calls` list.
+pub fn trial(trial: &Trial) -> Value {
+    let mut object = Map::new();
+    let mut put = |name: &str, value: Value| object.insert(name.into(), value);
+    if let Some(from) = trial.from {
+        put("from", json!(format!("{from:#x}")));
+    }
+    match trial.calls.as_slice() {
+        [only] => {
+            put("to", json!(format!("{:#x}", only.to)));
+            put("data", json!(only.data.to_string()));
+            put("value", json!(format!("{:#x}", only.value)));
+        }
+        several => {
+            put("calls", several.iter().map(call).collect());
+        }
+    }
+    if let Some(token) = trial.fee_token {
+        put("feeToken", json!(format!("{token:#x}")));
+    }
+    if let Some(valid_before) = trial.valid_before {
+        put("type", json!("0x76"));
+        put("nonceKey", json!(format!("{EXPIRING:#x}")));
+        put("nonce", json!("0x0"));
+        put("validBefore", json!(format!("{valid_before:#x}")));
+    }
+    Value::Object(object)
+}
+
+/// Reads a receipt; `null` is `None`.
+///
+/// # Errors
+/// [`Malformed::Member`].
+pub fn receipt(answer: &Value) -> Result<Option<Receipt>, Malformed> {
+    if answer.is_null() {
+        return Ok(None);
+    }
+    let success = match quantity(answer, "status")? {
+        0 => false,
+        1 => true,
+        _ => return Err(Malformed::Member("status")),
+    };
+    let logs = list(answer, "logs")?;
+    Ok(Some(Receipt {
+        hash: member(answer, "transactionHash")?,
+        success,
+        from: member(answer, "from")?,
+        block_hash: member(answer, "blockHash")?,
+        block_number: quantity(answer, "blockNumber")?,
+        logs: logs.iter().map(log).collect::<Result<_, _>>()?,
+    }))
+}
+
+/// Reads a block.
+///
+/// # Errors
+/// [`Malformed::Member`].
+pub fn block(answer: &Value) -> Result<Block, Malformed> {
+    let base_fee = answer.get("baseFeePerGas").filter(|fee| !fee.is_null());
+    Ok(Block {
+        number: quantity(answer, "number")?,
+        timestamp: quantity(answer, "timestamp")?,
+        base_fee: base_fee.map(|_| quantity(answer, "baseFeePerGas")).transpose()?,
+    })
+}
+
+/// Reads a bare quantity, such as a chain id.
+///
+/// # Errors
+/// [`Malformed::Member`].
+pub fn number<T: TryFrom<U256>>(answer: &Value) -> Result<T, Malformed> {
+    as_number(answer, "quantity")
+}
+
+/// Reads bare bytes, such as a call's output.
+///
+/// # Errors
+/// [`Malformed::Member`].
+pub fn bytes(answer: &Value) -> Result<Bytes, Malformed> {
+    as_hex(answer, "data")
+}
+
+fn call(call: &Call) -> Value {
+    json!({ "to": format!("{:#x}", call.to), "data": call.data.to_string(), "value": format!("{:#x}", call.value) })
+}
+
+fn log(entry: &Value) -> Result<Log, Malformed> {
+    let topics = list(entry, "topics")?;
+    if topics.len() > 4 {
+        return Err(Malformed::Member("topics"));
+    }
+    Ok(Log {
+        address: member(entry, "address")?,
+        topics: topics.iter().map(|topic| as_hex(topic, "topics")).collect::<Result<_, _>>()?,
+        data: member(entry, "data")?,
+    })
+}
+
+fn list<'a>(object: &'a Value, name: &'static str) -> Result<&'a [Value], Malformed> {
+    let items = object.get(name).and_then(Value::as_array).filter(|items| items.len() <= MAX_LOGS);
+    items.map(Vec::as_slice).ok_or(Malformed::Member(name))
+}
+
+fn member<T: FromStr>(object: &Value, name: &'static str) -> Result<T, Malformed> {
+    as_hex(object.get(name).ok_or(Malformed::Member(name))?, name)
+}
+
+fn quantity<T: TryFrom<U256>>(object: &Value, name: &'static str) -> Result<T, Malformed> {
+    as_number(object.get(name).ok_or(Malformed::Member(name))?, name)
+}
+
+fn as_number<T: TryFrom<U256>>(value: &Value, name: &'static str) -> Result<T, Malformed> {
+    let digits = hex_digits(value).filter(|digits| (1..=64).contains(&digits.len()));
+    let number = digits.and_then(|digits| U256::from_str_radix(digits, 16).ok());
+    number.and_then(|number| number.try_into().ok()).ok_or(Malformed::Member(name))
+}
+
+/// Alloy's parsers take hex without a prefix too; a node's answer has one.
+fn as_hex<T: FromStr>(value: &Value, name: &'static str) -> Result<T, Malformed> {
+    hex_digits(value).and_then(|digits| digits.parse().ok()).ok_or(Malformed::Member(name))
+}
+
+fn hex_digits(value: &Value) -> Option<&str> {
+    let digits = value.as_str()?.strip_prefix("0x")?;
+    digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(digits)
+}

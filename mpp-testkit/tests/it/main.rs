@@ -1,0 +1,3 @@
+//! What the test kit promises to those who test with it.
+
+mod devnet;
