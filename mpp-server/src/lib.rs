@@ -1,1 +1,26 @@
 //! Charges for HTTP resources under the Machine Payments Protocol: gate, offers, ledger.
+//!
+#![doc = include_str!("../README.md")]
+
+pub mod clock;
+pub mod error;
+pub mod event;
+pub mod gate;
+pub mod limit;
+pub mod offer;
+pub mod permit;
+
+#[cfg(feature = "axum")]
+pub mod axum;
+#[cfg(feature = "tower")]
+pub mod tower;
+
+mod ledger;
+mod nonce;
+
+pub use self::{
+    error::ConfigError,
+    gate::{Gate, Plaintext},
+    offer::{Offer, Offers},
+    permit::{Paid, Permit, Verdict},
+};

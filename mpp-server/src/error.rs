@@ -1,0 +1,34 @@
+//! What can be wrong with a gate or a route when it is built.
+
+use mpp_core::intent::PriceError;
+
+/// Why a gate or a route cannot be built. Found when the server starts, never on a request.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// No secret was given.
+    #[error(
+        "no secret: pass one to `secret`, or set MPP_SECRET_KEY (`openssl rand -base64 32` makes one)"
+    )]
+    NoSecret,
+    /// A secret has fewer than 32 bytes.
+    #[error(transparent)]
+    Secret(mpp_core::Error),
+    /// No realm was given.
+    #[error(
+        "no realm: pass one to `realm` or `hosts`, or set MPP_REALM; it is never taken from the Host header by itself"
+    )]
+    NoRealm,
+    /// A realm that no server should call itself.
+    #[error("a realm is 1 to 253 printable ASCII characters other than `|`, `\"` and `\\`")]
+    Realm,
+    /// A price is none, or cannot be said by any method of the route.
+    #[error(transparent)]
+    Price(#[from] PriceError),
+    /// No method of the route can say its price exactly.
+    #[error("nothing to offer: no method of this route can take its price exactly")]
+    NothingToOffer,
+    /// Challenges may not live that long, or that short.
+    #[error("a challenge lives for 10 seconds to 24 hours")]
+    Lifetime,
+}

@@ -1,0 +1,175 @@
+//! Building a gate.
+
+use std::{sync::Arc, time::Duration};
+
+use mpp_core::{binding::Keys, store::Store, time::Clock};
+
+use super::{Gate, Inner, Realms, realm};
+use crate::{
+    clock::SystemClock,
+    error::ConfigError,
+    event::Events,
+    ledger::Ledger,
+    limit::{Limiter, Unlimited},
+    nonce::Nonces,
+};
+
+/// What a gate does with a connection that is not TLS.
+///
+/// A challenge or a credential on plain HTTP is readable and changeable on the way (C-51).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Plaintext {
+    /// Refuses to speak of payment, except on loopback.
+    #[default]
+    LoopbackOnly,
+    /// Takes every connection for TLS: a proxy in front of this server ends it.
+    TlsEndsAtProxy,
+    /// Speaks of payment in the clear.
+    Allowed,
+}
+
+/// Settings of a [`Gate`]. Made by [`Gate::builder`].
+#[derive(Debug)]
+#[must_use]
+pub struct GateBuilder {
+    store: Arc<dyn Store>,
+    realms: Result<Realms, ConfigError>,
+    keys: Option<Result<Keys, mpp_core::Error>>,
+    clock: Arc<dyn Clock>,
+    limiter: Arc<dyn Limiter>,
+    lifetime: Duration,
+    deadline: Duration,
+    serving: Duration,
+    plaintext: Plaintext,
+}
+
+impl GateBuilder {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            realms: Ok(Realms::default()),
+            keys: None,
+            clock: Arc::new(SystemClock::new()),
+            limiter: Arc::new(Unlimited),
+            lifetime: Duration::from_secs(300),
+            deadline: Duration::from_secs(30),
+            serving: Duration::from_secs(300),
+            plaintext: Plaintext::default(),
+        }
+    }
+
+    /// Names the protection space, usually the public host name. Printable ASCII without `|`, `"` and `\`.
+    pub fn realm(mut self, name: &str) -> Self {
+        self.realms =
+            self.realms.and_then(|r| Ok(Realms { own: Some(realm::checked(name)?), ..r }));
+        self
+    }
+
+    /// Reads the realm from `MPP_REALM`, or what common platforms set.
+    ///
+    /// # Errors
+    /// None of them is set.
+    pub fn realm_from_env(mut self) -> Result<Self, ConfigError> {
+        let own = realm::from_env()?;
+        self.realms = self.realms.map(|r| Realms { own: Some(own), ..r });
+        Ok(self)
+    }
+
+    /// Lets these hosts be their own realms: a request whose `Host` is one of them is challenged in its name, any other in
+    /// the gate's own.
+    pub fn hosts<'a>(mut self, hosts: impl IntoIterator<Item = &'a str>) -> Self {
+        let hosts: Result<Vec<_>, _> = hosts.into_iter().map(realm::checked).collect();
+        self.realms = self.realms.and_then(|r| Ok(Realms { hosts: hosts?, ..r }));
+        self
+    }
+
+    /// Seals challenges with this secret, of at least 32 bytes.
+    pub fn secret(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.keys = Some(Keys::new(secret));
+        self
+    }
+
+    /// Recognises challenges sealed with a secret of before, too. Call after [`GateBuilder::secret`].
+    pub fn previous_secret(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.keys = self.keys.map(|keys| keys?.and_previous(secret));
+        self
+    }
+
+    /// Reads the secret from `MPP_SECRET_KEY`.
+    ///
+    /// # Errors
+    /// It is not set.
+    pub fn secret_from_env(self) -> Result<Self, ConfigError> {
+        let secret = std::env::var("MPP_SECRET_KEY").map_err(|_| ConfigError::NoSecret)?;
+        Ok(self.secret(secret))
+    }
+
+    /// How long a challenge can be answered: 10 seconds to 24 hours; 5 minutes unless set.
+    pub fn challenges_live_for(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// How long one settlement may take before its outcome counts as unknown; 30 seconds unless set.
+    pub fn settle_within(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// How long a handler has before another copy of the same credential may run it again; 5 minutes unless set.
+    pub fn serve_within(mut self, lease: Duration) -> Self {
+        self.serving = lease;
+        self
+    }
+
+    /// Says what to do with connections that are not TLS.
+    pub fn plaintext(mut self, rule: Plaintext) -> Self {
+        self.plaintext = rule;
+        self
+    }
+
+    /// Bounds how often challenges are issued and credentials verified.
+    pub fn limiter(mut self, limiter: impl Limiter) -> Self {
+        self.limiter = Arc::new(limiter);
+        self
+    }
+
+    /// Reads the time elsewhere than from this machine: for tests.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Builds it.
+    ///
+    /// # Errors
+    /// A realm or a secret is missing or unfit, or a lifetime is out of bounds.
+    pub fn build(self) -> Result<Gate, ConfigError> {
+        let realms = self.realms?;
+        if realms.own.is_none() && realms.hosts.is_empty() {
+            return Err(ConfigError::NoRealm);
+        }
+        let keys = self.keys.ok_or(ConfigError::NoSecret)?.map_err(ConfigError::Secret)?;
+        if self.lifetime < Duration::from_secs(10) || self.lifetime > Duration::from_secs(86_400) {
+            return Err(ConfigError::Lifetime);
+        }
+        let ledger = Ledger {
+            store: self.store,
+            clock: self.clock.clone(),
+            deadline: self.deadline,
+            serving: self.serving,
+        };
+        Ok(Gate(Arc::new(Inner {
+            realms,
+            keys,
+            ledger,
+            clock: self.clock,
+            limiter: self.limiter,
+            events: Events::new(),
+            nonces: Nonces::new(),
+            lifetime: self.lifetime,
+            plaintext: self.plaintext,
+        })))
+    }
+}

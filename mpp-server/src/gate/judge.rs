@@ -1,0 +1,236 @@
+//! The server's protocol, once, for every transport: a call comes in, a verdict or a refusal goes out.
+
+use mpp_core::{
+    Draft, Realm,
+    accept::Accept,
+    binding::Check,
+    challenge::Challenge,
+    credential::Credential,
+    opaque::Opaque,
+    problem::{ProblemType, Reason, Rejection},
+    time::{Clock, Timestamp},
+    transport::{Call, Refusal, Resource},
+    verifier::Asking,
+};
+
+use super::Gate;
+use crate::{
+    event::Event,
+    ledger::{Ledger, Opening, Order},
+    limit::Effort,
+    offer::{Demanded, Offer},
+    permit::{Permit, Verdict},
+};
+
+impl Gate {
+    /// Judges a call to a route that can be paid with `offers`. Knows no transport.
+    ///
+    /// # Errors
+    /// Everything that is not paid for, with every challenge that could be made and may be.
+    pub async fn judge(
+        &self,
+        offers: &[Offer],
+        call: Call,
+        host: Option<&str>,
+    ) -> Result<Verdict, Refusal> {
+        let Call { credential, accept, at, client, .. } = call;
+        let client = client.as_deref();
+        let Some(realm) = self.0.realms.of(host) else {
+            let detail = "This host is not one this server takes payment for.";
+            return Err(
+                Rejection::new(ProblemType::BAD_REQUEST, Reason::WRONG_REALM, detail).into()
+            );
+        };
+        let rejection = match credential {
+            Ok(None) => required(),
+            Err(unreadable) => self.refused(None, unreadable),
+            Ok(Some(credential)) => {
+                let challenge = credential.challenge.id().as_str().to_owned();
+                match self.take(offers, credential, &at, realm, client).await {
+                    Ok(permit) => return Ok(Verdict::Serve(permit)),
+                    Err(rejection) => self.refused(Some(challenge), rejection),
+                }
+            }
+        };
+        if !rejection.kind.fresh {
+            return Err(rejection.into());
+        }
+        Err(self.invite(offers, &accept, &at, realm, client, rejection).await)
+    }
+
+    /// Takes a credential: recognise, fit, look up; then admit, check, mark, settle, and the turn to serve.
+    async fn take(
+        &self,
+        offers: &[Offer],
+        credential: Credential,
+        at: &Resource,
+        realm: &Realm,
+        client: Option<&str>,
+    ) -> Result<Permit, Rejection> {
+        let known = self.0.keys.recognise(credential, realm)?;
+        let challenge = known.challenge();
+        let offer = offers
+            .iter()
+            .find(|o| o.id().method == challenge.method && o.id().intent == challenge.intent)
+            .ok_or_else(not_offered)?
+            .0
+            .clone();
+        known.fits(&Check { scope: &at.scope, digest: at.digest.as_ref() })?;
+        let key = Ledger::key(challenge.id().as_str())?;
+        let print = known.fingerprint();
+        let ledger = &self.0.ledger;
+        let turn = match ledger.find(&key).await? {
+            // On the books: looked at before the clock, since what was paid is redeemed however late.
+            Some((version, entry)) => ledger.redeem(key, version, entry, &print, offer).await?,
+            None => {
+                self.limited(Effort::Verify, client)?;
+                let admitted = known.admit(&self.0.clock.now())?;
+                let challenge = admitted.challenge();
+                let (id, expires) = (challenge.id().as_str().to_owned(), challenge.expires.clone());
+                // `admit` lets nothing without an end pass; the epoch would only make the books forget sooner.
+                let expires = expires.unwrap_or_else(|| Timestamp::from_unix_millis(0));
+                // A crash or a hang-up here leaves nothing: checking writes nothing.
+                let checked = offer.check(admitted).await?;
+                let opening = Opening {
+                    print,
+                    method: offer.id().clone(),
+                    challenge: id,
+                    expires,
+                    spends: checked.spends,
+                    evidence: checked.evidence,
+                    external_id: checked.external_id,
+                };
+                // From here on the payment is the ledger's, in a task of its own: a hang-up changes nothing.
+                let (version, entry) =
+                    ledger.settle(key.clone(), Order::New(Box::new(opening)), offer).await?;
+                if let Some(receipt) = &entry.receipt {
+                    tracing::info!(method = %entry.method, reference = %receipt.reference, "payment settled");
+                    self.0
+                        .events
+                        .send(|| Event::PaymentSuccess { receipt: receipt.clone().into() });
+                }
+                // A crash or a hang-up here leaves `settled`: the same credential is served without a new payment.
+                ledger.serve(key, version, entry).await?
+            }
+        };
+        Permit::new(turn, ledger.clone(), self.0.events.clone())
+    }
+
+    /// One refusal with every challenge that could be made. Ranked before anything is minted: an unwanted offer costs nothing.
+    async fn invite(
+        &self,
+        offers: &[Offer],
+        accept: &Accept,
+        at: &Resource,
+        realm: &Realm,
+        client: Option<&str>,
+        rejection: Rejection,
+    ) -> Refusal {
+        if let Err(limited) = self.limited(Effort::Issue, client) {
+            return limited.into();
+        }
+        let order = match accept.is_everything() {
+            true => Vec::new(),
+            false => accept.order(offers, |o| (o.id().method.as_str(), o.id().intent.as_str())),
+        };
+        // What fits no wish is answered with the normal set (C-42).
+        let wanted: Vec<&Offer> = match order.is_empty() {
+            true => offers.iter().collect(),
+            false => order.into_iter().filter_map(|i| offers.get(i)).collect(),
+        };
+        let (mut challenges, mut trouble) = (Vec::with_capacity(wanted.len()), None);
+        for offer in wanted {
+            let asking = Asking { at, client, hint: None, after: Some(&rejection) };
+            let demanded = match offer.0.lasting() {
+                Some(request) => Ok(Demanded { request, not_after: None }),
+                None => offer.0.demand(asking).await,
+            };
+            match demanded.and_then(|d| self.seal(offer, d, at, realm)) {
+                Ok(challenge) => challenges.push(challenge),
+                Err(e) => trouble = Some(e),
+            }
+        }
+        if let Some(e) = &trouble {
+            tracing::warn!(
+                reason = e.reason.as_str(),
+                cause = e.source.as_deref().map(tracing::field::display),
+                "an offer could not be made"
+            );
+        }
+        if challenges.is_empty() {
+            // Never a 402 that nobody could answer (C-07).
+            return trouble.unwrap_or_else(nothing_to_offer).into();
+        }
+        Refusal { rejection, challenges }
+    }
+
+    fn seal(
+        &self,
+        offer: &Offer,
+        demanded: Demanded,
+        at: &Resource,
+        realm: &Realm,
+    ) -> Result<Challenge, Rejection> {
+        let nonce = self.0.nonces.draw().map_err(Rejection::internal)?;
+        // Whole seconds: shorter, and what every peer prints.
+        let end =
+            (self.0.clock.now().unix_seconds()).saturating_add(self.0.lifetime.as_secs() as i64);
+        let ours = Timestamp::from_unix(end, 0);
+        let expires = match demanded.not_after {
+            Some(earlier) if earlier.is_before(&ours) => earlier,
+            _ => ours,
+        };
+        let id = offer.id();
+        let challenge = self.0.keys.seal(Draft {
+            realm: realm.clone(),
+            method: id.method.clone(),
+            intent: id.intent.clone(),
+            request: demanded.request,
+            expires: Some(expires),
+            digest: at.digest.clone(),
+            description: None,
+            header: None,
+            opaque: Some(Opaque::bind(&nonce, &at.scope)),
+        });
+        self.0.events.send(|| Event::ChallengeCreated {
+            challenge: challenge.id().as_str().to_owned(),
+            method: id.clone(),
+        });
+        Ok(challenge)
+    }
+
+    fn limited(&self, effort: Effort, client: Option<&str>) -> Result<(), Rejection> {
+        self.0.limiter.admit(effort, client).map_err(|wait| {
+            let detail = "Too many requests; come again later.";
+            Rejection::new(ProblemType::RATE_LIMITED, Reason::RATE_LIMITED, detail)
+                .retry_after(wait)
+        })
+    }
+
+    fn refused(&self, challenge: Option<String>, rejection: Rejection) -> Rejection {
+        let cause = rejection.source.as_deref().map(tracing::field::display);
+        match rejection.kind.status {
+            500.. => tracing::error!(
+                reason = rejection.reason.as_str(),
+                cause,
+                "a payment could not be judged"
+            ),
+            _ => tracing::info!(reason = rejection.reason.as_str(), "a credential was refused"),
+        }
+        self.0.events.send(|| Event::PaymentFailed { challenge, reason: rejection.reason });
+        rejection
+    }
+}
+
+fn required() -> Rejection {
+    Rejection::new(ProblemType::PAYMENT_REQUIRED, Reason::NO_CREDENTIAL, "Payment is required.")
+}
+
+fn not_offered() -> Rejection {
+    let detail = "This resource is not paid for by the method of this challenge.";
+    Rejection::new(ProblemType::INVALID_CHALLENGE, Reason::NOT_OFFERED, detail)
+}
+
+fn nothing_to_offer() -> Rejection {
+    Rejection::internal("no offer of this route can be made").reason(Reason::NOTHING_TO_OFFER)
+}

@@ -1,0 +1,194 @@
+//! What a route can be paid with: an ask, and the verifiers that can take it.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::{Arc, OnceLock},
+};
+
+use mpp_core::{
+    Encoded, Intent, Method, Request,
+    binding::Admitted,
+    fate::Fate,
+    intent::{Once, Terms},
+    method::{AskOf, TermsOf},
+    name::MethodId,
+    problem::{ProblemType, Reason, Rejection},
+    store::BoxFuture,
+    time::Timestamp,
+    verifier::{Asking, Minted, Verifier},
+};
+use serde_json::value::RawValue;
+
+/// One way to pay for a route: a method at a price. Made by [`Offers`].
+#[derive(Clone)]
+pub struct Offer(pub(crate) Arc<dyn ErasedOffer>);
+
+impl Offer {
+    /// The method and intent it is paid by.
+    pub fn id(&self) -> &MethodId {
+        self.0.id()
+    }
+}
+
+impl fmt::Debug for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Offer({})", self.id())
+    }
+}
+
+/// The offers of one intent at one ask, in the server's order of preference.
+///
+/// A method that cannot say the ask exactly in its own units makes no offer.
+pub struct Offers<I: Intent> {
+    ask: I::Ask,
+    list: Vec<Offer>,
+}
+
+impl<I: Intent> Offers<I> {
+    /// Asks for something.
+    pub fn of(ask: I::Ask) -> Self {
+        Self { ask, list: Vec::new() }
+    }
+
+    /// Takes it by this method too.
+    pub fn via<S: Sell<I>>(mut self, seller: &Arc<S>) -> Self {
+        self.list.extend(seller.offer(&self.ask));
+        self
+    }
+
+    /// The offers that could be made.
+    pub fn into_vec(self) -> Vec<Offer> {
+        self.list
+    }
+}
+
+impl<I: Intent> fmt::Debug for Offers<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offers").field("ask", &self.ask).field("list", &self.list).finish()
+    }
+}
+
+impl<I: Intent> IntoIterator for Offers<I> {
+    type Item = Offer;
+    type IntoIter = std::vec::IntoIter<Offer>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
+    }
+}
+
+/// What can be put on a route for intent `I`. Every [`Verifier`] of a once-only method can; the regime `R` picks the half,
+/// so that a session method never meets the once-only path.
+pub trait Sell<I: Intent, R = <I as Intent>::Reuse>: Send + Sync + 'static {
+    /// The offer at an ask, if it can be said exactly.
+    fn offer(self: &Arc<Self>, ask: &I::Ask) -> Option<Offer>;
+}
+
+impl<I: Intent<Reuse = Once>, V: Verifier<Method: Method<Intent = I>>> Sell<I, Once> for V {
+    fn offer(self: &Arc<Self>, ask: &I::Ask) -> Option<Offer> {
+        let terms = self.terms(ask)?;
+        let id = MethodId::of::<V::Method>();
+        Some(Offer(Arc::new(ByVerifier {
+            it: self.clone(),
+            id,
+            terms,
+            lasting: OnceLock::new(),
+            ask: PhantomData,
+        })))
+    }
+}
+
+/// A request to be put in a challenge, and until when.
+pub(crate) struct Demanded {
+    pub(crate) request: Encoded,
+    pub(crate) not_after: Option<Timestamp>,
+}
+
+/// A proof that was found good.
+pub(crate) struct Checked {
+    pub(crate) spends: Option<String>,
+    pub(crate) evidence: Box<RawValue>,
+    pub(crate) external_id: Option<String>,
+}
+
+/// An offer with its types forgotten; evidence is bytes, so that settling can be spawned, and resumed from a store.
+pub(crate) trait ErasedOffer: Send + Sync {
+    fn id(&self) -> &MethodId;
+    fn demand<'a>(&'a self, asking: Asking<'a>) -> BoxFuture<'a, Result<Demanded, Rejection>>;
+    /// The request where every demand has the same, without a future.
+    fn lasting(&self) -> Option<Encoded>;
+    fn check<'a>(&'a self, admitted: Admitted) -> BoxFuture<'a, Result<Checked, Rejection>>;
+    fn settle(self: Arc<Self>, evidence: Box<RawValue>) -> BoxFuture<'static, Fate>;
+    fn reconcile(self: Arc<Self>, evidence: Box<RawValue>) -> BoxFuture<'static, Fate>;
+}
+
+struct ByVerifier<V: Verifier> {
+    it: Arc<V>,
+    id: MethodId,
+    terms: TermsOf<V::Method>,
+    lasting: OnceLock<Encoded>,
+    ask: PhantomData<fn() -> AskOf<V::Method>>,
+}
+
+impl<V: Verifier> ErasedOffer for ByVerifier<V> {
+    fn id(&self) -> &MethodId {
+        &self.id
+    }
+
+    fn lasting(&self) -> Option<Encoded> {
+        self.lasting.get().cloned()
+    }
+
+    fn demand<'a>(&'a self, asking: Asking<'a>) -> BoxFuture<'a, Result<Demanded, Rejection>> {
+        Box::pin(async move {
+            let Minted { details, not_after, lasting } =
+                self.it.details(&self.terms, asking).await?;
+            let request = Request::<V::Method> { terms: self.terms.clone(), details };
+            let request = Encoded::of(&request).map_err(Rejection::internal)?;
+            if lasting {
+                let _ = self.lasting.set(request.clone());
+            }
+            Ok(Demanded { request, not_after })
+        })
+    }
+
+    fn check<'a>(&'a self, admitted: Admitted) -> BoxFuture<'a, Result<Checked, Rejection>> {
+        Box::pin(async move {
+            let claim = admitted.claim::<V::Method>()?;
+            // The scope ties a challenge to its route, and this to its price: neither a change of price nor a cheap
+            // credential on a dear route passes (S2).
+            if claim.request.terms != self.terms {
+                let detail = "This challenge was issued at another price or to another recipient.";
+                return Err(Rejection::new(
+                    ProblemType::INVALID_CHALLENGE,
+                    Reason::WRONG_TERMS,
+                    detail,
+                ));
+            }
+            let evidence = self.it.check(&claim).await?;
+            let spends = self.it.spends(&evidence).map(str::to_owned);
+            let external_id = self.terms.external_id().map(str::to_owned);
+            let evidence =
+                serde_json::value::to_raw_value(&evidence).map_err(Rejection::internal)?;
+            Ok(Checked { spends, evidence, external_id })
+        })
+    }
+
+    fn settle(self: Arc<Self>, evidence: Box<RawValue>) -> BoxFuture<'static, Fate> {
+        Box::pin(async move {
+            match serde_json::from_str(evidence.get()) {
+                Ok(evidence) => self.it.settle(&evidence).await,
+                Err(e) => Fate::unknown(e),
+            }
+        })
+    }
+
+    fn reconcile(self: Arc<Self>, evidence: Box<RawValue>) -> BoxFuture<'static, Fate> {
+        Box::pin(async move {
+            match serde_json::from_str(evidence.get()) {
+                Ok(evidence) => self.it.reconcile(&evidence).await,
+                Err(e) => Fate::unknown(e),
+            }
+        })
+    }
+}

@@ -1,0 +1,102 @@
+//! The response body of a paywall: a refusal, or the handler's, with the permit inside until its last byte.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::permit::Permit;
+
+pin_project! {
+    /// The body of a response that passed a paywall, or of the refusal to let it pass.
+    ///
+    /// While it carries a permit, the payment counts as being served; handing its last frame over is what delivers it,
+    /// and dropping it earlier is what does not.
+    #[derive(Debug)]
+    pub struct PaywallBody<B> {
+        #[pin]
+        inner: Kind<B>,
+        permit: Option<Permit>,
+    }
+}
+
+pin_project! {
+    #[project = KindPinned]
+    #[derive(Debug)]
+    enum Kind<B> {
+        Handler { #[pin] body: B },
+        Refusal { bytes: Option<Bytes> },
+    }
+}
+
+impl<B: Body<Data = Bytes>> PaywallBody<B> {
+    pub(crate) fn unpaid(body: B) -> Self {
+        Self { inner: Kind::Handler { body }, permit: None }
+    }
+
+    pub(crate) fn refusal(bytes: Bytes) -> Self {
+        Self { inner: Kind::Refusal { bytes: Some(bytes).filter(|b| !b.is_empty()) }, permit: None }
+    }
+
+    /// Delivers with its last frame; at once where it has none.
+    pub(crate) fn paid(body: B, permit: Permit, bodiless: bool) -> Self {
+        let mut me = Self { inner: Kind::Handler { body }, permit: Some(permit) };
+        if bodiless || me.is_end_stream() {
+            delivered(&mut me.permit);
+        }
+        me
+    }
+}
+
+fn delivered(permit: &mut Option<Permit>) {
+    if let Some(permit) = permit.take() {
+        permit.finish_soon(true);
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for PaywallBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let mut me = self.project();
+        let frame = match me.inner.as_mut().project() {
+            KindPinned::Handler { body } => ready!(body.poll_frame(cx)),
+            KindPinned::Refusal { bytes } => bytes.take().map(|b| Ok(Frame::data(b))),
+        };
+        match &frame {
+            Some(Err(_)) => drop(me.permit.take()),
+            // The transport may not poll again once the body says it ended, so the last frame counts, not the end.
+            Some(Ok(_)) if !ended(&me.inner) => {}
+            _ => delivered(me.permit),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        ended(&self.inner)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Kind::Handler { body } => body.size_hint(),
+            Kind::Refusal { bytes } => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
+            }
+        }
+    }
+}
+
+fn ended<B: Body>(inner: &Kind<B>) -> bool {
+    match inner {
+        Kind::Handler { body } => body.is_end_stream(),
+        Kind::Refusal { bytes } => bytes.is_none(),
+    }
+}

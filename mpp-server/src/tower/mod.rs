@@ -1,0 +1,71 @@
+//! A paywall as a tower layer: under axum, under hyper, under anything that speaks `tower::Service`.
+
+mod body;
+mod menu;
+#[cfg(not(feature = "axum"))]
+mod original;
+pub(crate) mod reading;
+mod secure;
+mod service;
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use tower_layer::Layer;
+
+#[cfg(feature = "axum")]
+use crate::axum::original;
+use crate::gate::Gate;
+
+pub(crate) use self::menu::Menu;
+pub use self::{
+    body::PaywallBody,
+    menu::{IntoPrice, Selling},
+    reading::{BoundBody, Reading, Unread},
+    service::{Client, PaywallService},
+};
+
+/// A layer that lets nobody pass who has not paid.
+///
+/// Made by [`Gate::charge`] and its like; put it on a route with `.layer(paywall)`. The handler finds a
+/// [`Paid`](crate::Paid) among the request's extensions.
+#[derive(Clone, Debug)]
+pub struct Paywall<R = Unread> {
+    wall: Arc<Wall>,
+    reading: R,
+}
+
+/// What every clone of a paywall shares.
+#[derive(Debug)]
+pub(crate) struct Wall {
+    pub(crate) gate: Gate,
+    pub(crate) menu: Menu,
+    /// Whether it was already said that the challenges of this route are larger than common proxies take.
+    pub(crate) warned: AtomicBool,
+}
+
+impl Paywall<Unread> {
+    pub(crate) fn new(gate: Gate, menu: Menu) -> Self {
+        Self {
+            wall: Arc::new(Wall { gate, menu, warned: AtomicBool::new(false) }),
+            reading: Unread,
+        }
+    }
+
+    /// Binds challenges to the request's body, of at most `limit` bytes: what is paid for is what was asked. A larger body
+    /// is 413 before any payment.
+    pub fn bind_body(self, limit: usize) -> Paywall<BoundBody> {
+        self.reading(BoundBody::up_to(limit))
+    }
+
+    pub(crate) fn reading<R>(self, reading: R) -> Paywall<R> {
+        Paywall { wall: self.wall, reading }
+    }
+}
+
+impl<S, R: Clone> Layer<S> for Paywall<R> {
+    type Service = PaywallService<S, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        PaywallService::new(inner, self.wall.clone(), self.reading.clone())
+    }
+}

@@ -1,0 +1,258 @@
+//! The gate by itself: order of money, redemption, single use, unknown outcomes.
+
+use std::{sync::Arc, time::Duration};
+
+use mpp_core::{
+    Charge, Credential,
+    accept::Accept,
+    problem::Reason,
+    store::Memory,
+    transport::{Call, Refusal, Resource, Wants},
+};
+use mpp_server::{Gate, Offer, Offers, Permit, Verdict};
+
+use crate::booth::{Booth, Hands, Mood, answer, builder_over, gate};
+
+fn offers(booth: &Arc<Booth>) -> Vec<Offer> {
+    Offers::<Charge>::of("1 coupon".parse().unwrap()).via(booth).into_vec()
+}
+
+fn call(credential: Option<&Credential>) -> Call {
+    Call {
+        credential: Ok(credential.cloned()),
+        accept: Accept::default(),
+        at: Resource::at("GET /joke"),
+        wants: Wants::Content { units: 1 },
+        client: None,
+    }
+}
+
+struct Shop {
+    gate: Gate,
+    clock: Hands,
+    booth: Arc<Booth>,
+    offers: Vec<Offer>,
+}
+
+impl Shop {
+    fn new() -> Self {
+        let (gate, clock) = gate();
+        let booth = Booth::new();
+        Self { gate, clock, offers: offers(&booth), booth }
+    }
+
+    async fn ask(&self, credential: Option<&Credential>) -> Result<Permit, Refusal> {
+        match self.gate.judge(&self.offers, call(credential), None).await? {
+            Verdict::Serve(permit) => Ok(permit),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn coupon(&self, code: &str) -> Credential {
+        answer(&self.ask(None).await.unwrap_err().challenges[0], code)
+    }
+}
+
+fn why(refusal: &Refusal) -> (u16, Reason, usize) {
+    (refusal.rejection.kind.status, refusal.rejection.reason, refusal.challenges.len())
+}
+
+#[tokio::test]
+async fn a_payment_is_taken_once_and_served_once() {
+    let s = Shop::new();
+    let c = s.coupon("b1").await;
+    let permit = s.ask(Some(&c)).await.unwrap();
+    assert_eq!(permit.receipt().reference, "b1");
+    assert_eq!(permit.receipt().extra["challengeId"], c.challenge.id().as_str());
+    permit.finish(true).await.unwrap();
+    let again = s.ask(Some(&c)).await.unwrap_err();
+    assert_eq!((why(&again), s.booth.taken()), ((402, Reason::ALREADY_USED, 1), 1));
+}
+
+#[tokio::test]
+async fn what_was_paid_and_not_delivered_is_served_again_and_never_charged_again() {
+    let s = Shop::new();
+    let c = s.coupon("b1").await;
+    for _ in 0..3 {
+        s.ask(Some(&c)).await.unwrap().finish(false).await.unwrap();
+    }
+    drop(s.ask(Some(&c)).await.unwrap());
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    s.ask(Some(&c)).await.unwrap().finish(true).await.unwrap();
+    assert_eq!((why(&s.ask(Some(&c)).await.unwrap_err()).0, s.booth.taken()), (402, 1));
+}
+
+#[tokio::test]
+async fn what_was_paid_is_redeemed_after_its_challenge_expired() {
+    let s = Shop::new();
+    let (paid, late) = (s.coupon("b1").await, s.coupon("b2").await);
+    s.ask(Some(&paid)).await.unwrap().finish(false).await.unwrap();
+    s.clock.advance(3600);
+    assert!(s.ask(Some(&paid)).await.is_ok());
+    assert_eq!(why(&s.ask(Some(&late)).await.unwrap_err()), (402, Reason::EXPIRED, 1));
+    assert_eq!(s.booth.taken(), 1);
+}
+
+#[tokio::test]
+async fn s1_one_proof_under_two_challenges_is_refused_without_an_invitation() {
+    let s = Shop::new();
+    let (one, other) = (s.coupon("b1").await, s.coupon("b1").await);
+    s.ask(Some(&one)).await.unwrap().finish(true).await.unwrap();
+    let refused = s.ask(Some(&other)).await.unwrap_err();
+    assert_eq!((why(&refused), s.booth.taken()), ((403, Reason::CREDITED_ELSEWHERE, 0), 1));
+}
+
+#[tokio::test]
+async fn s1_another_proof_for_an_answered_challenge_is_refused() {
+    let s = Shop::new();
+    let c = s.coupon("b1").await;
+    s.ask(Some(&c)).await.unwrap().finish(false).await.unwrap();
+    let other = answer(&c.challenge, "b2");
+    assert_eq!(why(&s.ask(Some(&other)).await.unwrap_err()), (402, Reason::ALREADY_USED, 1));
+    assert_eq!(s.booth.taken(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_copies_at_once_are_one_payment_and_one_delivery() {
+    let s = Arc::new(Shop::new());
+    s.booth.slow(Duration::from_millis(10));
+    let c = s.coupon("b1").await;
+    let copies: Vec<_> = (0..100)
+        .map(|_| {
+            let (s, c) = (s.clone(), c.clone());
+            tokio::spawn(async move {
+                match s.ask(Some(&c)).await {
+                    Ok(permit) => {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        permit.finish(true).await.is_ok()
+                    }
+                    Err(refusal) => {
+                        assert!(
+                            refusal.challenges.is_empty()
+                                || refusal.rejection.reason == Reason::ALREADY_USED
+                        );
+                        false
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut served = 0;
+    for copy in copies {
+        served += usize::from(copy.await.unwrap());
+    }
+    assert_eq!((served, s.booth.taken()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_while_its_payment_settles_finds_it_settled() {
+    let s = Shop::new();
+    s.booth.slow(Duration::from_millis(30));
+    let c = s.coupon("b1").await;
+    assert!(tokio::time::timeout(Duration::from_millis(5), s.ask(Some(&c))).await.is_err());
+    assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()), (403, Reason::IN_FLIGHT, 0));
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    s.ask(Some(&c)).await.unwrap().finish(true).await.unwrap();
+    assert_eq!(s.booth.taken(), 1);
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_invites_nobody_and_the_rail_is_asked_before_anything_is_sent_again() {
+    for mood in [Mood::Mute, Mood::Deaf, Mood::Panics] {
+        let s = Shop::new();
+        s.booth.mood(mood);
+        let c = s.coupon("b1").await;
+        let refused = s.ask(Some(&c)).await.unwrap_err();
+        assert_eq!(why(&refused), (503, Reason::OUTCOME_UNKNOWN, 0));
+        assert!(refused.rejection.retry_after.is_some());
+        s.booth.mood(Mood::Fine);
+        assert!(s.ask(Some(&c)).await.unwrap_err().challenges.is_empty());
+        s.clock.advance(120);
+        s.ask(Some(&c)).await.unwrap().finish(true).await.unwrap();
+        assert_eq!(s.booth.taken(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_settlement_past_its_deadline_is_unknown_and_no_failure() {
+    let clock = Hands::new();
+    let gate = builder_over(Memory::volatile(), &clock)
+        .settle_within(Duration::from_millis(10))
+        .build()
+        .unwrap();
+    let booth = Booth::new();
+    let s = Shop { gate, clock, offers: offers(&booth), booth };
+    s.booth.slow(Duration::from_secs(5));
+    let c = s.coupon("b1").await;
+    assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()), (503, Reason::OUTCOME_UNKNOWN, 0));
+}
+
+#[tokio::test]
+async fn a_refusal_by_the_rail_frees_the_payer_to_pay_properly() {
+    let s = Shop::new();
+    s.booth.mood(Mood::Refuses);
+    let c = s.coupon("b1").await;
+    assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()), (402, Reason::BAD_PROOF, 1));
+    assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()), (402, Reason::ALREADY_USED, 1));
+    s.booth.mood(Mood::Fine);
+    let fresh = s.coupon("b2").await;
+    assert!(s.ask(Some(&fresh)).await.is_ok());
+}
+
+#[tokio::test]
+async fn two_clients_asking_in_one_second_get_two_challenges() {
+    let s = Shop::new();
+    let (a, b) = (s.coupon("b1").await, s.coupon("b2").await);
+    assert_ne!(a.challenge.id(), b.challenge.id());
+    s.ask(Some(&a)).await.unwrap().finish(true).await.unwrap();
+    s.ask(Some(&b)).await.unwrap().finish(true).await.unwrap();
+    assert_eq!(s.booth.taken(), 2);
+}
+
+#[tokio::test]
+async fn s2_a_credential_of_another_price_is_refused() {
+    let s = Shop::new();
+    let c = s.coupon("b1").await;
+    let dear = Offers::<Charge>::of("2 coupon".parse().unwrap()).via(&s.booth).into_vec();
+    let refused = s.gate.judge(&dear, call(Some(&c)), None).await.unwrap_err();
+    assert_eq!((why(&refused), s.booth.taken()), ((402, Reason::WRONG_TERMS, 1), 0));
+}
+
+#[tokio::test]
+async fn s2_a_credential_of_another_realm_or_key_is_refused() {
+    let s = Shop::new();
+    let clock = s.clock.clone();
+    let other = builder_over(Memory::volatile(), &clock).realm("other").build().unwrap();
+    let stranger = builder_over(Memory::volatile(), &clock).secret([7; 32]).build().unwrap();
+    for (gate, reason) in [(other, Reason::WRONG_REALM), (stranger, Reason::NOT_OURS)] {
+        let c = s.coupon("b1").await;
+        let refused = gate.judge(&s.offers, call(Some(&c)), None).await.unwrap_err();
+        assert_eq!(why(&refused), (402, reason, 1));
+    }
+    assert_eq!(s.booth.taken(), 0);
+}
+
+#[tokio::test]
+async fn a_rotated_secret_still_takes_what_it_issued() {
+    let s = Shop::new();
+    let c = s.coupon("b1").await;
+    let rotated = builder_over(Memory::volatile(), &s.clock)
+        .secret([7; 32])
+        .previous_secret(crate::booth::SECRET)
+        .build()
+        .unwrap();
+    assert!(rotated.judge(&s.offers, call(Some(&c)), None).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_unwanted_offer_is_not_made_and_a_wish_nobody_meets_is_not_heard() {
+    let s = Shop::new();
+    let ask = async |accept: &str| {
+        let call = Call { accept: Accept::parse(accept).unwrap(), ..call(None) };
+        s.gate.judge(&s.offers, call, None).await.unwrap_err().challenges.len()
+    };
+    assert_eq!(
+        (ask("coupon/charge").await, ask("*/*;q=0.1").await, ask("tempo/charge").await),
+        (1, 1, 1)
+    );
+}
