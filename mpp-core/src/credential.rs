@@ -12,6 +12,7 @@ use crate::{
     encoded::{self, EncodedError},
     error::Error,
     jcs::{self, JsonError},
+    text::blank,
 };
 
 /// The longest credential that is read, in characters of base64url.
@@ -40,7 +41,7 @@ pub struct Credential {
     /// The challenge this answers, as it was issued.
     pub challenge: Challenge,
     /// Who says to have paid.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "blank")]
     pub source: Option<Source>,
     payload: Box<RawValue>,
 }

@@ -1,3 +1,8 @@
 //! Suites that a custom method, store or transport must pass, and a real local Tempo chain.
+//!
+#![doc = include_str!("../README.md")]
 
 pub mod devnet;
+pub mod method;
+pub mod store;
+pub mod transport;

@@ -4,7 +4,7 @@ use std::{process::Command, time::Instant};
 
 use serde_json::json;
 
-use crate::{console::Console, docs, features, tidy, workspace::Workspace};
+use crate::{conformance, console::Console, docs, features, tidy, workspace::Workspace};
 
 /// One line per stage: its name, and what runs.
 const STAGES: &[(&str, Run)] = &[
@@ -13,6 +13,7 @@ const STAGES: &[(&str, Run)] = &[
     ("lints", |on, to| cargo(on, to, LINTS)),
     ("features", |on, to| features::command(on, to).map(Outcome::from)),
     ("tests", tests),
+    ("conformance", |on, to| conformance::command(on, to).map(Outcome::from)),
     ("docs", |on, to| docs::command(on, to).map(Outcome::from)),
     ("bench", bench),
 ];

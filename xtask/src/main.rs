@@ -1,6 +1,7 @@
 //! The project's own commands: what gates a change, and what shows that the whole works.
 
 mod ci;
+mod conformance;
 mod console;
 mod docs;
 mod features;
@@ -32,6 +33,12 @@ enum Command {
     Tidy,
     /// Check each crate bare, with each feature alone, and with all.
     Features,
+    /// Run the vectors of this project, or answer requests with the same code.
+    Conformance {
+        /// Speak the public adapter ABI: JSON requests on standard input, one line of JSON for each on standard output.
+        #[arg(long)]
+        adapter: bool,
+    },
     /// Build the documentation, and see that the programs of READMEs are compiled.
     Docs,
 }
@@ -52,11 +59,16 @@ fn main() -> ExitCode {
 
 /// Whether what was asked for succeeded. A command that prints JSON prints it in either case.
 fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
+    // The adapter needs no workspace, and runs wherever it is started.
+    if matches!(command, Command::Conformance { adapter: true }) {
+        return conformance::adapter();
+    }
     let workspace = Workspace::find()?;
     match command {
         Command::Ci => ci::command(&workspace, console),
         Command::Tidy => tidy::command(&workspace, console),
         Command::Features => features::command(&workspace, console),
+        Command::Conformance { .. } => conformance::command(&workspace, console),
         Command::Docs => docs::command(&workspace, console),
     }
 }

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use alloy::primitives::Address;
 
+use super::parse_address;
+
 /// An account on a chain, as a `source` names it.
 ///
 /// A claim and no more: whoever checks a payment compares it with the signer that was recovered.
@@ -25,7 +27,10 @@ impl FromStr for Did {
             .strip_prefix(PREFIX)
             .and_then(|rest| rest.split_once(':'))
             .ok_or(DidError::Shape)?;
-        Ok(Self { chain_id: parse_chain(chain)?, address: parse_address(address)? })
+        Ok(Self {
+            chain_id: parse_chain(chain)?,
+            address: parse_address(address).map_err(|_| DidError::Address)?,
+        })
     }
 }
 
@@ -61,16 +66,6 @@ fn parse_chain(text: &str) -> Result<u64, DidError> {
         text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     let id = text.parse().ok().filter(|id| canonical && *id <= MAX_CHAIN);
     id.ok_or(DidError::Chain)
-}
-
-fn parse_address(text: &str) -> Result<Address, DidError> {
-    let digits = text.strip_prefix("0x").ok_or(DidError::Address)?;
-    let parsed = if digits.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Address::parse_checksummed(text, None).ok()
-    } else {
-        digits.parse().ok()
-    };
-    parsed.filter(|_| digits.len() == 40).ok_or(DidError::Address)
 }
 
 #[cfg(test)]

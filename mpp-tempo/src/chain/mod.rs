@@ -9,7 +9,7 @@ pub mod transaction;
 
 use std::borrow::Cow;
 
-use alloy::primitives::{Address, address};
+use alloy::primitives::{Address, Bytes, address};
 
 /// Decimal places of every TIP-20 stablecoin: one base unit is a millionth of a dollar.
 pub const DECIMALS: u8 = 6;
@@ -22,6 +22,12 @@ pub const PATH_USD: Address = address!("20c0000000000000000000000000000000000000
 
 /// AlphaUSD, on test chains.
 pub const ALPHA_USD: Address = address!("20c0000000000000000000000000000000000001");
+
+/// BetaUSD, on test chains.
+pub const BETA_USD: Address = address!("20c0000000000000000000000000000000000002");
+
+/// ThetaUSD, on test chains.
+pub const THETA_USD: Address = address!("20c0000000000000000000000000000000000003");
 
 /// USDC.e, on mainnet.
 pub const USDC_E: Address = address!("20C000000000000000000000b9537d11c60E8b50");
@@ -68,6 +74,40 @@ pub fn is_tip20(token: Address) -> bool {
     token.as_slice().starts_with(&TIP20_PREFIX)
 }
 
+/// Whether a token is one whose unit is the dollar, so that a price in `usd` can be asked for in it.
+///
+/// The contracts say so themselves; this list is what is believed without asking one.
+pub fn is_dollar(token: Address) -> bool {
+    [PATH_USD, ALPHA_USD, BETA_USD, THETA_USD, USDC_E].contains(&token)
+}
+
+/// Parses an account or a contract: `0x` and forty hex digits, all lower case or with a valid EIP-55 checksum.
+///
+/// # Errors
+/// [`AddressError`].
+pub fn parse_address(text: &str) -> Result<Address, AddressError> {
+    let digits = text.strip_prefix("0x").ok_or(AddressError)?;
+    let parsed = if digits.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Address::parse_checksummed(text, None).ok()
+    } else {
+        digits.parse().ok()
+    };
+    parsed.filter(|_| digits.len() == 40).ok_or(AddressError)
+}
+
+/// Parses `0x` and hex digits, two to a byte, in any case.
+pub(crate) fn parse_hex(text: &str) -> Option<Bytes> {
+    let digits = text.strip_prefix("0x")?;
+    // The parser takes a second prefix for the first.
+    let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    plain.then(|| digits.parse().ok()).flatten()
+}
+
+/// A text that is no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the address is malformed or its checksum is wrong")]
+pub struct AddressError;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,5 +127,8 @@ mod tests {
             assert!(is_tip20(token));
         }
         assert!(!is_tip20(address!("20fc000000000000000000000000000000000000")));
+        assert!(
+            is_dollar(USDC_E) && !is_dollar(address!("20c0000000000000000000000000000000000009"))
+        );
     }
 }

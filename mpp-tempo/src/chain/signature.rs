@@ -1,8 +1,8 @@
 //! Signatures: the one place that speaks to libsecp256k1, and the TIP-1020 kinds of account signature.
 
-use std::{fmt, sync::LazyLock};
+use std::{fmt, str::FromStr, sync::LazyLock};
 
-use alloy::primitives::{Address, B256, Bytes, U256, keccak256, uint};
+use alloy::primitives::{Address, B256, Bytes, U256, hex, keccak256, uint};
 use secp256k1::{
     All, Message, PublicKey, Secp256k1, SecretKey,
     ecdsa::{RecoverableSignature, RecoveryId},
@@ -223,6 +223,19 @@ impl Key {
         let (r, s) = compact.split_at(32);
         let odd_y = matches!(id, RecoveryId::One | RecoveryId::Three);
         Ecdsa { r: U256::from_be_slice(r), s: U256::from_be_slice(s), odd_y }
+    }
+}
+
+impl FromStr for Key {
+    type Err = SignatureError;
+
+    /// Parses `0x` and 64 hex digits.
+    fn from_str(text: &str) -> Result<Self, SignatureError> {
+        let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 64);
+        let mut secret = [0; 32];
+        hex::decode_to_slice(digits.ok_or(SignatureError::Key)?, &mut secret)
+            .map_err(|_| SignatureError::Key)?;
+        Self::new(secret)
     }
 }
 

@@ -23,6 +23,9 @@ pub const MAX_BYTES: usize = 64 * 1024;
 /// Calls that nodes take in one transaction.
 pub const MAX_CALLS: usize = 32;
 
+/// Attodollars, in which gas is priced, in one base unit of a dollar token.
+pub const ATTO_PER_UNIT: u128 = 1_000_000_000_000;
+
 /// One call of a transaction. Contract creation is no payment and has no form here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
@@ -129,6 +132,11 @@ impl Transaction {
         let mut bytes = self.signing_bytes();
         bytes.extend_from_slice(sender.as_slice());
         keccak256(bytes)
+    }
+
+    /// The most its fee can be, in base units of a dollar token, rounded up.
+    pub fn max_fee(&self) -> u128 {
+        u128::from(self.gas_limit).saturating_mul(self.max_fee_per_gas).div_ceil(ATTO_PER_UNIT)
     }
 
     /// Puts a signature of [`Transaction::signing_hash`] to it.

@@ -1,3 +1,4 @@
 //! What the test kit promises to those who test with it.
 
 mod devnet;
+mod suites;

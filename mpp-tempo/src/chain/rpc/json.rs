@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use alloy::primitives::{Bytes, U256};
+use alloy::primitives::{B256, Bytes, U256};
 use serde_json::{Map, Value, json};
 
 use super::{Block, Log, NodeError, Receipt, RpcError, Trial};
@@ -97,20 +97,22 @@ pub fn receipt(answer: &Value) -> Result<Option<Receipt>, Malformed> {
     if answer.is_null() {
         return Ok(None);
     }
-    let success = match quantity(answer, "status")? {
-        0 => false,
-        1 => true,
-        _ => return Err(Malformed::Member("status")),
-    };
-    let logs = list(answer, "logs")?;
     Ok(Some(Receipt {
         hash: member(answer, "transactionHash")?,
-        success,
+        success: status(answer)?,
         from: member(answer, "from")?,
         block_hash: member(answer, "blockHash")?,
         block_number: quantity(answer, "blockNumber")?,
-        logs: logs.iter().map(log).collect::<Result<_, _>>()?,
+        logs: logs(answer)?,
     }))
+}
+
+/// Reads of a receipt only what proves a payment: the transaction, whether it succeeded, and its logs.
+///
+/// # Errors
+/// [`Malformed::Member`].
+pub fn proof(receipt: &Value) -> Result<(B256, bool, Vec<Log>), Malformed> {
+    Ok((member(receipt, "transactionHash")?, status(receipt)?, logs(receipt)?))
 }
 
 /// Reads a block.
@@ -144,6 +146,18 @@ pub fn bytes(answer: &Value) -> Result<Bytes, Malformed> {
 
 fn call(call: &Call) -> Value {
     json!({ "to": format!("{:#x}", call.to), "data": call.data.to_string(), "value": format!("{:#x}", call.value) })
+}
+
+fn status(receipt: &Value) -> Result<bool, Malformed> {
+    match quantity(receipt, "status")? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed::Member("status")),
+    }
+}
+
+fn logs(receipt: &Value) -> Result<Vec<Log>, Malformed> {
+    list(receipt, "logs")?.iter().map(log).collect()
 }
 
 fn log(entry: &Value) -> Result<Log, Malformed> {

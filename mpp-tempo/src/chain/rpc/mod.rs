@@ -6,9 +6,11 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 
 use super::transaction::Call;
 
-#[cfg(any(feature = "client", feature = "server"))]
 pub mod http;
 pub mod json;
+mod pinned;
+
+pub use self::pinned::{PinError, Pinned};
 
 /// A node's answer, on its way.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, RpcError>> + Send + 'a>>;

@@ -98,6 +98,11 @@ fn a_key_is_not_shown_and_a_bad_one_not_taken() {
     assert!(!shown.contains("42424242"), "{shown}");
     assert!(matches!(Key::new([0; 32]), Err(SignatureError::Key)));
     assert!(matches!(Key::new([0xff; 32]), Err(SignatureError::Key)));
+    let spelled = format!("0x{}", "42".repeat(32));
+    assert_eq!(spelled.parse::<Key>().unwrap().address(), key(0x42).address());
+    for bad in ["", "0x", &spelled[2..], &spelled[..65], &format!("0x0x{}", "42".repeat(31))] {
+        assert!(matches!(bad.parse::<Key>(), Err(SignatureError::Key)), "{bad}");
+    }
 }
 
 proptest! {

@@ -1,0 +1,268 @@
+//! The client half: signs the transfer that a challenge asks for, within limits, and sends nothing itself.
+
+use std::{collections::HashSet, num::NonZeroU64, sync::Arc, time::Duration};
+
+use alloy::primitives::Address;
+use mpp_core::{
+    Amount,
+    challenge::Demand,
+    credential::Source,
+    payer::{Allowance, Exposure, PayError, Payment, Recall},
+    time::Clock,
+};
+
+use super::{Mode, Payload, TempoCharge, asked::Asked};
+use crate::{
+    chain::{
+        self, AddressError, Chain, DECIMALS,
+        did::Did,
+        parse_address,
+        rpc::{Pinned, Rpc, RpcError, Trial},
+        signature::Key,
+        tip20::{Expected, MemoRule, Transfer},
+        transaction::{ATTO_PER_UNIT, Transaction},
+    },
+    clock::SystemClock,
+};
+
+/// Pays in dollar stablecoins on one Tempo chain, with a key held in memory.
+///
+/// The server gets a signed transaction and sends it. Until it does, and after the transaction's 25 seconds are over
+/// without it, nothing has moved. Fees are taken from the token that is paid unless said otherwise, and never exceed a cap.
+#[derive(Debug)]
+pub struct Payer {
+    key: Key,
+    node: Pinned,
+    max_fee: Amount,
+    fee_token: Option<Address>,
+    currencies: Option<HashSet<Address>>,
+    recipients: Option<HashSet<Address>>,
+    client: Option<String>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Payer {
+    /// Pays from an account on a chain, and on no other: the node must be on it too.
+    pub fn new(key: Key, chain: &Chain, rpc: Arc<dyn Rpc>) -> Self {
+        Self {
+            key,
+            node: Pinned::new(rpc, chain.id),
+            max_fee: Amount::new(50_000),
+            fee_token: None,
+            currencies: None,
+            recipients: None,
+            client: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Lets a payment's fee cost so much and no more, in base units of the token; 0.05 dollars unless said otherwise.
+    pub fn max_fee(self, max_fee: Amount) -> Self {
+        Self { max_fee, ..self }
+    }
+
+    /// Takes fees from another token of the account than the one that is paid.
+    ///
+    /// # Errors
+    /// [`AddressError`] for a text that is no address, or where no TIP-20 token can be.
+    pub fn fees_in(self, token: &str) -> Result<Self, AddressError> {
+        let token = parse_address(token)?;
+        if chain::is_tip20(token) {
+            Ok(Self { fee_token: Some(token), ..self })
+        } else {
+            Err(AddressError)
+        }
+    }
+
+    /// Pays in these tokens only, all of them dollars; in every known dollar token unless said otherwise.
+    ///
+    /// # Errors
+    /// [`AddressError`] for a text that is no address, or where no TIP-20 token can be.
+    pub fn only_in<'a>(
+        self,
+        tokens: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, AddressError> {
+        let tokens = addresses(tokens)?;
+        if tokens.iter().all(|token| chain::is_tip20(*token)) {
+            Ok(Self { currencies: Some(tokens), ..self })
+        } else {
+            Err(AddressError)
+        }
+    }
+
+    /// Pays these accounts only; any unless said otherwise.
+    ///
+    /// # Errors
+    /// [`AddressError`] for a text that is no address.
+    pub fn only_to<'a>(
+        self,
+        recipients: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, AddressError> {
+        Ok(Self { recipients: Some(addresses(recipients)?), ..self })
+    }
+
+    /// Writes a fingerprint of this name into the memo of every payment, for all to see; none unless said otherwise.
+    pub fn named(self, client: impl Into<String>) -> Self {
+        Self { client: Some(client.into()), ..self }
+    }
+
+    /// Reads the time from another clock than the system's.
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The account that pays: its address, with checksum.
+    pub fn address(&self) -> String {
+        self.key.address().to_string()
+    }
+
+    /// The transfer to make, if it is one this payer makes at all.
+    fn asked(&self, demand: &Demand<'_, TempoCharge>) -> Option<Asked> {
+        let asked = Asked::read(demand.challenge, &demand.request).ok()?;
+        let details = &demand.request.details.method_details;
+        let to = asked.expected.to;
+        let known = match &self.currencies {
+            Some(allowed) => allowed.contains(&asked.token),
+            None => chain::is_dollar(asked.token),
+        };
+        let ours = asked.chain_id == self.node.chain_id()
+            && details.takes(&Mode::Pull)
+            && !details.is_sponsored()
+            && known
+            && self.recipients.as_ref().is_none_or(|allowed| allowed.contains(&to))
+            && to != self.key.address();
+        ours.then_some(asked)
+    }
+
+    fn transfer(&self, asked: &Asked) -> Transfer {
+        let Expected { to, amount, memo } = asked.expected;
+        let memo = match memo {
+            MemoRule::Exactly(memo) => Some(memo),
+            MemoRule::Attributed(challenge) => Some(challenge.memo(self.client.as_deref())),
+            MemoRule::Any => None,
+        };
+        Transfer { to, amount, memo }
+    }
+
+    /// When the transaction ends to be valid: in 25 seconds, which every fork takes, or with the challenge (D-33).
+    fn valid_before(&self, demand: &Demand<'_, TempoCharge>) -> Result<NonZeroU64, PayError> {
+        let now = self.clock.now();
+        let longest = now.plus(LONGEST_VALID).unix_seconds();
+        let end = demand
+            .challenge
+            .expires
+            .as_ref()
+            .map_or(longest, |end| end.unix_seconds().min(longest));
+        if end < now.plus(LEAST_VALID).unix_seconds() {
+            return Err(PayError::untouched("the challenge ends too soon to be paid"));
+        }
+        let end = u64::try_from(end).ok().and_then(NonZeroU64::new);
+        end.ok_or_else(|| PayError::untouched("the clock is before 1970"))
+    }
+
+    /// Fills in gas and fees as the node says, within a budget in base units.
+    async fn with_fees(
+        &self,
+        transaction: Transaction,
+        budget: u128,
+    ) -> Result<Transaction, PayError> {
+        let node = self.node.node().await.map_err(|cause| {
+            PayError::untouched("the node cannot be asked, or is on another chain").because(cause)
+        })?;
+        let trial = Trial {
+            from: Some(self.key.address()),
+            calls: transaction.calls.clone(),
+            fee_token: transaction.fee_token,
+            valid_before: transaction.valid_before.map(NonZeroU64::get),
+        };
+        let estimate = node.estimate_gas(trial).await.map_err(|cause| {
+            let detail = match cause {
+                RpcError::Refused(_) => "the node says that the transfer would fail",
+                _ => "the node does not say what the transfer would use",
+            };
+            PayError::untouched(detail).because(cause)
+        })?;
+        let price = node.gas_price().await.map_err(|cause| {
+            PayError::untouched("the node does not say what gas costs").because(cause)
+        })?;
+        // An estimate that is a little short would be mined, fail, and cost its fee.
+        let gas_limit = estimate.saturating_add(estimate / 5).max(LEAST_GAS);
+        let affordable = budget.saturating_mul(ATTO_PER_UNIT) / u128::from(gas_limit);
+        if gas_limit > MOST_GAS || price > affordable {
+            return Err(PayError::untouched("the fee would be higher than allowed"));
+        }
+        let max_fee_per_gas = price.saturating_add(price / 2).min(affordable);
+        let max_priority_fee_per_gas = max_fee_per_gas.min(TIP);
+        Ok(Transaction { gas_limit, max_fee_per_gas, max_priority_fee_per_gas, ..transaction })
+    }
+}
+
+impl mpp_core::payer::Payer for Payer {
+    type Method = TempoCharge;
+
+    fn exposes(&self, demand: &Demand<'_, TempoCharge>) -> Option<Exposure> {
+        self.asked(demand)?;
+        let amount = demand.request.terms.amount.checked_add(self.max_fee)?;
+        Some(Exposure::new(amount).in_unit("usd", DECIMALS))
+    }
+
+    async fn pay(
+        &self,
+        demand: &Demand<'_, TempoCharge>,
+        within: &Allowance,
+    ) -> Result<Payment<TempoCharge>, PayError> {
+        let asked = self.asked(demand).ok_or_else(|| {
+            PayError::untouched("the challenge asks for something that this payer does not pay")
+        })?;
+        let amount = demand.request.terms.amount;
+        let left = within
+            .up_to
+            .checked_sub(amount)
+            .ok_or_else(|| PayError::untouched("the price is higher than allowed"))?;
+        let transaction = Transaction {
+            calls: vec![self.transfer(&asked).call(asked.token)],
+            valid_before: Some(self.valid_before(demand)?),
+            fee_token: Some(self.fee_token.unwrap_or(asked.token)),
+            ..Transaction::on(asked.chain_id)
+        };
+        let budget = left.min(self.max_fee).get();
+        let transaction = self.with_fees(transaction, budget).await?;
+        let end = transaction.valid_before.map_or(0, NonZeroU64::get);
+        let least = self.clock.now().plus(LEAST_VALID).unix_seconds();
+        if i64::try_from(end).is_ok_and(|end| end < least) {
+            return Err(PayError::untouched("the node took too long to say what the fee is"));
+        }
+        let exposed = amount.checked_add(Amount::new(transaction.max_fee()));
+        let signed = transaction.sign(&self.key);
+        let signature = alloy::primitives::hex::encode_prefixed(signed.encode());
+        let source = Did { chain_id: asked.chain_id, address: self.key.address() };
+        let mut payment =
+            Payment::new(Payload::Transaction { signature }).from(Source::new(source.to_string()));
+        payment.exposed = exposed;
+        Ok(payment)
+    }
+
+    /// Nothing was put at stake: a signed transaction moves nothing until the server has it, and one that was never
+    /// written down was never sent. It is forgotten, and ends by itself.
+    async fn recall(&self, _: &Demand<'_, TempoCharge>) -> Result<Recall<TempoCharge>, PayError> {
+        Ok(Recall::Never)
+    }
+}
+
+/// Valid on every fork: some nodes take 30 seconds, measured by their own clock.
+const LONGEST_VALID: Duration = Duration::from_secs(25);
+/// What a server needs to check and send it.
+const LEAST_VALID: Duration = Duration::from_secs(5);
+
+/// Only what is used is paid for. Some nodes run a server's trial of this transaction only with 771,000 or more.
+const LEAST_GAS: u64 = 800_000;
+/// No single transfer needs as much.
+const MOST_GAS: u64 = 3_000_000;
+/// In attodollars per unit of gas; within the highest fee, not beside it.
+const TIP: u128 = 1_000_000_000;
+
+fn addresses<'a>(
+    texts: impl IntoIterator<Item = &'a str>,
+) -> Result<HashSet<Address>, AddressError> {
+    texts.into_iter().map(parse_address).collect()
+}

@@ -1,0 +1,187 @@
+//! What a payer pays, what it leaves alone, and what it says when it cannot.
+
+use mpp_core::payer::{Funds, Recall};
+
+use super::{
+    super::{Mode, Split},
+    *,
+};
+use crate::chain::{ALPHA_USD, USDC_E};
+
+fn exposes(payer: &Payer, request: &Request<TempoCharge>) -> Option<u128> {
+    let challenge = challenge(request);
+    payer.exposes(&challenge.read().unwrap()).map(|exposed| exposed.amount.get())
+}
+
+#[test]
+fn the_price_and_the_highest_fee_are_put_at_stake() {
+    let challenge = challenge(&request());
+    let exposed = payer_at(Arc::default()).exposes(&challenge.read().unwrap()).unwrap();
+    assert_eq!((exposed.amount.get(), exposed.unit), (150_000, Some(("usd".into(), 6))));
+    let frugal = payer_at(Arc::default()).max_fee(Amount::new(7));
+    assert_eq!(exposes(&frugal, &request()), Some(100_007));
+}
+
+#[tokio::test]
+async fn what_is_not_ours_is_not_paid() {
+    type Edit = fn(&mut Request<TempoCharge>);
+    let cases: &[(&str, Edit)] = &[
+        ("chain", |r| r.details.method_details.chain_id = Some(4217)),
+        ("currency", |r| r.terms.currency = "0x20c0000000000000000000000000000000000042".into()),
+        ("no address", |r| r.terms.currency = "usd".into()),
+        ("checksum", |r| {
+            r.terms.recipient = Some("0x3c44CdDdB6a900fa2b585dd299e03d12FA4293BC".into())
+        }),
+        ("no recipient", |r| r.terms.recipient = None),
+        ("self", |r| r.terms.recipient = Some(key().address().to_string())),
+        ("zero", |r| r.terms.amount = Amount::ZERO),
+        ("overflow", |r| r.terms.amount = Amount::new(u128::MAX)),
+        ("push", |r| r.details.method_details.supported_modes = Some(vec![Mode::Push])),
+        ("sponsored", |r| r.details.method_details.fee_payer = Some(true)),
+        ("memo", |r| r.details.method_details.memo = Some("0x42".into())),
+        ("splits", |r| {
+            let split = Split {
+                amount: Amount::new(1),
+                recipient: SHOP.into(),
+                memo: None,
+                extra: serde_json::Map::new(),
+            };
+            r.details.method_details.splits = Some(vec![split]);
+        }),
+    ];
+    for (name, edit) in cases {
+        let mut request = request();
+        edit(&mut request);
+        let node = Arc::new(Scripted::default());
+        let payer = payer_at(node.clone());
+        assert_eq!(exposes(&payer, &request), None, "{name}");
+        let challenge = challenge(&request);
+        let refused = payer.pay(&challenge.read().unwrap(), &allowance(u128::MAX)).await;
+        if *name != "overflow" {
+            assert_eq!(refused.unwrap_err().funds, Funds::Untouched, "{name}");
+            assert!(node.asked().is_empty(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn lists_narrow_what_is_paid() {
+    let shop_only = payer_at(Arc::default()).only_to([SHOP]).unwrap();
+    assert!(exposes(&shop_only, &request()).is_some());
+    let nobody = payer_at(Arc::default()).only_to([]).unwrap();
+    assert_eq!(exposes(&nobody, &request()), None);
+    let alpha = format!("{ALPHA_USD:#x}");
+    let alpha_only = payer_at(Arc::default()).only_in([alpha.as_str()]).unwrap();
+    assert_eq!(exposes(&alpha_only, &request()), None);
+    assert!(payer_at(Arc::default()).only_in([SHOP]).is_err());
+    assert!(payer_at(Arc::default()).only_to(["0x22"]).is_err());
+    let mut mainnet = request();
+    mainnet.terms.currency = format!("{USDC_E:#x}");
+    assert!(exposes(&payer_at(Arc::default()), &mainnet).is_some());
+}
+
+#[tokio::test]
+async fn a_transaction_says_what_the_challenge_asks_and_no_more() {
+    let challenge = challenge(&request());
+    let transaction = signed(&challenge).await.transaction;
+    assert_eq!(transaction.valid_before.unwrap().get(), NOW as u64 + 25);
+    assert_eq!((transaction.chain_id, transaction.gas_limit), (42431, 800_000));
+    assert_eq!(transaction.max_fee_per_gas, 30_000_000_000);
+    assert_eq!(transaction.max_fee(), 24_000);
+    assert_eq!(transaction.fee_token, Some(transaction.calls[0].to));
+    assert_eq!(transaction.calls.len(), 1);
+    let mut fixed = request();
+    let memo = format!("0x{}", "42".repeat(32));
+    fixed.details.method_details.memo = Some(memo.clone());
+    let made = signed(&super::challenge(&fixed)).await.transaction;
+    let made = Transfer::decode(&made.calls[0].data).unwrap();
+    assert_eq!(made.memo.map(|memo| format!("{memo:#x}")), Some(memo));
+}
+
+#[tokio::test]
+async fn fees_stay_within_the_cap_and_the_allowance() {
+    let challenge = challenge(&request());
+    let demand = challenge.read().unwrap();
+    // 20 gwei for 800,000 gas are 16,000 base units; half as much again is offered where it is allowed.
+    for (allowed, paid) in [
+        (124_000, Some(24_000)),
+        (150_000, Some(24_000)),
+        (118_000, Some(18_000)),
+        (116_000, Some(16_000)),
+        (115_999, None),
+        (99_999, None),
+    ] {
+        let payment = payer_at(Arc::default()).pay(&demand, &allowance(allowed)).await;
+        let fee = payment.ok().map(|payment| payment.exposed.unwrap().get() - 100_000);
+        assert_eq!(fee, paid, "{allowed}");
+    }
+    let dear: [(&str, Scripted); 2] = [
+        ("price", Scripted { gas_price: Box::new(|()| Ok(u128::MAX)), ..Scripted::default() }),
+        ("gas", Scripted { gas: Box::new(|_| Ok(u64::MAX)), ..Scripted::default() }),
+    ];
+    for (name, node) in dear {
+        let refused = payer_at(Arc::new(node)).pay(&demand, &allowance(u128::MAX)).await;
+        assert_eq!(refused.unwrap_err().funds, Funds::Untouched, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_in_trouble_or_elsewhere_costs_nothing() {
+    let nodes = [
+        Scripted { chain_id: Box::new(|()| Ok(4217)), ..Scripted::default() },
+        Scripted {
+            chain_id: Box::new(|()| Err(RpcError::Unreachable(gone()))),
+            ..Scripted::default()
+        },
+        Scripted { gas: Box::new(|_| Err(refused(3))), ..Scripted::default() },
+        Scripted { gas_price: Box::new(|()| Err(RpcError::Status(502))), ..Scripted::default() },
+    ];
+    let challenge = challenge(&request());
+    for node in nodes {
+        let node = Arc::new(node);
+        let refused = payer_at(node.clone())
+            .pay(&challenge.read().unwrap(), &allowance(150_000))
+            .await
+            .unwrap_err();
+        assert_eq!(refused.funds, Funds::Untouched);
+        assert!(refused.source.is_some() && !refused.to_string().contains("have 5"));
+        assert!(!node.asked().contains(&"send"));
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_ends_with_its_challenge_and_is_not_made_for_a_moment() {
+    for (left, end) in
+        [(300, Some(25)), (25, Some(25)), (10, Some(10)), (5, Some(5)), (4, None), (-1, None)]
+    {
+        let challenge = keys().seal(Draft {
+            expires: Some(Timestamp::from_unix(NOW + left, 500)),
+            ..challenge(&request()).to_draft()
+        });
+        let payment =
+            payer_at(Arc::default()).pay(&challenge.read().unwrap(), &allowance(150_000)).await;
+        let made = payment.ok().map(|payment| {
+            let Payload::Transaction { signature } = payment.payload else { panic!("pull mode") };
+            let signed = Signed::decode(&crate::chain::parse_hex(&signature).unwrap()).unwrap();
+            signed.transaction.valid_before.unwrap().get() as i64 - NOW
+        });
+        assert_eq!(made, end, "{left} s left");
+    }
+}
+
+#[tokio::test]
+async fn what_died_before_it_was_written_down_was_never_sent() {
+    let challenge = challenge(&request());
+    let recalled = payer_at(Arc::default()).recall(&challenge.read().unwrap()).await;
+    assert!(matches!(recalled, Ok(Recall::Never)));
+}
+
+#[tokio::test]
+async fn neither_payer_nor_payment_shows_a_secret() {
+    let payer = payer_at(Arc::default());
+    let challenge = challenge(&request());
+    let payment = payer.pay(&challenge.read().unwrap(), &allowance(150_000)).await.unwrap();
+    let shown = format!("{payer:?} {payment:?} {:?}", payment.payload);
+    let Payload::Transaction { signature } = &payment.payload else { panic!("pull mode") };
+    assert!(!shown.contains("07070707") && !shown.contains(&signature[4..60]), "{shown}");
+}

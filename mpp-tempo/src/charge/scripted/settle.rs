@@ -1,0 +1,211 @@
+//! What becomes of a payment, for everything a node can say or leave unsaid.
+
+use mpp_core::fate::Fate;
+
+use super::{super::Evidence, *};
+use crate::chain::rpc::json::Malformed;
+
+async fn evidence() -> Evidence {
+    Evidence::new(signed(&challenge(&request())).await).unwrap()
+}
+
+const END: u64 = NOW as u64 + 25;
+
+/// A fate in a word.
+fn word(fate: &Fate) -> String {
+    match fate {
+        Fate::Settled(_) => "settled".into(),
+        Fate::Failed(rejection) => rejection.reason.as_str().into(),
+        Fate::Unknown(_) => "unknown".into(),
+        Fate::Absent => "absent".into(),
+        _ => "another".into(),
+    }
+}
+
+#[tokio::test]
+async fn a_mined_transfer_is_settled_by_its_logs() {
+    let evidence = evidence().await;
+    let fate = verifier_at(Arc::default()).settle(&evidence).await;
+    let Fate::Settled(settled) = fate else { panic!("{fate:?}") };
+    assert_eq!(settled.reference, format!("{:#x}", evidence.hash()));
+    assert_eq!(settled.reference, settled.reference.to_lowercase());
+    let payer = format!("did:pkh:eip155:42431:{}", key().address());
+    assert_eq!(settled.payer.unwrap().as_str(), payer);
+}
+
+#[tokio::test]
+async fn a_receipt_is_judged_by_its_logs_and_never_by_its_status_alone() {
+    type Edit = fn(&mut Receipt);
+    let cases: &[(&str, Edit, &str)] = &[
+        ("failed", |r| r.success = false, "reverted"),
+        (
+            "failed without logs",
+            |r| {
+                r.success = false;
+                r.logs.clear();
+            },
+            "reverted",
+        ),
+        ("no logs", |r| r.logs.clear(), "not-transferred"),
+        (
+            "another token",
+            |r| r.logs.iter_mut().for_each(|log| log.address = shop()),
+            "not-transferred",
+        ),
+        (
+            "another payer",
+            |r| r.logs.iter_mut().for_each(|log| log.topics[1] = B256::ZERO),
+            "not-transferred",
+        ),
+        ("no memo", |r| r.logs.truncate(1), "not-transferred"),
+        ("another transaction", |r| r.hash = B256::ZERO, "unknown"),
+        (
+            "a fee beside it",
+            |r| r.logs.insert(0, Log { address: shop(), topics: vec![], data: Bytes::new() }),
+            "settled",
+        ),
+    ];
+    let evidence = evidence().await;
+    for (name, edit, fate) in cases {
+        let edit = *edit;
+        let raw = evidence.raw();
+        let told = move || {
+            let mut receipt = mined(&raw);
+            edit(&mut receipt);
+            receipt
+        };
+        let found = told.clone();
+        let node = Arc::new(Scripted {
+            send: Some(Box::new(move |_| Ok(told()))),
+            receipt: Box::new(move |_| Ok(Some(found()))),
+            ..Scripted::default()
+        });
+        let verifier = verifier_at(node);
+        assert_eq!(word(&verifier.settle(&evidence).await), *fate, "settle: {name}");
+        assert_eq!(word(&verifier.reconcile(&evidence).await), *fate, "reconcile: {name}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_is_never_a_failure_unless_the_chain_says_that_it_is_too_late() {
+    type Error = fn() -> RpcError;
+    let errors: &[Error] = &[
+        || RpcError::Unreachable(gone()),
+        || RpcError::Unanswered(gone()),
+        || RpcError::Status(429),
+        || RpcError::Status(502),
+        || RpcError::Malformed(Malformed::Response),
+        || refused(-32003),
+        || refused(-32603),
+        || refused(-32602),
+        || refused(-32000),
+    ];
+    let evidence = evidence().await;
+    for error in errors {
+        let raw = evidence.raw();
+        let found: fn(&Bytes) -> Option<Receipt> = |raw| Some(mined(raw));
+        let none: fn(&Bytes) -> Option<Receipt> = |_| None;
+        let cases = [
+            (found, NOW as u64, "settled"),
+            (found, END + 100, "settled"),
+            (none, NOW as u64, "unknown"),
+            (none, END - 1, "unknown"),
+            (none, END + 4, "unknown"),
+            (none, END + 5, "expired"),
+        ];
+        for (receipt, now, fate) in cases {
+            let raw = raw.clone();
+            let node = Scripted {
+                send: Some(Box::new(move |_| Err(error()))),
+                receipt: Box::new(move |_| Ok(receipt(&raw))),
+                block: at(now),
+                ..Scripted::default()
+            };
+            let node = Arc::new(node);
+            let settled = verifier_at(node.clone()).settle(&evidence).await;
+            assert_eq!(word(&settled), fate, "{} at {now}", error());
+            assert_eq!(node.asked().iter().filter(|what| **what == "send").count(), 1);
+        }
+        let node = Scripted {
+            send: Some(Box::new(move |_| Err(error()))),
+            receipt: Box::new(move |_| Err(error())),
+            block: at(END + 100),
+            ..Scripted::default()
+        };
+        assert_eq!(word(&verifier_at(Arc::new(node)).settle(&evidence).await), "unknown");
+    }
+}
+
+#[tokio::test]
+async fn reconciling_sends_nothing_and_tells_absence_from_ignorance() {
+    let none = || -> Script<B256, Option<Receipt>> { Box::new(|_| Ok(None)) };
+    let silent =
+        || -> Script<B256, Option<Receipt>> { Box::new(|_| Err(RpcError::Unanswered(gone()))) };
+    let lost = || -> Script<(), Block> { Box::new(|()| Err(RpcError::Status(502))) };
+    let cases = [
+        (none(), at(NOW as u64), "absent"),
+        (none(), at(END - 1), "absent"),
+        (none(), at(END), "unknown"),
+        (none(), at(END + 4), "unknown"),
+        (none(), at(END + 5), "expired"),
+        (none(), lost(), "unknown"),
+        (silent(), at(NOW as u64), "unknown"),
+        (silent(), at(END + 100), "unknown"),
+    ];
+    let evidence = evidence().await;
+    for (index, (receipt, block, fate)) in cases.into_iter().enumerate() {
+        let node = Arc::new(Scripted { receipt, block, ..Scripted::default() });
+        assert_eq!(
+            word(&verifier_at(node.clone()).reconcile(&evidence).await),
+            fate,
+            "case {index}"
+        );
+        assert!(!node.asked().contains(&"send"));
+    }
+    let raw = evidence.raw();
+    let node = Scripted {
+        receipt: Box::new(move |_| Ok(Some(mined(&raw)))),
+        block: lost(),
+        ..Scripted::default()
+    };
+    assert_eq!(word(&verifier_at(Arc::new(node)).reconcile(&evidence).await), "settled");
+}
+
+#[tokio::test]
+async fn a_node_that_never_answers_leaves_the_fate_unknown() {
+    let node = Scripted { send: None, ..Scripted::default() };
+    assert_eq!(word(&verifier_at(Arc::new(node)).settle(&evidence().await).await), "unknown");
+}
+
+#[tokio::test]
+async fn a_node_on_another_chain_is_sent_nothing() {
+    let node = Arc::new(Scripted { chain_id: Box::new(|()| Ok(4217)), ..Scripted::default() });
+    let (verifier, evidence) = (verifier_at(node.clone()), evidence().await);
+    assert_eq!(word(&verifier.settle(&evidence).await), "unknown");
+    assert_eq!(word(&verifier.reconcile(&evidence).await), "unknown");
+    assert_eq!(node.asked(), ["chain_id", "chain_id"]);
+}
+
+#[tokio::test]
+async fn evidence_survives_a_store_and_shows_nothing() {
+    let evidence = evidence().await;
+    let stored = serde_json::to_string(&evidence).unwrap();
+    let read: Evidence = serde_json::from_str(&stored).unwrap();
+    assert_eq!(
+        (read.raw(), read.spends(), read.payer()),
+        (evidence.raw(), evidence.spends(), evidence.payer())
+    );
+    assert_eq!(serde_json::to_string(&read).unwrap(), stored);
+    let shown = format!("{evidence:?}");
+    assert!(!shown.contains(&evidence.raw().to_string()[2..60]), "{shown}");
+    let hex = evidence.raw().to_string();
+    let two = resigned(&evidence_signed(&evidence), |t| t.calls.push(t.calls[0].clone())).encode();
+    for bad in [String::new(), "0x76c0".into(), hex[..100].into(), Bytes::from(two).to_string()] {
+        let json = serde_json::json!({ "transaction": bad });
+        assert!(serde_json::from_value::<Evidence>(json).is_err(), "{bad}");
+    }
+}
+
+fn evidence_signed(evidence: &Evidence) -> Signed {
+    Signed::decode(&evidence.raw()).unwrap()
+}

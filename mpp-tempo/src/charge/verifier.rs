@@ -1,0 +1,240 @@
+//! The server half: asks for a transfer, checks the transaction that promises it, and takes it to the chain.
+
+use std::{sync::Arc, time::Duration};
+
+use alloy::primitives::{Address, U256};
+use mpp_core::{
+    Amount, Price,
+    binding::Claim,
+    fate::Fate,
+    intent::ChargeTerms,
+    method::Nested,
+    problem::{ProblemType, Reason, Rejection},
+    time::Clock,
+    verifier::{Asking, Minted},
+};
+
+use super::{Details, Evidence, Mode, Payload, TempoCharge, asked::Asked};
+use crate::{
+    chain::{
+        self, AddressError, Chain, DECIMALS, parse_address, parse_hex,
+        rpc::{Pinned, Rpc, RpcError, Trial},
+        tip20,
+        transaction::{Signed, Transaction},
+    },
+    clock::SystemClock,
+};
+
+mod examine;
+pub mod reason;
+mod settle;
+
+/// Sells for a stablecoin on one Tempo chain, by transactions that payers sign and this server sends.
+///
+/// A payment is checked without touching the chain's state, and sent once; what became of it is read from the logs
+/// of its receipt. The node must be on the configured chain, or nothing is checked and nothing sent.
+///
+/// Keeps its deadline by tokio's timer: settle within a runtime that has one.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    token: Address,
+    recipient: Address,
+    node: Pinned,
+    settle_deadline: Duration,
+    longest_validity: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl Verifier {
+    /// Sells on a chain, in its own currency, to an account.
+    ///
+    /// # Errors
+    /// [`AddressError`] for a recipient that is no address.
+    pub fn new(chain: &Chain, recipient: &str, rpc: Arc<dyn Rpc>) -> Result<Self, AddressError> {
+        Ok(Self {
+            token: chain.currency,
+            recipient: parse_address(recipient)?,
+            node: Pinned::new(rpc, chain.id),
+            settle_deadline: Duration::from_secs(20),
+            longest_validity: Duration::from_secs(30),
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// Sells in another TIP-20 token.
+    ///
+    /// # Errors
+    /// [`AddressError`] for text that is no address, and for one where no TIP-20 token can be.
+    pub fn currency(self, token: &str) -> Result<Self, AddressError> {
+        let token = parse_address(token)?;
+        if chain::is_tip20(token) { Ok(Self { token, ..self }) } else { Err(AddressError) }
+    }
+
+    /// Waits so long for a payment to be mined before its fate is called unknown; 20 seconds unless said otherwise.
+    pub fn settle_deadline(self, settle_deadline: Duration) -> Self {
+        Self { settle_deadline, ..self }
+    }
+
+    /// Takes transactions that are valid for so long, give or take two seconds; 30 unless said otherwise, as nodes do.
+    ///
+    /// A node drops a longer one without a word. Later forks allow 300 seconds; some clients sign for 60.
+    pub fn longest_validity(self, longest_validity: Duration) -> Self {
+        Self { longest_validity, ..self }
+    }
+
+    /// Judges validity by another clock than the system's.
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    fn offered(&self) -> Nested<Details> {
+        let method_details = Details {
+            chain_id: Some(self.node.chain_id()),
+            supported_modes: Some(vec![Mode::Pull]),
+            ..Details::default()
+        };
+        Nested { method_details }
+    }
+
+    /// Holds the claim's request against what this server sells: a challenge of before a change of configuration,
+    /// or of another verifier of the same server, is not this one's to settle.
+    fn asked(&self, claim: &Claim<TempoCharge>) -> Result<Asked, Rejection> {
+        let foreign = || {
+            let detail = "This challenge does not ask what is asked here.";
+            Rejection::new(ProblemType::INVALID_CHALLENGE, Reason::WRONG_TERMS, detail)
+        };
+        let asked = Asked::read(&claim.challenge, &claim.request)
+            .map_err(|cause| foreign().because(cause))?;
+        let ours = claim.request.details == self.offered()
+            && asked.token == self.token
+            && asked.expected.to == self.recipient;
+        if ours { Ok(asked) } else { Err(foreign()) }
+    }
+
+    /// Asks the node whether the transfer would succeed now: a failing one is mined all the same, and costs its fee.
+    async fn can_pay(&self, transaction: &Transaction, payer: Address) -> Result<(), Rejection> {
+        let node = self.node.node().await.map_err(unavailable)?;
+        let balance = Trial::read(self.token, tip20::balance_of(payer));
+        let answer = node.call(balance).await.map_err(unavailable)?;
+        let held = tip20::read_balance(&answer)
+            .ok_or_else(|| unavailable("the token's answer is no balance"))?;
+        if held < self.needs(transaction) {
+            let detail = "The payer does not hold enough for the payment and its fee.";
+            return Err(reason::refusal(reason::SHORT_OF_FUNDS, detail));
+        }
+        let trial =
+            Trial { from: Some(payer), calls: transaction.calls.clone(), ..Trial::default() };
+        match node.call(trial).await {
+            Ok(_) => Ok(()),
+            Err(RpcError::Refused(error)) if error.code() == REVERTED => {
+                let detail = "The token would refuse the transfer.";
+                Err(reason::refusal(reason::WOULD_FAIL, detail).because(RpcError::Refused(error)))
+            }
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    /// The amount, and the most the fee may take where it is taken from the same token.
+    fn needs(&self, transaction: &Transaction) -> U256 {
+        let moved =
+            transaction.calls.iter().filter_map(|call| tip20::Transfer::decode(&call.data).ok());
+        let amount = moved.fold(U256::ZERO, |sum, moved| sum.saturating_add(moved.amount));
+        if transaction.fee_token != Some(self.token) {
+            return amount;
+        }
+        amount.saturating_add(U256::from(transaction.max_fee()))
+    }
+}
+
+impl mpp_core::verifier::Verifier for Verifier {
+    type Method = TempoCharge;
+    type Evidence = Evidence;
+
+    /// Takes prices in `usd` for dollar tokens, and prices in display units of the token, named by its address.
+    /// Nothing is sold for nothing.
+    fn terms(&self, ask: &Price) -> Option<ChargeTerms> {
+        let dollars = || ask.in_unit("usd", DECIMALS).ok().filter(|_| chain::is_dollar(self.token));
+        let named = || {
+            let token = parse_address(ask.unit()).ok().filter(|token| *token == self.token);
+            token.and_then(|_| ask.amount().to_base_units(DECIMALS).ok())
+        };
+        let amount: Amount = dollars().or_else(named).filter(|amount| !amount.is_zero())?;
+        let currency = format!("{:#x}", self.token);
+        Some(ChargeTerms::of(ask, amount, currency).to(self.recipient.to_string()))
+    }
+
+    async fn details(
+        &self,
+        _: &ChargeTerms,
+        _: Asking<'_>,
+    ) -> Result<Minted<Nested<Details>>, Rejection> {
+        Ok(Minted::lasting(self.offered()))
+    }
+
+    async fn check(&self, claim: &Claim<TempoCharge>) -> Result<Evidence, Rejection> {
+        let asked = self.asked(claim)?;
+        let signed = read(&claim.payload)?;
+        let shown =
+            examine::Shown { asked: &asked, signed: &signed, source: claim.source.as_ref() };
+        let payer = shown.payer()?;
+        let window = examine::Window {
+            now: self.clock.now(),
+            longest: self.longest_validity,
+            challenge_ends: claim.challenge.expires.as_ref(),
+        };
+        shown.in_time(&window)?;
+        self.can_pay(&signed.transaction, payer).await?;
+        Evidence::new(signed).map_err(|cause| {
+            reason::refusal(Reason::BAD_PROOF, "The transaction is no payment.").because(cause)
+        })
+    }
+
+    fn spends<'e>(&self, evidence: &'e Evidence) -> Option<&'e str> {
+        Some(evidence.spends())
+    }
+
+    async fn settle(&self, evidence: &Evidence) -> Fate {
+        settle::settle(&self.node, self.settle_deadline, evidence).await
+    }
+
+    async fn reconcile(&self, evidence: &Evidence) -> Fate {
+        settle::reconcile(&self.node, self.settle_deadline, evidence).await
+    }
+}
+
+/// The JSON-RPC code of a call that the contract itself refused.
+const REVERTED: i64 = 3;
+
+fn read(payload: &Payload) -> Result<Signed, Rejection> {
+    let invalid =
+        |reason, detail: &'static str| Rejection::new(ProblemType::INVALID_PAYLOAD, reason, detail);
+    let signature = match payload {
+        Payload::Transaction { signature } => signature,
+        Payload::Hash { .. } => {
+            let detail =
+                "Send a signed transaction: payments that were sent already are not taken here.";
+            return Err(invalid(reason::MODE_NOT_OFFERED, detail));
+        }
+        Payload::Proof { .. } => {
+            let detail = "A proof pays for nothing: send a signed transaction.";
+            return Err(invalid(reason::WRONG_PAYLOAD, detail));
+        }
+    };
+    let bytes = parse_hex(signature)
+        .ok_or_else(|| invalid(Reason::UNREADABLE, "The transaction is not written in hex."))?;
+    Signed::decode(&bytes).map_err(|cause| match cause {
+        chain::transaction::DecodeError::Signature(cause) => examine::bad_signature(cause),
+        cause => {
+            let detail = format!("The transaction cannot be read: {cause}.");
+            Rejection::new(ProblemType::INVALID_PAYLOAD, Reason::UNREADABLE, detail).because(cause)
+        }
+    })
+}
+
+/// Nothing was sent: the node cannot be asked, or is on the wrong chain. No one is invited to pay again.
+fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Rejection {
+    let detail = "The payment cannot be checked right now and was not taken. Repeat this request with the same credential.";
+    Rejection::new(ProblemType::OUTCOME_UNKNOWN, reason::RAIL_UNAVAILABLE, detail)
+        .because(cause)
+        .retry_after(Duration::from_secs(2))
+}

@@ -1,0 +1,5 @@
+//! Both halves against a real Tempo chain.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod pull;
