@@ -3,8 +3,11 @@
 mod ci;
 mod conformance;
 mod console;
+mod demo;
+mod devnet;
 mod docs;
 mod features;
+mod serve;
 mod tidy;
 mod workspace;
 
@@ -39,6 +42,19 @@ enum Command {
         #[arg(long)]
         adapter: bool,
     },
+    /// Start a local Tempo chain, a paid API and a client that pays it, and show each step.
+    Demo,
+    /// Serve a paid API on 127.0.0.1 for clients and validators of other SDKs, until SIGTERM.
+    Serve {
+        /// The node to settle on.
+        #[arg(long)]
+        rpc: String,
+        /// The port; 0 takes a free one.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
+    /// Run a local Tempo chain until interrupted.
+    Devnet,
     /// Build the documentation, and see that the programs of READMEs are compiled.
     Docs,
 }
@@ -69,6 +85,14 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
         Command::Tidy => tidy::command(&workspace, console),
         Command::Features => features::command(&workspace, console),
         Command::Conformance { .. } => conformance::command(&workspace, console),
+        Command::Demo => demo::command(console),
+        Command::Serve { rpc, port } => serve::command(console, rpc, *port),
+        Command::Devnet => devnet::command(console),
         Command::Docs => docs::command(&workspace, console),
     }
+}
+
+/// What commands that talk to a network run on.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
