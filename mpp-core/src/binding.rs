@@ -174,8 +174,7 @@ impl Recognised {
     pub fn fits(&self, at: &Check<'_>) -> Result<(), Rejection> {
         let refuse =
             |reason, detail| Err(Rejection::new(ProblemType::INVALID_CHALLENGE, reason, detail));
-        let scope = self.challenge().opaque.as_ref().and_then(|o| o.scope());
-        if scope.as_deref() != Some(at.scope) {
+        if !self.challenge().opaque.as_ref().is_some_and(|o| o.binds(at.scope)) {
             return refuse(Reason::WRONG_SCOPE, "This challenge was issued for another resource.");
         }
         match (&self.challenge().digest, at.digest) {

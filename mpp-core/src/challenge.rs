@@ -11,7 +11,7 @@ use crate::{
     jcs,
     name::{CredentialHeader, IntentName, MethodId, MethodName},
     opaque::Opaque,
-    text::blank,
+    text::{blank, has_control},
     time::Timestamp,
 };
 
@@ -46,7 +46,7 @@ pub struct ChallengeId(Arc<str>);
 impl ChallengeId {
     /// Reads an id of at most 1,024 bytes.
     pub fn parse(id: &str) -> Result<Self, Error> {
-        let good = !id.is_empty() && id.len() <= 1024 && !id.chars().any(char::is_control);
+        let good = !id.is_empty() && id.len() <= 1024 && !has_control(id);
         if good { Ok(Self(id.into())) } else { Err(Error::Id) }
     }
 
@@ -118,7 +118,16 @@ impl Challenge {
         }
         let json = self.request.bytes()?;
         jcs::refuse_duplicates(&json)?;
-        let request = serde_json::from_slice(&json).map_err(jcs::JsonError::Shape)?;
+        // Each half reads the object by itself, since flattening first builds a tree of all of it; details that only a
+        // flattened read takes, such as `()`, get one.
+        let halves = || {
+            let terms = serde_json::from_slice(&json).ok()?;
+            Some(Request { terms, details: serde_json::from_slice(&json).ok()? })
+        };
+        let request = match halves() {
+            Some(request) => request,
+            None => serde_json::from_slice(&json).map_err(jcs::JsonError::Shape)?,
+        };
         Ok(Demand { challenge: self, request })
     }
 }

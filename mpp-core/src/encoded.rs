@@ -1,6 +1,6 @@
 //! `base64url(JCS(json))`, kept exactly as it came.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use base64::{
     Engine,
@@ -136,11 +136,11 @@ pub fn encode(bytes: &[u8]) -> String {
 
 /// Reads base64url; the standard alphabet and padding pass too, nothing else does.
 pub fn decode(text: &str) -> Result<Vec<u8>, EncodedError> {
-    let plain = match text.bytes().any(|c| matches!(c, b'+' | b'/')) {
-        true => Cow::Owned(text.replace('+', "-").replace('/', "_")),
-        false => Cow::Borrowed(text),
-    };
-    LENIENT.decode(plain.as_bytes()).map_err(|_| EncodedError::Base64)
+    LENIENT.decode(text).or_else(|_| {
+        // Rare, so that it is looked for only where the usual alphabet did not do.
+        let url_safe = text.replace('+', "-").replace('/', "_");
+        LENIENT.decode(url_safe).map_err(|_| EncodedError::Base64)
+    })
 }
 
 /// Reads unpadded base64url and nothing else: what our own writer makes, and what RFC 4648 calls canonical.

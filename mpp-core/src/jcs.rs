@@ -1,6 +1,6 @@
 //! Canonical JSON (RFC 8785), and a scan for duplicate members.
 
-use std::{collections::HashSet, fmt};
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Serialize,
@@ -74,15 +74,41 @@ impl<'de> Visitor<'de> for Unique {
         Ok(())
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if seen.contains(&key) {
-                return Err(serde::de::Error::custom("duplicate member"));
-            }
-            seen.insert(key);
+        let mut seen = Vec::new();
+        while let Some(name) = map.next_key_seed(Name)? {
+            seen.push(name);
             map.next_value_seed(Self)?;
         }
+        // Sorted, since objects are small and a hash of each name costs more; many names are still not quadratic.
+        seen.sort_unstable();
+        if seen.windows(2).any(|pair| pair.first() == pair.last()) {
+            return Err(serde::de::Error::custom("duplicate member"));
+        }
         Ok(())
+    }
+}
+
+/// The name of a member, borrowed where nothing in it is escaped.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Self::Value, D::Error> {
+        d.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a member")
+    }
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
     }
 }
 

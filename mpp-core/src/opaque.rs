@@ -1,15 +1,20 @@
 //! What a server ties to a challenge and the client returns untouched: a nonce and the route.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, MapAccess, Visitor},
 };
+use sha2::Digest as _;
 
-use crate::encoded::{self, EncodedError};
+use crate::{
+    encoded::{self, EncodedError},
+    text::has_control,
+};
 
 const LONGEST: usize = 16 * 1024;
+const LONGEST_SCOPE: usize = 256;
 
 /// The `opaque` parameter: by the draft, base64url of a flat JSON object of strings; by its name, any text.
 ///
@@ -20,7 +25,8 @@ const LONGEST: usize = 16 * 1024;
 pub struct Opaque(Arc<str>);
 
 impl Opaque {
-    /// Binds a nonce and the scope of a route.
+    /// Binds a nonce and the scope of a route. A scope of more than 256 bytes is bound by its SHA-256: an address that a
+    /// client makes long must not make a challenge that no header carries.
     pub fn bind(nonce: &[u8; 16], scope: &str) -> Self {
         let mut json = String::with_capacity(scope.len() + 64);
         json.push_str("{\"_mpp_nonce\":\"");
@@ -31,7 +37,7 @@ impl Opaque {
         );
         json.push_str("\",\"_mppx_scope\":");
         // JCS and serde_json escape strings alike; the order of the two members is JCS's.
-        json.push_str(&serde_json::to_string(scope).unwrap_or_default());
+        json.push_str(&serde_json::to_string(&bound(scope)).unwrap_or_default());
         json.push('}');
         Self(encoded::encode(json.as_bytes()).into())
     }
@@ -46,11 +52,7 @@ impl Opaque {
         if text.len() > LONGEST {
             return Err(EncodedError::TooLong { limit: LONGEST });
         }
-        if text.chars().any(char::is_control) {
-            Err(EncodedError::Base64)
-        } else {
-            Ok(Self(text.into()))
-        }
+        if has_control(text) { Err(EncodedError::Base64) } else { Ok(Self(text.into())) }
     }
 
     /// The text as it came.
@@ -63,14 +65,23 @@ impl Opaque {
         serde_json::from_slice(&encoded::decode(&self.0).ok()?).ok()
     }
 
-    /// The scope that was bound, if one was.
+    /// The scope that was bound, if one was, or the hash it is bound by.
     pub fn scope(&self) -> Option<String> {
-        self.bound().and_then(|b| b.scope)
+        serde_json::from_slice::<Bound>(&encoded::decode(&self.0).ok()?).ok()?.scope
     }
 
-    fn bound(&self) -> Option<Bound> {
-        serde_json::from_slice(&encoded::decode(&self.0).ok()?).ok()
+    /// Whether this scope was bound.
+    pub fn binds(&self, scope: &str) -> bool {
+        self.scope().is_some_and(|text| text == bound(scope))
     }
+}
+
+/// How a scope stands in `opaque`.
+fn bound(scope: &str) -> Cow<'_, str> {
+    if scope.len() <= LONGEST_SCOPE && !scope.starts_with("sha-256=") {
+        return Cow::Borrowed(scope);
+    }
+    Cow::Owned(format!("sha-256={}", encoded::encode(&sha2::Sha256::digest(scope))))
 }
 
 #[derive(Deserialize)]
@@ -132,6 +143,14 @@ mod tests {
             members.keys().map(String::as_str).collect::<Vec<_>>(),
             ["_mpp_nonce", "_mppx_scope"]
         );
+    }
+
+    #[test]
+    fn a_long_scope_is_bound_by_its_hash_and_by_no_other() {
+        let long = |end: &str| format!("GET /a?{}{end}", "x".repeat(20_000));
+        let o = Opaque::bind(&[0; 16], &long("1"));
+        assert!(o.as_str().len() < 300 && o.binds(&long("1")) && !o.binds(&long("2")));
+        assert!(!o.binds(&o.scope().unwrap()));
     }
 
     #[test]

@@ -153,6 +153,8 @@ impl Reason {
     pub const CREDITED_ELSEWHERE: Self = Self("credited-elsewhere");
     /// The same credential is being settled or served right now.
     pub const IN_FLIGHT: Self = Self("in-flight");
+    /// Paid, and served more often without being delivered than the server goes along with.
+    pub const REDEEMED_TOO_OFTEN: Self = Self("redeemed-too-often");
     /// What became of the settlement is not known yet.
     pub const OUTCOME_UNKNOWN: Self = Self("outcome-unknown");
     /// The proof does not verify.

@@ -1,4 +1,4 @@
-//! Reading values out of JSON strings without an intermediate copy.
+//! Reading values out of JSON strings without an intermediate copy, and what such texts may not hold.
 
 use std::{fmt, marker::PhantomData};
 
@@ -28,6 +28,12 @@ where
         }
     }
     d.deserialize_str(Text(parse))
+}
+
+/// Whether a text holds a control character. All of ASCII is told without a look at each character.
+pub(crate) fn has_control(text: &str) -> bool {
+    let plain = |c: u8| u8::from(c >= b' ') & u8::from(c < 0x7F);
+    text.bytes().fold(1, |all, c| all & plain(c)) == 0 && text.chars().any(char::is_control)
 }
 
 /// Reads an optional member that peers leave empty where they mean absent.

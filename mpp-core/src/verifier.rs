@@ -1,6 +1,6 @@
 //! The server seam of methods whose challenges are answered once.
 
-use std::future::Future;
+use std::{borrow::Cow, future::Future};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -43,13 +43,37 @@ pub trait Verifier: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Evidence, Rejection>> + Send;
 
     /// What this uses up, if it can be used up: a transaction hash, a preimage, a token id, in one spelling. No default: decide.
-    fn spends<'e>(&self, evidence: &'e Self::Evidence) -> Option<&'e str>;
+    fn spends<'e>(&self, evidence: &'e Self::Evidence) -> Option<Spend<'e>>;
 
     /// Takes the money, from the evidence alone.
+    ///
+    /// Two runs on the same evidence must move money once: send the same transaction again, or give the rail an
+    /// idempotency key made from the evidence. The ledger's leases make a second run rare, not impossible.
     fn settle(&self, evidence: &Self::Evidence) -> impl Future<Output = Fate> + Send;
 
     /// Asks the rail what became of it. Required: no default is a truth.
     fn reconcile(&self, evidence: &Self::Evidence) -> impl Future<Output = Fate> + Send;
+}
+
+/// What a payment uses up: the ledger marks it, and no other challenge is ever paid with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spend<'e> {
+    /// The proof in one spelling: `0xAB` and `ab` must not be two. Only its hash is stored.
+    pub proof: Cow<'e, str>,
+    /// From when on [`Verifier::check`] refuses this proof by itself, so that its mark may be forgotten; `None`: never.
+    pub until: Option<Timestamp>,
+}
+
+impl<'e> Spend<'e> {
+    /// Uses up a proof that would be good for ever.
+    pub fn of(proof: impl Into<Cow<'e, str>>) -> Self {
+        Self { proof: proof.into(), until: None }
+    }
+
+    /// Uses up a proof that is no good after `until`.
+    pub fn until(self, until: Timestamp) -> Self {
+        Self { until: Some(until), ..self }
+    }
 }
 
 /// Who asks, and why again: what a costly demand may depend on.

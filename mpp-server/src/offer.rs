@@ -7,18 +7,20 @@ use std::{
 };
 
 use mpp_core::{
-    Encoded, Intent, Method, Request,
+    Challenge, Encoded, Intent, Method, Request,
     binding::Admitted,
     fate::Fate,
     intent::{Once, Terms},
     method::{AskOf, TermsOf},
     name::MethodId,
     problem::{ProblemType, Reason, Rejection},
-    store::BoxFuture,
+    store::{BoxFuture, Key},
     time::Timestamp,
-    verifier::{Asking, Minted, Verifier},
+    verifier::{Asking, Minted, Spend, Verifier},
 };
 use serde_json::value::RawValue;
+
+use crate::ledger::Ledger;
 
 /// One way to pay for a route: a method at a price. Made by [`Offers`].
 #[derive(Clone)]
@@ -106,7 +108,7 @@ pub(crate) struct Demanded {
 
 /// A proof that was found good.
 pub(crate) struct Checked {
-    pub(crate) spends: Option<String>,
+    pub(crate) spends: Option<(Key, Option<Timestamp>)>,
     pub(crate) evidence: Box<RawValue>,
     pub(crate) external_id: Option<String>,
 }
@@ -117,6 +119,8 @@ pub(crate) trait ErasedOffer: Send + Sync {
     fn demand<'a>(&'a self, asking: Asking<'a>) -> BoxFuture<'a, Result<Demanded, Rejection>>;
     /// The request where every demand has the same, without a future.
     fn lasting(&self) -> Option<Encoded>;
+    /// Whether a challenge asks what this offer asks: of two offers by one method, the one to answer by.
+    fn asked(&self, challenge: &Challenge) -> bool;
     fn check<'a>(&'a self, admitted: Admitted) -> BoxFuture<'a, Result<Checked, Rejection>>;
     fn settle(self: Arc<Self>, evidence: Box<RawValue>) -> BoxFuture<'static, Fate>;
     fn reconcile(self: Arc<Self>, evidence: Box<RawValue>) -> BoxFuture<'static, Fate>;
@@ -152,6 +156,15 @@ impl<V: Verifier> ErasedOffer for ByVerifier<V> {
         })
     }
 
+    fn asked(&self, challenge: &Challenge) -> bool {
+        // The text we wrote is the usual case; another spelling of the same terms is ours too.
+        self.lasting.get() == Some(&challenge.request)
+            || challenge
+                .request
+                .decode::<TermsOf<V::Method>>()
+                .is_ok_and(|terms| terms == self.terms)
+    }
+
     fn check<'a>(&'a self, admitted: Admitted) -> BoxFuture<'a, Result<Checked, Rejection>> {
         Box::pin(async move {
             let claim = admitted.claim::<V::Method>()?;
@@ -166,7 +179,10 @@ impl<V: Verifier> ErasedOffer for ByVerifier<V> {
                 ));
             }
             let evidence = self.it.check(&claim).await?;
-            let spends = self.it.spends(&evidence).map(str::to_owned);
+            let mark = |spend: Spend<'_>| -> Result<_, Rejection> {
+                Ok((Ledger::mark_key(V::Method::NAME.as_str(), &spend.proof)?, spend.until))
+            };
+            let spends = self.it.spends(&evidence).map(mark).transpose()?;
             let external_id = self.terms.external_id().map(str::to_owned);
             let evidence =
                 serde_json::value::to_raw_value(&evidence).map_err(Rejection::internal)?;

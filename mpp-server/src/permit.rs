@@ -6,7 +6,7 @@ use mpp_core::{Receipt, credential::Source, name::MethodId, problem::Rejection};
 
 use crate::{
     event::{Event, Events},
-    ledger::{Ledger, Turn},
+    ledger::Turn,
 };
 
 /// What a gate says of a call that it does not refuse. An enum, so that no driver can forget the second.
@@ -26,23 +26,22 @@ pub enum Verdict {
 /// Leave to run the handler once for a payment that settled.
 ///
 /// No public constructor. Dropped without [`Permit::finish`], it counts as not delivered: the same credential can be shown
-/// again, and runs the handler again without a new payment.
+/// again, and runs the handler again without a new payment. While it lives, its turn is nobody else's.
 #[must_use = "a permit that is not finished was not delivered"]
 pub struct Permit {
-    turn: Option<Box<Turn>>,
-    ledger: Ledger,
+    turn: Option<Turn>,
     events: Events,
     paid: Paid,
 }
 
 impl Permit {
-    pub(crate) fn new(turn: Turn, ledger: Ledger, events: Events) -> Result<Self, Rejection> {
+    pub(crate) fn new(turn: Turn, events: Events) -> Result<Self, Rejection> {
         let receipt = turn.entry.receipt.clone();
         let receipt =
             receipt.ok_or_else(|| Rejection::internal("a settled entry without a receipt"))?;
         let (method, payer) = (turn.entry.method.clone(), turn.entry.payer.clone());
         let paid = Paid { receipt, method, challenge: turn.entry.challenge.clone(), payer };
-        Ok(Self { turn: Some(Box::new(turn)), ledger, events, paid })
+        Ok(Self { turn: Some(turn), events, paid })
     }
 
     /// What was paid.
@@ -55,55 +54,40 @@ impl Permit {
         &self.paid.receipt
     }
 
-    /// Ends it: `delivered` once the last byte of a success was handed over, and not before.
+    /// Ends it: `delivered` once the last byte of a success was handed over, and not before. Waits until that is on the
+    /// books; a caller that is dropped meanwhile changes nothing.
     ///
     /// # Errors
-    /// The store did not answer; the entry then stays `serving`, and past its lease the credential can be shown again.
+    /// The store did not answer, over several tries; the entry then stays `serving` until its lease is over.
     pub async fn finish(mut self, delivered: bool) -> Result<(), Rejection> {
-        let Some(turn) = self.turn.take() else { return Ok(()) };
-        end(&self.ledger, &self.events, *turn, delivered).await
-    }
-
-    /// As [`Permit::finish`], in a task of its own: for where nothing can be awaited.
-    pub fn finish_soon(mut self, delivered: bool) {
-        self.spawn(delivered);
-    }
-
-    fn spawn(&mut self, delivered: bool) {
-        let Some(turn) = self.turn.take() else { return };
-        let (ledger, events) = (self.ledger.clone(), self.events.clone());
-        // Outside a runtime nothing can be written: the lease runs out, and the credential can be shown again.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                if let Err(e) = end(&ledger, &events, *turn, delivered).await {
-                    tracing::warn!(
-                        reason = e.reason.as_str(),
-                        delivered,
-                        "a served payment could not be ended"
-                    );
-                }
-            });
+        match self.end(delivered) {
+            Some(written) => written.await,
+            None => Ok(()),
         }
     }
-}
 
-async fn end(
-    ledger: &Ledger,
-    events: &Events,
-    turn: Turn,
-    delivered: bool,
-) -> Result<(), Rejection> {
-    let challenge = turn.entry.challenge.clone();
-    ledger.finish(turn, delivered).await?;
-    events.send(|| {
-        if delivered { Event::Delivered { challenge } } else { Event::NotDelivered { challenge } }
-    });
-    Ok(())
+    /// As [`Permit::finish`], without waiting: for where nothing can be awaited.
+    pub fn finish_soon(mut self, delivered: bool) {
+        drop(self.end(delivered));
+    }
+
+    fn end(
+        &mut self,
+        delivered: bool,
+    ) -> Option<impl Future<Output = Result<(), Rejection>> + Send + use<>> {
+        let turn = self.turn.take()?;
+        let challenge = &self.paid.challenge;
+        self.events.send(|| match delivered {
+            true => Event::Delivered { challenge: challenge.clone() },
+            false => Event::NotDelivered { challenge: challenge.clone() },
+        });
+        Some(turn.end(delivered))
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.spawn(false);
+        drop(self.end(false));
     }
 }
 

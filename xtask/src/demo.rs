@@ -49,7 +49,11 @@ async fn run(console: Console, chain: &Devnet) -> anyhow::Result<Value> {
     ensure!(status.is_success() && body == JOKE, "the body did not arrive: {status} {body}");
     let receipt = receipt.context("no receipt came")?;
     let after = balances(chain).await?;
-    let challenge = paid_for.lock().unwrap_or_else(PoisonError::into_inner).take().context("nothing was asked")?;
+    let challenge = paid_for
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take()
+        .context("nothing was asked")?;
 
     console.say(format_args!("200 {body}"));
     console.say(format_args!("  receipt      {}", serde_json::to_string(&receipt)?));
@@ -82,8 +86,14 @@ async fn sell(tempo: &Chain, rpc: Arc<dyn Rpc>) -> anyhow::Result<String> {
 }
 
 /// The buyer: up to a quarter a payment, with fees in another token, so that the payment token moves by the price alone.
-fn wallet(console: Console, tempo: &Chain, rpc: Arc<dyn Rpc>, paid_for: &Arc<Mutex<Option<Challenge>>>) -> anyhow::Result<Wallet> {
-    let payer = charge::Payer::new(PAYER.key.hex().parse::<Key>()?, tempo, rpc).fees_in(BETA_USD)?;
+fn wallet(
+    console: Console,
+    tempo: &Chain,
+    rpc: Arc<dyn Rpc>,
+    paid_for: &Arc<Mutex<Option<Challenge>>>,
+) -> anyhow::Result<Wallet> {
+    let payer =
+        charge::Payer::new(PAYER.key.hex().parse::<Key>()?, tempo, rpc).fees_in(BETA_USD)?;
     let asked = paid_for.clone();
     let wallet = Wallet::new(Limits::usd("0.25")?)
         .payer(payer)
@@ -93,17 +103,22 @@ fn wallet(console: Console, tempo: &Chain, rpc: Arc<dyn Rpc>, paid_for: &Arc<Mut
                 if let Ok(shown) = decoded(&choice.challenge) {
                     console.say(format_args!("  {shown}"));
                 }
-                *asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(choice.challenge.clone());
+                *asked.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(choice.challenge.clone());
             }
             Pick::Any
         })
         .on_event(move |event| match event {
             Event::Allowed(quote) => console.say(format_args!(
                 "the policy allows up to {} of {} to {}",
-                quote.exposes.amount.to_decimal(6), quote.currency, quote.recipient.as_deref().unwrap_or("anyone"),
+                quote.exposes.amount.to_decimal(6),
+                quote.currency,
+                quote.recipient.as_deref().unwrap_or("anyone"),
             )),
             Event::Sent { challenge, .. } => {
-                console.say(format_args!("credential sent: Payment <redacted>, answering {challenge}"));
+                console.say(format_args!(
+                    "credential sent: Payment <redacted>, answering {challenge}"
+                ));
             }
             _ => {}
         });
@@ -126,10 +141,22 @@ async fn balances(chain: &Devnet) -> anyhow::Result<(u128, u128)> {
 }
 
 /// Both accounts differ by the price, and the whole chain holds one transfer between them: the receipt's.
-async fn moved_once(chain: &Devnet, receipt: &Receipt, before: (u128, u128), after: (u128, u128)) -> anyhow::Result<()> {
-    ensure!(before.0.checked_sub(after.0) == Some(PRICE_UNITS), "the payer did not pay exactly the price");
-    ensure!(after.1.checked_sub(before.1) == Some(PRICE_UNITS), "the recipient did not get exactly the price");
-    let topic = |address: &str| format!("0x{:0>64}", address.trim_start_matches("0x").to_lowercase());
+async fn moved_once(
+    chain: &Devnet,
+    receipt: &Receipt,
+    before: (u128, u128),
+    after: (u128, u128),
+) -> anyhow::Result<()> {
+    ensure!(
+        before.0.checked_sub(after.0) == Some(PRICE_UNITS),
+        "the payer did not pay exactly the price"
+    );
+    ensure!(
+        after.1.checked_sub(before.1) == Some(PRICE_UNITS),
+        "the recipient did not get exactly the price"
+    );
+    let topic =
+        |address: &str| format!("0x{:0>64}", address.trim_start_matches("0x").to_lowercase());
     let filter = json!({
         "fromBlock": "0x0", "toBlock": "latest", "address": PATH_USD,
         "topics": [TRANSFER, topic(PAYER.address), topic(RECIPIENT.address)],
@@ -137,7 +164,10 @@ async fn moved_once(chain: &Devnet, receipt: &Receipt, before: (u128, u128), aft
     let logs = chain.rpc("eth_getLogs", json!([filter])).await?;
     let logs = logs.as_array().context("the chain's logs are no list")?;
     ensure!(logs.len() == 1, "{} transfers between payer and recipient", logs.len());
-    ensure!(logs.first().is_some_and(|l| l["transactionHash"] == *receipt.reference), "the receipt names another transaction");
+    ensure!(
+        logs.first().is_some_and(|l| l["transactionHash"] == *receipt.reference),
+        "the receipt names another transaction"
+    );
     Ok(())
 }
 

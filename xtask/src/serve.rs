@@ -3,23 +3,23 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use axum::{Json, Router, extract::Request, routing::get};
+use axum::{Json, Router, extract::Request, http::header, routing::get};
 use mpp_core::{Price, store::Memory};
-use mpp_server::{Gate, tower::Paywall};
+use mpp_server::Gate;
 use mpp_tempo::{Chain, HttpRpc, chain::rpc::Rpc, charge::Verifier};
-use serde_json::json;
+use mpp_testkit::devnet::{ALPHA_USD, PATH_USD, RECIPIENT};
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, signal::unix};
 
 use crate::console::Console;
 
-/// The second development account: what interop recipients are.
-const RECIPIENT: &str = mpp_testkit::devnet::RECIPIENT.address;
 const SECRET: &str = "interop-secret-key-minimum-32-bytes!!";
 
 /// Serves on 127.0.0.1 until SIGTERM, or an interrupt.
 pub(crate) fn command(console: Console, rpc_url: &str, port: u16) -> anyhow::Result<bool> {
     crate::runtime()?.block_on(async {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("port {port}"))?;
+        let listener =
+            TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("port {port}"))?;
         let url = format!("http://{}", listener.local_addr()?);
         let app = app(rpc_url).await?;
         console.object(&json!({ "url": url, "rpc": rpc_url }));
@@ -38,24 +38,69 @@ async fn told_to_stop() {
     }
 }
 
+/// A route, as it is charged and as it is described.
+struct Paid {
+    path: &'static str,
+    price: Price,
+    units: u128,
+    token: &'static str,
+    seller: Arc<Verifier>,
+}
+
 async fn app(rpc_url: &str) -> anyhow::Result<Router> {
     let rpc: Arc<dyn Rpc> = Arc::new(HttpRpc::new(rpc_url)?);
-    let chain_id = rpc.chain_id().await.with_context(|| format!("no chain answers at {rpc_url}"))?;
+    let chain_id =
+        rpc.chain_id().await.with_context(|| format!("no chain answers at {rpc_url}"))?;
     let chain = Chain::by_id(chain_id);
-    let tempo = Arc::new(Verifier::new(&chain, RECIPIENT, rpc.clone())?);
-    let alpha = mpp_testkit::devnet::ALPHA_USD;
-    let in_alpha = Arc::new(Verifier::new(&chain, RECIPIENT, rpc)?.currency(alpha)?);
-    let gate = gate()?;
-    let cent = || -> anyhow::Result<Paywall> { Ok(gate.charge("0.01 usd")?.via(&tempo).layer()?) };
-    let half: Price = "0.5 usd".parse()?;
-    let half = half.describe("pay in AlphaUSD").external_id("order-1");
-    let half = gate.charge(half)?.via(&in_alpha).layer()?;
+    let seller = |token: &str| -> anyhow::Result<_> {
+        Ok(Arc::new(Verifier::new(&chain, RECIPIENT.address, rpc.clone())?.currency(token)?))
+    };
+    let (dollars, alpha) = (seller(PATH_USD)?, seller(ALPHA_USD)?);
+    let half = "0.5 usd".parse::<Price>()?.describe("pay in AlphaUSD").external_id("order-1");
+    let cent = |path| -> anyhow::Result<_> {
+        Ok(Paid {
+            path,
+            price: "0.01 usd".parse()?,
+            units: 10_000,
+            token: PATH_USD,
+            seller: dollars.clone(),
+        })
+    };
+    let routes = [
+        cent("/charge")?,
+        cent("/pull")?,
+        Paid { path: "/alpha", price: half, units: 500_000, token: ALPHA_USD, seller: alpha },
+    ];
+    let described = described(&routes);
     let health = json!({ "ok": true, "rpc": rpc_url, "chainId": chain_id });
-    Ok(Router::new()
+    let mut app = Router::new()
         .route("/health", get(async move || Json(health)))
-        .route("/charge", get(ok).layer(cent()?))
-        .route("/pull", get(ok).layer(cent()?))
-        .route("/alpha", get(ok).layer(half)))
+        .route("/openapi.json", get(async move || ([(header::CACHE_CONTROL, "max-age=300")], Json(described))))
+        .route("/llms.txt", get(async || "# Interop\n\n> Paid routes for clients of other SDKs.\n\n[OpenAPI discovery](/openapi.json)\n"));
+    let gate = gate()?;
+    for Paid { path, price, seller, .. } in routes {
+        app = app.route(path, get(ok).layer(gate.charge(price)?.via(&seller).layer()?));
+    }
+    Ok(app)
+}
+
+/// What the routes cost, for crawlers; the 402 itself is what counts.
+fn described(routes: &[Paid]) -> Value {
+    let operation = |route: &Paid| {
+        let mut offer = json!({
+            "method": "tempo", "intent": "charge", "amount": route.units.to_string(), "currency": route.token,
+        });
+        if let Some(description) = &route.price.description {
+            offer["description"] = json!(description);
+        }
+        json!({ "get": {
+            "x-payment-info": { "offers": [offer] },
+            "responses": { "200": { "description": "Paid" }, "402": { "description": "Payment Required" } },
+        } })
+    };
+    let paths: serde_json::Map<_, _> =
+        routes.iter().map(|r| (r.path.to_owned(), operation(r))).collect();
+    json!({ "openapi": "3.1.0", "info": { "title": "Interop", "version": "1.0.0" }, "paths": paths })
 }
 
 fn gate() -> anyhow::Result<Gate> {

@@ -5,6 +5,7 @@ mod memory;
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
+use sha2::Digest as _;
 
 use crate::{error::Error, time::Timestamp};
 
@@ -69,6 +70,16 @@ impl Key {
             }
         }
         if key.is_empty() || key.len() > 512 { Err(Error::Key) } else { Ok(Self(key)) }
+    }
+
+    /// Joins segments and the SHA-256 of a text, for texts that are long, or too secret to be in keys.
+    ///
+    /// # Errors
+    /// As for [`Key::of`].
+    pub fn of_hash(segments: &[&str], text: &str) -> Result<Self, Error> {
+        let hash = crate::encoded::encode(&sha2::Sha256::digest(text));
+        let all: Vec<&str> = segments.iter().copied().chain([hash.as_str()]).collect();
+        Self::of(&all)
     }
 
     /// Reads back what [`Key::as_str`] gave: for stores.

@@ -104,14 +104,21 @@ impl Http {
         if headers.get_all(header::CACHE_CONTROL).iter().any(private) {
             return;
         }
-        let merged = match headers.get(header::CACHE_CONTROL).and_then(|v| v.to_str().ok()) {
-            Some(present) if !present.trim().is_empty() => {
-                HeaderValue::try_from(format!("{present}, private")).ok()
+        let mut fields = headers.get_all(header::CACHE_CONTROL).iter();
+        match (fields.next().and_then(|v| v.to_str().ok()), fields.next()) {
+            (Some(one), None) if !one.trim().is_empty() => {
+                if let Ok(merged) = HeaderValue::try_from(format!("{one}, private")) {
+                    headers.insert(header::CACHE_CONTROL, merged);
+                }
             }
-            _ => None,
-        };
-        headers
-            .insert(header::CACHE_CONTROL, merged.unwrap_or(HeaderValue::from_static("private")));
+            // Several fields are one list: it grows by one, and loses none.
+            (_, Some(_)) => {
+                headers.append(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+            }
+            _ => {
+                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+            }
+        }
     }
 
     /// Puts a credential into the header its challenge names: `Authorization`, or `Payment-Authorization` and no other.

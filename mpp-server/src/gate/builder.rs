@@ -41,6 +41,7 @@ pub struct GateBuilder {
     lifetime: Duration,
     deadline: Duration,
     serving: Duration,
+    servings: u32,
     plaintext: Plaintext,
 }
 
@@ -54,7 +55,8 @@ impl GateBuilder {
             limiter: Arc::new(Unlimited),
             lifetime: Duration::from_secs(300),
             deadline: Duration::from_secs(30),
-            serving: Duration::from_secs(300),
+            serving: Duration::from_secs(60),
+            servings: 10,
             plaintext: Plaintext::default(),
         }
     }
@@ -90,7 +92,8 @@ impl GateBuilder {
         self
     }
 
-    /// Recognises challenges sealed with a secret of before, too. Call after [`GateBuilder::secret`].
+    /// Recognises challenges sealed with a secret of before, too. Call after [`GateBuilder::secret`]. Keep it as long as
+    /// payments under it may be unfinished or undelivered: without it they are not recognised, and so not redeemed.
     pub fn previous_secret(mut self, secret: impl AsRef<[u8]>) -> Self {
         self.keys = self.keys.map(|keys| keys?.and_previous(secret));
         self
@@ -117,9 +120,17 @@ impl GateBuilder {
         self
     }
 
-    /// How long a handler has before another copy of the same credential may run it again; 5 minutes unless set.
-    pub fn serve_within(mut self, lease: Duration) -> Self {
-        self.serving = lease;
+    /// How long after a crash of this server a payment that was being served waits before it can be served again; a
+    /// minute unless set. A handler that runs, or a response that flows, renews it.
+    pub fn serving_lease(mut self, lease: Duration) -> Self {
+        self.serving = lease.max(Duration::from_millis(30));
+        self
+    }
+
+    /// How often in all a payment may be served that is not delivered: the handler failed, the client hung up. Ten unless
+    /// set; at least one. Who reads all but the last byte ten times has read it ten times.
+    pub fn serve_up_to(mut self, times: u32) -> Self {
+        self.servings = times.max(1);
         self
     }
 
@@ -159,6 +170,7 @@ impl GateBuilder {
             clock: self.clock.clone(),
             deadline: self.deadline,
             serving: self.serving,
+            servings: self.servings,
         };
         Ok(Gate(Arc::new(Inner {
             realms,

@@ -1,11 +1,13 @@
 //! The server's protocol, once, for every transport: a call comes in, a verdict or a refusal goes out.
 
+use std::{sync::Arc, time::Duration};
+
 use mpp_core::{
     Draft, Realm,
     accept::Accept,
-    binding::Check,
+    binding::{Admitted, Check},
     challenge::Challenge,
-    credential::Credential,
+    credential::{Credential, Fingerprint},
     opaque::Opaque,
     problem::{ProblemType, Reason, Rejection},
     time::{Clock, Timestamp},
@@ -16,9 +18,9 @@ use mpp_core::{
 use super::Gate;
 use crate::{
     event::Event,
-    ledger::{Ledger, Opening, Order},
+    ledger::{Ledger, Opening, Start},
     limit::Effort,
-    offer::{Demanded, Offer},
+    offer::{Checked, Demanded, ErasedOffer, Offer},
     permit::{Permit, Verdict},
 };
 
@@ -46,7 +48,8 @@ impl Gate {
             Err(unreadable) => self.refused(None, unreadable),
             Ok(Some(credential)) => {
                 let challenge = credential.challenge.id().as_str().to_owned();
-                match self.take(offers, credential, &at, realm, client).await {
+                // Boxed: a future with room for a whole payment would be moved with each 402 too.
+                match Box::pin(self.take(offers, credential, &at, realm, client)).await {
                     Ok(permit) => return Ok(Verdict::Serve(permit)),
                     Err(rejection) => self.refused(Some(challenge), rejection),
                 }
@@ -68,52 +71,51 @@ impl Gate {
         client: Option<&str>,
     ) -> Result<Permit, Rejection> {
         let known = self.0.keys.recognise(credential, realm)?;
-        let challenge = known.challenge();
-        let offer = offers
-            .iter()
-            .find(|o| o.id().method == challenge.method && o.id().intent == challenge.intent)
-            .ok_or_else(not_offered)?
-            .0
-            .clone();
         known.fits(&Check { scope: &at.scope, digest: at.digest.as_ref() })?;
-        let key = Ledger::key(challenge.id().as_str())?;
+        self.limited(Effort::Verify, client)?;
+        let offer = answering(offers, known.challenge());
+        let key = Ledger::key(known.challenge().id().as_str())?;
         let print = known.fingerprint();
         let ledger = &self.0.ledger;
-        let turn = match ledger.find(&key).await? {
-            // On the books: looked at before the clock, since what was paid is redeemed however late.
-            Some((version, entry)) => ledger.redeem(key, version, entry, &print, offer).await?,
+        let start = match ledger.find(&key).await? {
+            // On the books: looked at before the clock, and before what is on offer today.
+            Some((version, entry)) => ledger.redeem(version, entry, &print, offer)?,
             None => {
-                self.limited(Effort::Verify, client)?;
-                let admitted = known.admit(&self.0.clock.now())?;
-                let challenge = admitted.challenge();
-                let (id, expires) = (challenge.id().as_str().to_owned(), challenge.expires.clone());
-                // `admit` lets nothing without an end pass; the epoch would only make the books forget sooner.
-                let expires = expires.unwrap_or_else(|| Timestamp::from_unix_millis(0));
-                // A crash or a hang-up here leaves nothing: checking writes nothing.
-                let checked = offer.check(admitted).await?;
-                let opening = Opening {
-                    print,
-                    method: offer.id().clone(),
-                    challenge: id,
-                    expires,
-                    spends: checked.spends,
-                    evidence: checked.evidence,
-                    external_id: checked.external_id,
-                };
-                // From here on the payment is the ledger's, in a task of its own: a hang-up changes nothing.
-                let (version, entry) =
-                    ledger.settle(key.clone(), Order::New(Box::new(opening)), offer).await?;
-                if let Some(receipt) = &entry.receipt {
-                    tracing::info!(method = %entry.method, reference = %receipt.reference, "payment settled");
-                    self.0
-                        .events
-                        .send(|| Event::PaymentSuccess { receipt: receipt.clone().into() });
-                }
-                // A crash or a hang-up here leaves `settled`: the same credential is served without a new payment.
-                ledger.serve(key, version, entry).await?
+                let offer = offer.ok_or_else(not_offered)?;
+                let opening = self.check(known.admit(&self.0.clock.now())?, print, &offer).await?;
+                Start::New(Box::new(opening), offer)
             }
         };
-        Permit::new(turn, ledger.clone(), self.0.events.clone())
+        let settles = !matches!(start, Start::Serve(..));
+        // From here on the payment is the ledger's, in a task of its own: a hang-up changes nothing.
+        let turn = ledger.go_on(key, start).await?;
+        let permit = Permit::new(turn, self.0.events.clone())?;
+        if settles {
+            self.0
+                .events
+                .send(|| Event::PaymentSuccess { receipt: permit.receipt().clone().into() });
+        }
+        Ok(permit)
+    }
+
+    /// Checks a proof that is on no book. A crash or a hang-up here leaves nothing: checking writes nothing.
+    async fn check(
+        &self,
+        admitted: Admitted,
+        print: Fingerprint,
+        offer: &Arc<dyn ErasedOffer>,
+    ) -> Result<Opening, Rejection> {
+        let challenge = admitted.challenge();
+        let (id, expires) = (challenge.id().as_str().to_owned(), challenge.expires.clone());
+        // `admit` lets nothing without an end pass.
+        let expires =
+            expires.ok_or_else(|| Rejection::internal("an admitted challenge without an end"))?;
+        let method = offer.id().clone();
+        let checked = tokio::time::timeout(self.0.ledger.deadline, offer.check(admitted)).await;
+        // Nothing was sent, so the same credential may be shown again.
+        let checked = checked.map_err(|late| unavailable().because(late))??;
+        let Checked { spends, evidence, external_id } = checked;
+        Ok(Opening { print, method, challenge: id, expires, spends, evidence, external_id })
     }
 
     /// One refusal with every challenge that could be made. Ranked before anything is minted: an unwanted offer costs nothing.
@@ -143,7 +145,12 @@ impl Gate {
             let asking = Asking { at, client, hint: None, after: Some(&rejection) };
             let demanded = match offer.0.lasting() {
                 Some(request) => Ok(Demanded { request, not_after: None }),
-                None => offer.0.demand(asking).await,
+                None => match tokio::time::timeout(self.0.ledger.deadline, offer.0.demand(asking))
+                    .await
+                {
+                    Ok(demanded) => demanded,
+                    Err(late) => Err(unavailable().because(late)),
+                },
             };
             match demanded.and_then(|d| self.seal(offer, d, at, realm)) {
                 Ok(challenge) => challenges.push(challenge),
@@ -159,7 +166,7 @@ impl Gate {
         }
         if challenges.is_empty() {
             // Never a 402 that nobody could answer (C-07).
-            return trouble.unwrap_or_else(nothing_to_offer).into();
+            return trouble.map_or_else(nothing_to_offer, quiet).into();
         }
         Refusal { rejection, challenges }
     }
@@ -220,6 +227,31 @@ impl Gate {
         self.0.events.send(|| Event::PaymentFailed { challenge, reason: rejection.reason });
         rejection
     }
+}
+
+/// The offer a challenge answers: by its method and intent, and among several of one method by what it asks.
+fn answering(offers: &[Offer], challenge: &Challenge) -> Option<Arc<dyn ErasedOffer>> {
+    let same = |o: &&Offer| o.id().method == challenge.method && o.id().intent == challenge.intent;
+    let mut candidates = offers.iter().filter(same);
+    let first = candidates.next()?;
+    let Some(second) = candidates.next() else { return Some(first.0.clone()) };
+    let mut all = [first, second].into_iter().chain(candidates);
+    Some(all.find(|o| o.0.asked(challenge)).unwrap_or(first).0.clone())
+}
+
+/// A refusal that would invite payment, where nothing can be offered to pay with (C-07).
+pub(crate) fn quiet(rejection: Rejection) -> Rejection {
+    if !rejection.kind.fresh {
+        return rejection;
+    }
+    Rejection::internal(rejection).reason(Reason::NOTHING_TO_OFFER)
+}
+
+fn unavailable() -> Rejection {
+    let detail =
+        "The payment could not be checked now. Repeat the request with the same credential.";
+    Rejection::new(ProblemType::OUTCOME_UNKNOWN, Reason::OUR_FAULT, detail)
+        .retry_after(Duration::from_secs(2))
 }
 
 fn required() -> Rejection {

@@ -1,7 +1,7 @@
 //! The gate: everything between a request and money, for every transport.
 
 mod builder;
-mod judge;
+pub(crate) mod judge;
 mod realm;
 
 use std::{sync::Arc, time::Duration};

@@ -4,6 +4,7 @@ use mpp_core::{
     credential::{Fingerprint, Source},
     name::MethodId,
     receipt::Receipt,
+    store::Key,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -57,9 +58,12 @@ pub(crate) struct Entry {
     pub(crate) challenge: String,
     /// When the challenge ends: the entry outlives it.
     pub(crate) expires: Timestamp,
-    /// What the proof uses up.
+    /// The key of the mark of what the proof uses up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) spends: Option<String>,
+    pub(crate) mark: Option<String>,
+    /// From when on that mark may be forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mark_until: Option<Timestamp>,
     /// The order to the rail, as its method wrote it.
     pub(crate) evidence: Box<RawValue>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,6 +74,15 @@ pub(crate) struct Entry {
     /// Who paid, as the rail proved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) payer: Option<Source>,
+    /// How often a turn to serve was taken.
+    #[serde(default)]
+    pub(crate) served: u32,
+}
+
+impl Entry {
+    pub(super) fn mark(&self) -> Option<Key> {
+        self.mark.as_deref().map(Key::from_stored)
+    }
 }
 
 pub(crate) const FORM: u8 = 1;

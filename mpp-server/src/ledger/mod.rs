@@ -4,22 +4,26 @@
 //! who try one step one wins, and what a crash leaves behind is a state from which anyone can go on.
 
 mod entry;
-mod redeem;
+mod keeper;
+mod mark;
 mod settle;
 
 use std::{sync::Arc, time::Duration};
 
 use mpp_core::{
     credential::Fingerprint,
+    name::MethodId,
     problem::{ProblemType, Reason, Rejection},
     store::{Keep, Key, Store, StoreError, StoreExt, Version},
     time::{Clock, Timestamp},
 };
+use serde_json::value::RawValue;
 
 pub(crate) use self::{
     entry::{Entry, FORM, State},
-    settle::Order,
+    keeper::Turn,
 };
+use crate::offer::ErasedOffer;
 
 /// How long a final entry is kept past the end of its challenge: no clock we serve is further off than this.
 const GRACE: Duration = Duration::from_secs(3600);
@@ -31,16 +35,32 @@ pub(crate) struct Ledger {
     pub(crate) clock: Arc<dyn Clock>,
     /// How long one settlement may take before its outcome counts as unknown.
     pub(crate) deadline: Duration,
-    /// How long a handler may run before another copy of the credential may run it again.
+    /// How long a turn to serve outlives whoever held it.
     pub(crate) serving: Duration,
+    /// How often one payment may be served in all, where it is not delivered.
+    pub(crate) servings: u32,
 }
 
-/// A payment that is settled, and whose turn to be served is ours.
-#[derive(Debug)]
-pub(crate) struct Turn {
-    pub(crate) key: Key,
-    pub(crate) version: Version,
-    pub(crate) entry: Entry,
+/// A checked proof that is on no book yet.
+pub(crate) struct Opening {
+    pub(crate) print: Fingerprint,
+    pub(crate) method: MethodId,
+    pub(crate) challenge: String,
+    pub(crate) expires: Timestamp,
+    /// The mark of what the proof uses up, and from when on it may be forgotten.
+    pub(crate) spends: Option<(Key, Option<Timestamp>)>,
+    pub(crate) evidence: Box<RawValue>,
+    pub(crate) external_id: Option<String>,
+}
+
+/// What a payment is gone on from.
+pub(crate) enum Start {
+    /// A proof that was checked just now.
+    New(Box<Opening>, Arc<dyn ErasedOffer>),
+    /// An entry whose lease ran out before its outcome was known.
+    Resume(Version, Entry, Arc<dyn ErasedOffer>),
+    /// An entry that is settled, and served to nobody right now.
+    Serve(Version, Entry),
 }
 
 impl Ledger {
@@ -61,27 +81,37 @@ impl Ledger {
         }
     }
 
-    /// Takes the turn to serve: of a hundred copies of a paid credential shown at once, one.
-    pub(crate) async fn serve(
+    /// From where a credential that is on the books may go on. Nothing here takes new money: at most it finishes what was
+    /// begun.
+    ///
+    /// `offer` is what the route has for its method today, which may be nothing: what is settled needs none.
+    pub(crate) fn redeem(
         &self,
-        key: Key,
         version: Version,
-        mut entry: Entry,
-    ) -> Result<Turn, Rejection> {
-        entry.until = self.now_millis() + millis(self.serving);
-        // A crash after this swap leaves `serving`: past its lease the same credential is served again, unpaid anew.
-        match self.advance(&key, version, &mut entry, State::Serving).await? {
-            Some(version) => Ok(Turn { key, version, entry }),
-            None => Err(in_flight()),
+        entry: Entry,
+        print: &Fingerprint,
+        offer: Option<Arc<dyn ErasedOffer>>,
+    ) -> Result<Start, Rejection> {
+        let lapsed = self.lapsed(&entry);
+        let known = entry.print == *print;
+        match (entry.state, offer) {
+            (State::Delivered | State::Failed, _) => Err(consumed()),
+            // Another proof for a challenge that one proof answers: knowing an id is not having paid. Nor is whoever signed
+            // twice told to pay again while the first may have moved money.
+            _ if !known => Err(in_flight()),
+            (State::Settled, _) => Ok(Start::Serve(version, entry)),
+            // Whoever was serving is gone; the swap decides who takes over.
+            (State::Serving, _) if lapsed => Ok(Start::Serve(version, entry)),
+            (State::Serving, _) => Err(in_flight()),
+            (State::Unknown, _) if !lapsed => {
+                Err(Rejection::unknown("the rail was asked a moment ago"))
+            }
+            (State::Reserved | State::Settling, _) if !lapsed => Err(in_flight()),
+            (_, Some(offer)) => Ok(Start::Resume(version, entry, offer)),
+            (_, None) => Err(Rejection::unknown(
+                "the method of an unfinished payment is not on this route any more",
+            )),
         }
-    }
-
-    /// Ends a turn: delivered, or back to settled, so that the same credential can be shown again.
-    pub(crate) async fn finish(&self, turn: Turn, delivered: bool) -> Result<(), Rejection> {
-        let Turn { key, version, mut entry } = turn;
-        let to = if delivered { State::Delivered } else { State::Settled };
-        // A swap that is lost means the lease ran out and another copy has the turn: it is theirs to end.
-        self.advance(&key, version, &mut entry, to).await.map(drop)
     }
 
     async fn advance(
@@ -99,8 +129,8 @@ impl Ledger {
         if !entry.state.is_final() {
             return Keep::Forever;
         }
+        // Once its challenge has expired a forgotten entry cannot be paid into again: expiry is judged before a new one opens.
         let since = self.clock.now();
-        // Once its challenge has expired a forgotten entry cannot be paid into again: `admit` stands before the ledger's marks.
         let ttl = entry.expires.since(&since).saturating_add(GRACE);
         Keep::For { since, ttl }
     }
@@ -112,9 +142,14 @@ impl Ledger {
     fn lapsed(&self, entry: &Entry) -> bool {
         entry.until <= self.now_millis()
     }
+
+    /// Longer than asking and sending together, so that nobody takes over while we may still send.
+    fn settling_lease(&self) -> Duration {
+        self.deadline.saturating_mul(2).saturating_add(Duration::from_secs(5))
+    }
 }
 
-pub(crate) fn millis(d: Duration) -> i64 {
+fn millis(d: Duration) -> i64 {
     i64::try_from(d.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
@@ -138,17 +173,12 @@ fn consumed() -> Rejection {
 }
 
 fn elsewhere() -> Rejection {
-    let detail = "This payment is already credited under another challenge.";
+    let detail = "This payment is already credited, or being settled, under another challenge.";
     Rejection::new(ProblemType::ALREADY_CREDITED, Reason::CREDITED_ELSEWHERE, detail)
 }
 
-/// A new entry, before anything is marked.
-pub(crate) struct Opening {
-    pub(crate) print: Fingerprint,
-    pub(crate) method: mpp_core::name::MethodId,
-    pub(crate) challenge: String,
-    pub(crate) expires: Timestamp,
-    pub(crate) spends: Option<String>,
-    pub(crate) evidence: Box<serde_json::value::RawValue>,
-    pub(crate) external_id: Option<String>,
+fn too_often() -> Rejection {
+    let detail =
+        "This payment was served as often as this server goes along with, and never delivered.";
+    Rejection::new(ProblemType::DENIED, Reason::REDEEMED_TOO_OFTEN, detail)
 }

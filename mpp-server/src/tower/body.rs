@@ -21,6 +21,8 @@ pin_project! {
         #[pin]
         inner: Kind<B>,
         permit: Option<Permit>,
+        // What is left of the promised length, where one was promised.
+        left: Option<u64>,
     }
 }
 
@@ -35,17 +37,21 @@ pin_project! {
 
 impl<B: Body<Data = Bytes>> PaywallBody<B> {
     pub(crate) fn unpaid(body: B) -> Self {
-        Self { inner: Kind::Handler { body }, permit: None }
+        Self { inner: Kind::Handler { body }, permit: None, left: None }
     }
 
     pub(crate) fn refusal(bytes: Bytes) -> Self {
-        Self { inner: Kind::Refusal { bytes: Some(bytes).filter(|b| !b.is_empty()) }, permit: None }
+        Self {
+            inner: Kind::Refusal { bytes: Some(bytes).filter(|b| !b.is_empty()) },
+            permit: None,
+            left: None,
+        }
     }
 
-    /// Delivers with its last frame; at once where it has none.
-    pub(crate) fn paid(body: B, permit: Permit, bodiless: bool) -> Self {
-        let mut me = Self { inner: Kind::Handler { body }, permit: Some(permit) };
-        if bodiless || me.is_end_stream() {
+    /// Delivers with its last frame, or with the last byte of `length`; at once where there is none.
+    pub(crate) fn paid(body: B, permit: Permit, length: Option<u64>) -> Self {
+        let mut me = Self { inner: Kind::Handler { body }, permit: Some(permit), left: length };
+        if length == Some(0) || me.is_end_stream() {
             delivered(&mut me.permit);
         }
         me
@@ -71,10 +77,14 @@ impl<B: Body<Data = Bytes>> Body for PaywallBody<B> {
             KindPinned::Handler { body } => ready!(body.poll_frame(cx)),
             KindPinned::Refusal { bytes } => bytes.take().map(|b| Ok(Frame::data(b))),
         };
+        if let (Some(Ok(frame)), Some(left)) = (&frame, me.left.as_mut()) {
+            *left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
+        }
         match &frame {
             Some(Err(_)) => drop(me.permit.take()),
-            // The transport may not poll again once the body says it ended, so the last frame counts, not the end.
-            Some(Ok(_)) if !ended(&me.inner) => {}
+            // A transport does not poll again once the body says it ended, or its promised length is written: the last
+            // frame counts, and not what comes after.
+            Some(Ok(_)) if !ended(&me.inner) && *me.left != Some(0) => {}
             _ => delivered(me.permit),
         }
         Poll::Ready(frame)

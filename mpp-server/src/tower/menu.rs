@@ -12,7 +12,7 @@ use mpp_core::{
 use super::Paywall;
 use crate::{
     error::ConfigError,
-    gate::Gate,
+    gate::{Gate, judge::quiet},
     offer::{Offer, Sell},
 };
 
@@ -107,7 +107,8 @@ impl<I: Intent> Selling<I> {
                 Menu::Each(Arc::new(move |head| {
                     let (ask, makers) = (pricer(head), makers.clone());
                     Box::pin(async move {
-                        let ask = ask.await?;
+                        // A price that cannot be said leaves nothing to pay with.
+                        let ask = ask.await.map_err(quiet)?;
                         let offers: Vec<_> = makers.iter().filter_map(|make| make(&ask)).collect();
                         if offers.is_empty() {
                             let none = Rejection::internal(

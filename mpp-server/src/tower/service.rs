@@ -74,7 +74,7 @@ where
         let (wall, reading) = (self.wall.clone(), self.reading.clone());
         Box::pin(async move {
             if is_preflight(&request) {
-                return Ok(inner.call(request).await?.map(PaywallBody::unpaid));
+                return Ok(preflight().map(PaywallBody::refusal));
             }
             let passed = match wall.pass(request, &reading).await {
                 Ok(passed) => passed,
@@ -110,9 +110,7 @@ impl Wall {
         };
         match verdict {
             Ok(Verdict::Serve(permit)) => {
-                for name in [header::AUTHORIZATION, PAYMENT_AUTHORIZATION] {
-                    head.headers.get_mut(name).into_iter().for_each(|v| v.set_sensitive(true));
-                }
+                hide_credentials(&mut head.headers);
                 head.extensions.insert(permit.paid().clone());
                 let is_head = head.method == Method::HEAD;
                 Ok((Request::from_parts(head, body), permit, is_head))
@@ -141,14 +139,15 @@ impl Wall {
     }
 }
 
-/// Ends the handler's part: a success carries the receipt and delivers with its last byte, anything else gives the turn back.
+/// Ends the handler's part. What is no error carries the receipt and is delivered with its last byte; an error gives the
+/// turn back.
 async fn deliver<B: Body<Data = Bytes>>(
     response: Response<B>,
     permit: Permit,
     is_head: bool,
 ) -> Response<PaywallBody<B>> {
     let (mut head, body) = response.into_parts();
-    if !head.status.is_success() {
+    if head.status.is_client_error() || head.status.is_server_error() {
         // Awaited, so that the same credential can be shown again the moment this response arrives.
         if let Err(e) = permit.finish(false).await {
             tracing::warn!(
@@ -156,12 +155,21 @@ async fn deliver<B: Body<Data = Bytes>>(
                 "a turn could not be given back; its lease will"
             );
         }
+        head.headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         return Response::from_parts(head, PaywallBody::unpaid(body));
     }
     Http::put_receipt_in(&mut head.headers, permit.receipt());
     expose(&mut head.headers);
-    let bodiless = is_head || head.status == StatusCode::NO_CONTENT;
-    Response::from_parts(head, PaywallBody::paid(body, permit, bodiless))
+    // A transport stops asking for frames once the promised length is written, so that is an end too.
+    let promised =
+        head.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    let bodiless = is_head
+        || matches!(
+            head.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::SWITCHING_PROTOCOLS
+        );
+    let length = if bodiless { Some(0) } else { promised.or_else(|| body.size_hint().exact()) };
+    Response::from_parts(head, PaywallBody::paid(body, permit, length))
 }
 
 /// Names whoever asks, for limits: an application that knows puts it among a request's extensions.
@@ -184,7 +192,24 @@ fn call(head: &Parts, digest: Option<Digest>) -> Call {
     }
 }
 
-/// A browser asks without credentials whether it may ask; it must hear yes before it can be told the price.
+/// The handler, and whatever logs its requests, sees that there was a credential, and not which.
+fn hide_credentials(headers: &mut HeaderMap) {
+    for name in [header::AUTHORIZATION, PAYMENT_AUTHORIZATION] {
+        if let header::Entry::Occupied(mut values) = headers.entry(name) {
+            values.iter_mut().for_each(|value| value.set_sensitive(true));
+        }
+    }
+}
+
+/// The answer to a browser that asks whether it may ask: yes, as far as payment goes. A CORS layer outside the paywall
+/// answers in its place, with the origins it allows; the handler is never run for it.
+fn preflight() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// A browser asks without credentials whether it may ask.
 fn is_preflight<B>(request: &Request<B>) -> bool {
     request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)

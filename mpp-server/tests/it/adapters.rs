@@ -12,7 +12,7 @@ use axum::{
     Json, Router,
     body::Body,
     http::{Request, StatusCode},
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use http::request::Parts;
 use mpp_core::{problem::Rejection, store::Memory};
@@ -251,24 +251,125 @@ async fn plain_http_is_refused_but_on_loopback_and_where_it_was_allowed_by_name(
 }
 
 #[tokio::test]
-async fn a_preflight_passes_and_what_a_script_must_read_is_exposed() {
+async fn a_preflight_runs_no_handler_and_what_a_script_must_read_is_exposed() {
     let (gate, _) = gate();
     let booth = Booth::new();
-    let app = Router::new().route(
-        "/a",
-        get(|| async { "a" }).options(|| async { "go" }).layer(paywall(&gate, "1 coupon", &booth)),
-    );
+    let app = Router::new()
+        .route("/a", any(|| async { "paid content" }).layer(paywall(&gate, "1 coupon", &booth)));
     let preflight = Request::options("/a")
         .header("access-control-request-method", "GET")
         .body(Body::empty())
         .unwrap();
-    assert_eq!(send(&app, preflight).await.body, "go");
+    let answered = send(&app, preflight).await;
+    assert_eq!((answered.code(), &*answered.body), (204, ""));
     let asked = send(&app, get_("/a")).await;
     assert!(
         asked.headers["access-control-expose-headers"]
             .to_str()
             .unwrap()
             .contains("WWW-Authenticate")
+    );
+}
+
+/// Over a real socket: only there does the transport stop asking once a promised length is written.
+#[tokio::test]
+async fn a_streamed_body_is_delivered_once_whether_its_length_was_promised_or_not() {
+    let (gate, _) = gate();
+    let booth = Booth::new();
+    let streamed = |promise: bool| {
+        async move || {
+            let frames = (0..3).map(|_| {
+                Ok::<_, std::convert::Infallible>(http_body::Frame::data(
+                    bytes::Bytes::from_static(b"ha"),
+                ))
+            });
+            let body = Body::new(http_body_util::StreamBody::new(Frames(frames.collect())));
+            let mut response = http::Response::new(body);
+            if promise {
+                response.headers_mut().insert("content-length", 6.into());
+            }
+            response
+        }
+    };
+    let app = Router::new()
+        .route("/promised", get(streamed(true)).layer(paywall(&gate, "1 coupon", &booth)))
+        .route("/chunked", get(streamed(false)).layer(paywall(&gate, "1 coupon", &booth)));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let served = app.clone();
+    tokio::spawn(async move { axum::serve(listener, served).await });
+    for (i, path) in ["/promised", "/chunked"].into_iter().enumerate() {
+        let credential = answer(&send(&app, get_(path)).await.challenge(), &format!("b{i}"));
+        let ask = async || {
+            let text = raw_get(address, path, &credential).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            text.split_whitespace().nth(1).unwrap().to_owned()
+        };
+        assert_eq!((ask().await, ask().await), ("200".into(), "402".into()), "{path}");
+    }
+}
+
+struct Frames(
+    std::collections::VecDeque<Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>>,
+);
+
+impl futures_core::Stream for Frames {
+    type Item = Result<http_body::Frame<bytes::Bytes>, std::convert::Infallible>;
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(self.0.pop_front())
+    }
+}
+
+async fn raw_get(
+    to: std::net::SocketAddr,
+    path: &str,
+    credential: &mpp_core::Credential,
+) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut socket = tokio::net::TcpStream::connect(to).await.unwrap();
+    let token = credential.to_token().unwrap();
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nAuthorization: Payment {token}\r\n\r\n"
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_switch_of_protocols_and_a_redirect_are_deliveries() {
+    let (gate, _) = gate();
+    let booth = Booth::new();
+    for (i, status) in [101, 303, 204].into_iter().enumerate() {
+        let answer_with = async move || StatusCode::from_u16(status).unwrap();
+        let app =
+            Router::new().route("/a", get(answer_with).layer(paywall(&gate, "1 coupon", &booth)));
+        let credential = answer(&send(&app, get_("/a")).await.challenge(), &format!("b{i}"));
+        assert_eq!(send(&app, with(get_("/a"), &credential)).await.code(), status);
+        assert_eq!(send(&app, with(get_("/a"), &credential)).await.code(), 402, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_paid_failure_is_kept_by_no_cache_and_no_credential_is_shown_to_the_handler() {
+    let (gate, _) = gate();
+    let booth = Booth::new();
+    let handler = async |headers: http::HeaderMap| {
+        let shown = headers.get_all("authorization").iter().any(|v| !v.is_sensitive());
+        (StatusCode::NOT_FOUND, shown.to_string())
+    };
+    let app = Router::new().route("/a", get(handler).layer(paywall(&gate, "1 coupon", &booth)));
+    let credential = answer(&send(&app, get_("/a")).await.challenge(), "b1");
+    let mut request = with(get_("/a"), &credential);
+    request.headers_mut().append("authorization", "Bearer app".parse().unwrap());
+    let failed = send(&app, request).await;
+    assert_eq!(
+        (failed.code(), &*failed.body, &failed.headers["cache-control"]),
+        (404, "false", &"no-store".parse::<http::HeaderValue>().unwrap())
     );
 }
 

@@ -22,7 +22,7 @@ use mpp_core::{
     store::{Memory, Store},
     time::Clock,
     transport::{Http, read_challenges},
-    verifier::{Asking, Minted, Verifier},
+    verifier::{Asking, Minted, Spend, Verifier},
 };
 use mpp_server::{Gate, gate::GateBuilder};
 use serde::{Deserialize, Serialize};
@@ -107,8 +107,8 @@ impl Verifier for Booth {
             Err(Rejection::failed("This coupon is not from our book."))
         }
     }
-    fn spends<'e>(&self, code: &'e String) -> Option<&'e str> {
-        Some(code)
+    fn spends<'e>(&self, code: &'e String) -> Option<Spend<'e>> {
+        Some(Spend::of(code))
     }
     async fn settle(&self, code: &String) -> Fate {
         let wait = self.slow.load(Ordering::SeqCst);
@@ -146,6 +146,9 @@ impl Hands {
     }
     pub(crate) fn advance(&self, seconds: u64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+    pub(crate) fn back(&self, seconds: u64) {
+        self.0.fetch_sub(seconds, Ordering::SeqCst);
     }
 }
 

@@ -6,7 +6,7 @@ use mpp_core::{
     Charge, Credential,
     accept::Accept,
     problem::Reason,
-    store::Memory,
+    store::{Key, Memory, Store},
     transport::{Call, Refusal, Resource, Wants},
 };
 use mpp_server::{Gate, Offer, Offers, Permit, Verdict};
@@ -108,6 +108,9 @@ async fn s1_another_proof_for_an_answered_challenge_is_refused() {
     let c = s.coupon("b1").await;
     s.ask(Some(&c)).await.unwrap().finish(false).await.unwrap();
     let other = answer(&c.challenge, "b2");
+    // Paid and not delivered: who signed twice is not told to pay again.
+    assert_eq!(why(&s.ask(Some(&other)).await.unwrap_err()), (403, Reason::IN_FLIGHT, 0));
+    s.ask(Some(&c)).await.unwrap().finish(true).await.unwrap();
     assert_eq!(why(&s.ask(Some(&other)).await.unwrap_err()), (402, Reason::ALREADY_USED, 1));
     assert_eq!(s.booth.taken(), 1);
 }
@@ -195,7 +198,8 @@ async fn a_refusal_by_the_rail_frees_the_payer_to_pay_properly() {
     assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()), (402, Reason::BAD_PROOF, 1));
     assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()), (402, Reason::ALREADY_USED, 1));
     s.booth.mood(Mood::Fine);
-    let fresh = s.coupon("b2").await;
+    // The refused coupon is credited nowhere, so it is still good.
+    let fresh = s.coupon("b1").await;
     assert!(s.ask(Some(&fresh)).await.is_ok());
 }
 
@@ -254,5 +258,114 @@ async fn an_unwanted_offer_is_not_made_and_a_wish_nobody_meets_is_not_heard() {
     assert_eq!(
         (ask("coupon/charge").await, ask("*/*;q=0.1").await, ask("tempo/charge").await),
         (1, 1, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_that_invites_nobody_is_the_same_refusal_when_asked_again() {
+    let s = Shop::new();
+    let (one, other) = (s.coupon("b1").await, s.coupon("b1").await);
+    s.ask(Some(&one)).await.unwrap().finish(true).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(
+            why(&s.ask(Some(&other)).await.unwrap_err()),
+            (403, Reason::CREDITED_ELSEWHERE, 0)
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_served_too_often_without_being_delivered_is_refused() {
+    let clock = Hands::new();
+    let gate = builder_over(Memory::volatile(), &clock).serve_up_to(3).build().unwrap();
+    let booth = Booth::new();
+    let s = Shop { gate, clock, offers: offers(&booth), booth };
+    let c = s.coupon("b1").await;
+    for _ in 0..3 {
+        s.ask(Some(&c)).await.unwrap().finish(false).await.unwrap();
+    }
+    assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()), (403, Reason::REDEEMED_TOO_OFTEN, 0));
+}
+
+#[tokio::test]
+async fn a_turn_that_takes_long_stays_its_holders() {
+    let clock = Hands::new();
+    let gate = builder_over(Memory::volatile(), &clock)
+        .serving_lease(Duration::from_millis(60))
+        .build()
+        .unwrap();
+    let booth = Booth::new();
+    let s = Shop { gate, clock, offers: offers(&booth), booth };
+    let c = s.coupon("b1").await;
+    let permit = s.ask(Some(&c)).await.unwrap();
+    for _ in 0..5 {
+        s.clock.advance(1);
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()).1, Reason::IN_FLIGHT);
+    }
+    permit.finish(true).await.unwrap();
+    assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()).1, Reason::ALREADY_USED);
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_and_comes_back_sells_nothing_twice() {
+    let s = Shop::new();
+    let c = s.coupon("b1").await;
+    s.ask(Some(&c)).await.unwrap().finish(true).await.unwrap();
+    s.clock.advance(3 * 3600);
+    s.coupon("b2").await;
+    let second = s.coupon("b3").await;
+    s.ask(Some(&second)).await.unwrap().finish(true).await.unwrap();
+    s.clock.back(3 * 3600);
+    let refused = s.ask(Some(&c)).await.unwrap_err();
+    assert_eq!((refused.rejection.kind.status, s.booth.taken()), (403, 2));
+}
+
+#[tokio::test]
+async fn s2_of_two_offers_by_one_method_the_one_that_was_answered_is_paid() {
+    let s = Shop::new();
+    let offers: Vec<Offer> = ["1 coupon", "2 coupon"]
+        .into_iter()
+        .flat_map(|price| Offers::<Charge>::of(price.parse().unwrap()).via(&s.booth))
+        .collect();
+    let asked = s.gate.judge(&offers, call(None), None).await.unwrap_err();
+    for (i, challenge) in asked.challenges.iter().enumerate() {
+        let paid =
+            s.gate.judge(&offers, call(Some(&answer(challenge, &format!("b{i}")))), None).await;
+        assert!(paid.is_ok(), "offer {i}");
+    }
+    assert_eq!(s.booth.taken(), 2);
+}
+
+#[tokio::test]
+async fn what_was_paid_is_served_after_its_method_left_the_route() {
+    let s = Shop::new();
+    let (paid, open) = (s.coupon("b1").await, s.coupon("b2").await);
+    s.ask(Some(&paid)).await.unwrap().finish(false).await.unwrap();
+    s.booth.mood(Mood::Mute);
+    assert_eq!(why(&s.ask(Some(&open)).await.unwrap_err()).0, 503);
+    s.clock.advance(60);
+    assert!(s.gate.judge(&[], call(Some(&paid)), None).await.is_ok());
+    assert_eq!(
+        why(&s.gate.judge(&[], call(Some(&open)), None).await.unwrap_err()),
+        (503, Reason::OUTCOME_UNKNOWN, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_proof_of_any_length_is_marked_and_shows_in_no_key() {
+    let store = Arc::new(Memory::volatile());
+    let clock = Hands::new();
+    let gate = builder_over(store.clone(), &clock).build().unwrap();
+    let booth = Booth::new();
+    let s = Shop { gate, clock, offers: offers(&booth), booth };
+    for code in ["b".repeat(5_000), "b secret".into()] {
+        let c = s.coupon(&code).await;
+        s.ask(Some(&c)).await.unwrap().finish(true).await.unwrap();
+    }
+    let marks = store.scan(&Key::of(&["proof"]).unwrap(), None, 10).await.unwrap();
+    assert_eq!(marks.len(), 2);
+    assert!(
+        marks.iter().all(|(key, _)| key.as_str().len() < 80 && !key.as_str().contains("secret"))
     );
 }

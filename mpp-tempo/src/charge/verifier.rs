@@ -10,8 +10,8 @@ use mpp_core::{
     intent::ChargeTerms,
     method::Nested,
     problem::{ProblemType, Reason, Rejection},
-    time::Clock,
-    verifier::{Asking, Minted},
+    time::{Clock, Timestamp},
+    verifier::{Asking, Minted, Spend},
 };
 
 use super::{Details, Evidence, Mode, Payload, TempoCharge, asked::Asked};
@@ -189,8 +189,12 @@ impl mpp_core::verifier::Verifier for Verifier {
         })
     }
 
-    fn spends<'e>(&self, evidence: &'e Evidence) -> Option<&'e str> {
-        Some(evidence.spends())
+    /// The hash its expiring nonce is known by. An hour past the transaction's end no check takes it any more, whoever's
+    /// clock is asked.
+    fn spends<'e>(&self, evidence: &'e Evidence) -> Option<Spend<'e>> {
+        let end = i64::try_from(evidence.valid_before()).unwrap_or(i64::MAX / 2_000);
+        let until = Timestamp::from_unix(end.saturating_add(3600), 0);
+        Some(Spend::of(evidence.spends()).until(until))
     }
 
     async fn settle(&self, evidence: &Evidence) -> Fate {

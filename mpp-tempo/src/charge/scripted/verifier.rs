@@ -36,7 +36,11 @@ async fn what_a_payer_signs_is_taken_whole() {
     let evidence = verifier.check(&claim).await.unwrap();
     let signed = signed(&challenge).await;
     let spends = format!("{:#x}", signed.transaction.expiring_nonce_hash(key().address()));
-    assert_eq!(verifier.spends(&evidence), Some(spends.as_str()));
+    let spent = verifier.spends(&evidence).unwrap();
+    assert_eq!(spent.proof, spends);
+    assert!(
+        spent.until.is_some_and(|until| claim.challenge.expires.clone().unwrap().is_before(&until))
+    );
 }
 
 #[tokio::test]
@@ -179,7 +183,7 @@ async fn two_spellings_of_one_signature_spend_the_same() {
     let mut spent = Vec::new();
     for payload in [pull(&raw), pull(&other), upper] {
         let evidence = verifier.check(&claim(&challenge, &payload, None)).await.unwrap();
-        spent.push((verifier.spends(&evidence).unwrap().to_owned(), evidence.raw()));
+        spent.push((verifier.spends(&evidence).unwrap().proof.into_owned(), evidence.raw()));
     }
     assert!(spent.windows(2).all(|pair| pair[0] == pair[1]));
 }

@@ -1,0 +1,133 @@
+//! Methods that exist for tests alone: coupons, and tabs that are opened before they are drawn upon.
+
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex},
+};
+
+use mpp_core::{
+    Amount, Challenge, Charge, Draft, Encoded, Method, Realm, Receipt, Timestamp,
+    binding::Keys,
+    challenge::Demand,
+    method::NoDetails,
+    name::{CredentialHeader, IntentName, MethodName},
+    payer::{Allowance, Exposure, Hold, Outcome, PayError, Payer, Payment, Recall, Step},
+};
+use serde::{Deserialize, Serialize};
+
+pub(crate) const SECRET: &str = "coupon-hunter2";
+pub(crate) const NOW: &str = "2026-01-01T00:00:00Z";
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Code {
+    pub(crate) code: String,
+}
+
+macro_rules! method {
+    ($name:ident, $wire:literal) => {
+        pub(crate) struct $name;
+        impl Method for $name {
+            const NAME: MethodName = MethodName::from_static($wire);
+            type Intent = Charge;
+            type Details = NoDetails;
+            type Payload = Code;
+        }
+    };
+}
+method!(Coupon, "coupon");
+method!(Token, "token");
+
+/// What payers did and heard.
+pub(crate) type Diary = Arc<Mutex<Vec<String>>>;
+
+/// Pays with coupons worth whatever is asked; writes down every one, and what became of it.
+pub(crate) struct Holder<M> {
+    pub(crate) diary: Diary,
+    /// Opens a tab first.
+    pub(crate) opens: Mutex<bool>,
+    pub(crate) fails: Mutex<Option<PayError>>,
+    pub(crate) method: std::marker::PhantomData<fn() -> M>,
+}
+
+impl<M> Holder<M> {
+    pub(crate) fn new(diary: &Diary) -> Self {
+        Self {
+            diary: diary.clone(),
+            opens: Mutex::new(false),
+            fails: Mutex::new(None),
+            method: std::marker::PhantomData,
+        }
+    }
+
+    pub(crate) fn opening(self) -> Self {
+        *self.opens.lock().unwrap() = true;
+        self
+    }
+}
+
+impl<M: Method<Intent = Charge, Payload = Code>> Payer for Holder<M> {
+    type Method = M;
+
+    fn exposes(&self, demand: &Demand<'_, M>) -> Option<Exposure> {
+        let exposure = Exposure::new(demand.request.terms.amount);
+        (demand.request.terms.currency == "usd").then(|| exposure.in_unit(Cow::Borrowed("usd"), 2))
+    }
+
+    async fn pay(&self, demand: &Demand<'_, M>, _: &Allowance) -> Result<Payment<M>, PayError> {
+        if let Some(e) = self.fails.lock().unwrap().take() {
+            return Err(e);
+        }
+        let opens = std::mem::take(&mut *self.opens.lock().unwrap());
+        let (what, step) = if opens { ("open", Step::Manage) } else { ("pay", Step::Pay) };
+        let note = format!("{what} {}", demand.challenge.method.as_str());
+        self.diary.lock().unwrap().push(note);
+        let diary = self.diary.clone();
+        let hold = Hold::new(move |outcome| {
+            let word = match outcome {
+                Outcome::Accepted(_) => "accepted",
+                Outcome::Refused => "refused",
+                _ => "unknown",
+            };
+            diary.lock().unwrap().push(word.to_owned());
+        });
+        let code = SECRET.to_owned();
+        Ok(Payment { step, ..Payment::new(Code { code }).held(hold) })
+    }
+
+    async fn recall(&self, _: &Demand<'_, M>) -> Result<Recall<M>, PayError> {
+        Ok(Recall::Unknown)
+    }
+}
+
+/// A challenge over so many cents.
+pub(crate) fn challenge(method: &str, cents: u128, change: impl FnOnce(&mut Draft)) -> Challenge {
+    let request = serde_json::json!({ "amount": Amount::new(cents), "currency": "usd" });
+    let mut draft = Draft {
+        realm: Realm::parse("shop").unwrap(),
+        method: MethodName::parse(method).unwrap(),
+        intent: IntentName::from_static("charge"),
+        request: Encoded::of(&request).unwrap(),
+        expires: Some(Timestamp::parse("2100-01-01T00:00:00Z").unwrap()),
+        digest: None,
+        description: None,
+        header: None,
+        opaque: None,
+    };
+    change(&mut draft);
+    Keys::new("k".repeat(32)).unwrap().seal(draft)
+}
+
+pub(crate) fn header(name: &str) -> Option<CredentialHeader> {
+    Some(CredentialHeader::parse(name).unwrap())
+}
+
+pub(crate) fn receipt() -> Receipt {
+    Receipt {
+        method: MethodName::from_static("coupon"),
+        reference: "ref".into(),
+        status: mpp_core::receipt::Status::Success,
+        timestamp: Timestamp::parse(NOW).unwrap(),
+        external_id: None,
+        extra: serde_json::Map::new(),
+    }
+}

@@ -1,0 +1,71 @@
+//! Payers of every method behind one object trait; the typed seam is [`mpp_core::payer::Payer`].
+
+use mpp_core::{
+    Amount, Challenge, Credential, Error, Method,
+    challenge::Demand,
+    intent::Terms,
+    name::MethodId,
+    payer::{Allowance, Hold, PayError, Payer, Payment, Quote, Site, Step},
+    store::BoxFuture,
+};
+
+/// A payer whose method is known to itself alone.
+pub(crate) trait ErasedPayer: Send + Sync {
+    /// Which challenges it answers.
+    fn id(&self) -> MethodId;
+    /// What paying would expose. `Ok(None)`: not this one's to pay.
+    fn quote(&self, challenge: &Challenge, to: &Site) -> Result<Option<Quote>, Error>;
+    /// Makes the credential.
+    fn pay<'a>(
+        &'a self,
+        challenge: &'a Challenge,
+        within: &'a Allowance,
+    ) -> BoxFuture<'a, Result<Signed, PayError>>;
+}
+
+/// A payment whose method is forgotten.
+pub(crate) struct Signed {
+    pub(crate) credential: Credential,
+    pub(crate) hold: Option<Hold>,
+    pub(crate) step: Step,
+    pub(crate) exposed: Option<Amount>,
+}
+
+impl<P: Payer> ErasedPayer for P {
+    fn id(&self) -> MethodId {
+        MethodId::of::<P::Method>()
+    }
+
+    fn quote(&self, challenge: &Challenge, to: &Site) -> Result<Option<Quote>, Error> {
+        let demand = challenge.read::<P::Method>()?;
+        let Some(exposes) = self.exposes(&demand) else { return Ok(None) };
+        let terms = &demand.request.terms;
+        Ok(Some(Quote {
+            id: self.id(),
+            exposes,
+            currency: terms.currency().to_owned(),
+            recipient: terms.recipient().map(Into::into),
+            to: to.clone(),
+        }))
+    }
+
+    fn pay<'a>(
+        &'a self,
+        challenge: &'a Challenge,
+        within: &'a Allowance,
+    ) -> BoxFuture<'a, Result<Signed, PayError>> {
+        Box::pin(async move {
+            let demand = challenge.read::<P::Method>()?;
+            let payment = Payer::pay(self, &demand, within).await?;
+            signed(&demand, payment)
+        })
+    }
+}
+
+fn signed<M: Method>(demand: &Demand<'_, M>, payment: Payment<M>) -> Result<Signed, PayError> {
+    let Payment { payload, source, hold, step, exposed } = payment;
+    // The payer has paid by now: a proof that cannot be written leaves the money in doubt.
+    let credential = Credential::answer(demand, source, &payload)
+        .map_err(|e| PayError::unknown("the payment's proof cannot be written").because(e))?;
+    Ok(Signed { credential, hold, step, exposed })
+}

@@ -1,0 +1,174 @@
+//! The one public error: what went wrong, whether money moved, and what to do about it.
+
+use std::fmt;
+
+use mpp_core::{
+    Credential,
+    name::MethodId,
+    payer::{Funds, PayError},
+    problem::Problem,
+};
+
+use crate::{policy::Denied, unfinished::Unfinished};
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request that was not paid for, or whose paid answer did not arrive. [`funds`](Self::funds) answers "was I charged?".
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: Kind,
+    funds: Funds,
+    unfinished: Option<Unfinished>,
+    source: Option<Source>,
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The policy, the caller's own limit or the wallet's hook said no.
+    #[error("the payment was not allowed: {0}")]
+    Denied(Denied),
+    /// None of the wallet's payers can pay in any of the ways offered.
+    #[error("no payer for any way offered: {}", list(.0))]
+    NoPayer(Vec<MethodId>),
+    /// Every challenge that could be paid has expired. Ask again.
+    #[error("the challenge has expired")]
+    Expired,
+    /// Payment was asked for over plain HTTP, by a host that is neither loopback nor named in
+    /// [`Wallet::allow_plain_http`](crate::Wallet::allow_plain_http).
+    #[error("refusing to pay {0} over plain HTTP")]
+    InsecureTransport(String),
+    /// A redirect led to another origin, which then asked for payment, or would have been shown the credential.
+    #[error("refusing to take a payment across a redirect from {from} to {to}")]
+    CrossOriginRedirect {
+        /// The origin the caller asked.
+        from: String,
+        /// The origin it led to.
+        to: String,
+    },
+    /// Payment is asked for, and the request's body is a stream that cannot be sent a second time. Buffer it.
+    #[error("the request's body cannot be sent again with a payment: give it as bytes")]
+    BodyNotCloneable,
+    /// The credential belongs in `Authorization`, which the application uses itself. A server that expects both
+    /// issues challenges with `header="Payment-Authorization"`.
+    #[error(
+        "the request already uses Authorization: the server would have to take Payment-Authorization"
+    )]
+    AuthorizationInUse,
+    /// The challenge steers its credential into a header where credentials do not belong (`Cookie`, `Host`).
+    #[error("refusing to put a credential into the header {0}")]
+    HeaderRefused(String),
+    /// The credential belongs in `Payment-Authorization`, and the HTTP client underneath follows redirects by itself
+    /// and would carry that header to another origin. Build the client with `paying`.
+    #[error("the HTTP client follows redirects by itself and could leak Payment-Authorization")]
+    RedirectsFollowed,
+    /// The server asked for one more step than any honest payment takes.
+    #[error("the server asked for payment too many times")]
+    TooManyTurns,
+    /// A request failed that carried no credential.
+    #[error("the request failed")]
+    Transport,
+    /// The payer failed.
+    #[error("the payment could not be made")]
+    Payer,
+    /// A credential was sent and its answer was lost. Show the same credential again; do not pay anew.
+    #[error("a payment was sent and the answer was lost")]
+    Delivery,
+    /// The server refused the credential.
+    #[error("the server refused the payment{}", because(.0.as_deref()))]
+    Refused(Option<Box<Problem>>),
+    /// The server answered the credential with trouble of its own: neither served nor refused.
+    #[error("the server could not say what became of the payment{}", because(.0.as_deref()))]
+    Unresolved(Option<Box<Problem>>),
+    /// A credential of another origin was to be shown.
+    #[error("this credential was made for {0}")]
+    OtherOrigin(String),
+}
+
+impl Error {
+    /// Fails, and nothing was put at stake.
+    pub(crate) fn untouched(kind: Kind) -> Self {
+        Self(Box::new(Inner { kind, funds: Funds::Untouched, unfinished: None, source: None }))
+    }
+
+    /// Fails after a credential was sent.
+    pub(crate) fn sent(kind: Kind, funds: Funds, unfinished: Unfinished) -> Self {
+        Self(Box::new(Inner { kind, funds, unfinished: Some(unfinished), source: None }))
+    }
+
+    pub(crate) fn because(mut self, source: impl Into<Source>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// An earlier step of the same request was paid: whatever else is said, money moved.
+    pub(crate) fn after_commitment(mut self, committed: bool) -> Self {
+        if committed && self.0.funds == Funds::Untouched {
+            self.0.funds = Funds::Committed;
+        }
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &Kind {
+        &self.0.kind
+    }
+
+    /// Was I charged?
+    pub fn funds(&self) -> Funds {
+        self.0.funds
+    }
+
+    /// The credential that was sent and not redeemed, if one was. Worth money: keep it out of logs.
+    pub fn credential(&self) -> Option<&Credential> {
+        self.0.unfinished.as_ref().map(Unfinished::credential)
+    }
+
+    /// What to show again, instead of paying again.
+    pub fn unfinished(&self) -> Option<&Unfinished> {
+        self.0.unfinished.as_ref()
+    }
+
+    /// What the server said, where it said it in the protocol's form.
+    pub fn problem(&self) -> Option<&Problem> {
+        match &self.0.kind {
+            Kind::Refused(problem) | Kind::Unresolved(problem) => problem.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.0.kind, self.0.funds)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|e| e as _)
+    }
+}
+
+impl From<PayError> for Error {
+    fn from(e: PayError) -> Self {
+        let inner =
+            Inner { kind: Kind::Payer, funds: e.funds, unfinished: None, source: Some(e.into()) };
+        Self(Box::new(inner))
+    }
+}
+
+fn list(offered: &[MethodId]) -> String {
+    offered.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// What a server says may be anything: shown without control characters, and not at length.
+fn because(problem: Option<&Problem>) -> String {
+    let Some(problem) = problem.filter(|p| !p.detail.is_empty()) else { return String::new() };
+    let shown: String = problem.detail.chars().filter(|c| !c.is_control()).take(200).collect();
+    format!(": {shown}")
+}

@@ -1,0 +1,368 @@
+//! Exchanges without a transport: which challenge is paid, and what is never paid.
+
+use std::sync::{Arc, Mutex};
+
+use mpp_core::{
+    Timestamp,
+    accept::Accept,
+    payer::{Outcome, PayError},
+    time::Clock,
+};
+
+use super::*;
+use crate::{
+    Limits,
+    double::{Coupon, Diary, Holder, NOW, SECRET, Token, challenge, header, receipt},
+};
+
+#[derive(Debug)]
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::parse(NOW).unwrap()
+    }
+}
+
+fn wallet(diary: &Diary) -> Wallet {
+    Wallet::new(Limits::usd("1").unwrap().clock(Still))
+        .payer(Holder::<Coupon>::new(diary))
+        .payer(Holder::<Token>::new(diary))
+        .clock(Still)
+}
+
+fn to() -> Site {
+    Site { origin: "https://shop".into(), resource: "GET /joke".into() }
+}
+
+fn asks(challenges: Vec<Challenge>) -> Answer {
+    Answer::Required { challenges, problem: None }
+}
+
+fn one(cents: u128) -> Answer {
+    asks(vec![challenge("coupon", cents, |_| {})])
+}
+
+fn troubled(status: u16) -> Answer {
+    Answer::Troubled { status, problem: None }
+}
+
+fn said(diary: &Diary) -> String {
+    diary.lock().unwrap().join(", ")
+}
+
+#[tokio::test]
+async fn an_offer_is_paid_and_its_receipt_is_heard() {
+    let diary = Diary::default();
+    let wallet = wallet(&diary);
+    let mut exchange = wallet.exchange(to());
+    assert!(matches!(exchange.hear(one(10)).await, Ok(Turn::Send(_))));
+    assert!(exchange.is_out());
+    assert!(matches!(exchange.hear(Answer::Served(Some(receipt()))).await, Ok(Turn::Done)));
+    assert_eq!(exchange.receipt(), Some(&receipt()));
+    assert_eq!(exchange.verdict().unwrap().funds(), Funds::Committed);
+    assert_eq!(said(&diary), "pay coupon, accepted");
+}
+
+#[tokio::test]
+async fn support_then_preference_then_the_servers_order_choose() {
+    let both = || {
+        asks(vec![
+            challenge("gold", 10, |_| {}),
+            challenge("token", 10, |_| {}),
+            challenge("coupon", 10, |_| {}),
+        ])
+    };
+    let cases: [(&[&str], &str, &str); 7] = [
+        (&[], "*/*", "pay token"),
+        (&["coupon"], "*/*", "pay coupon"),
+        (&["coupon/charge", "token"], "*/*", "pay coupon"),
+        (&["nothing", "token"], "*/*", "pay token"),
+        (&["token"], "coupon/charge, token/charge;q=0.5", "pay coupon"),
+        (&["token"], "*/*, token/*;q=0", "pay coupon"),
+        (&[], "gold/charge", "nothing was paid"),
+    ];
+    for (prefer, accept, expected) in cases {
+        let diary = Diary::default();
+        let wallet = wallet(&diary).prefer(prefer.iter().copied());
+        let mut exchange = wallet.exchange(to()).accepting(Accept::parse(accept).unwrap());
+        let heard = match exchange.hear(both()).await {
+            Ok(_) => diary.lock().unwrap().first().cloned().unwrap(),
+            Err(e) => {
+                assert!(matches!(e.kind(), Kind::NoPayer(offered) if offered.len() == 3));
+                e.funds().to_string()
+            }
+        };
+        assert_eq!(heard, expected, "{prefer:?} {accept}");
+    }
+}
+
+#[test]
+fn preferences_are_told_to_servers() {
+    let wallet = wallet(&Diary::default());
+    assert_eq!(wallet.accept().to_header(), "coupon/charge, token/charge");
+    let wallet = wallet.prefer(["token"]);
+    assert_eq!(wallet.accept().to_header(), "token/charge, coupon/charge;q=0.9");
+}
+
+#[tokio::test]
+async fn what_must_not_be_paid_is_skipped_and_named_if_nothing_else_is_left() {
+    let past = || Some(Timestamp::parse("2025-12-31T23:59:59Z").unwrap());
+    let bad = [
+        (challenge("coupon", 10, |d| d.expires = past()), "the challenge has expired"),
+        (
+            challenge("coupon", 10, |d| d.header = header("Cookie")),
+            "refusing to put a credential into the header Cookie",
+        ),
+        (challenge("coupon", 10, |d| d.header = header("Host")), "header Host"),
+        (
+            challenge("coupon", 10, |d| d.request = mpp_core::Encoded::parse("e30").unwrap()),
+            "no payer",
+        ),
+        (challenge("gold", 10, |_| {}), "no payer for any way offered: gold/charge"),
+        (challenge("coupon", 101, |_| {}), "1.01 usd is over the limit of 1 usd per payment"),
+    ];
+    for (bad, why) in bad {
+        let diary = Diary::default();
+        let wallet = wallet(&diary);
+        let e = wallet.exchange(to()).hear(asks(vec![bad.clone()])).await.unwrap_err();
+        assert!(e.to_string().contains(why), "{e}");
+        assert_eq!((e.funds(), said(&diary)), (Funds::Untouched, String::new()));
+        let good = challenge("token", 10, |_| {});
+        assert!(wallet.exchange(to()).hear(asks(vec![bad, good])).await.is_ok());
+        assert!(said(&diary).starts_with("pay token"));
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_goes_only_where_its_credential_may_go() {
+    let plain = challenge("coupon", 10, |_| {});
+    let apart = challenge("coupon", 10, |d| d.header = header("payment-authorization"));
+    let diary = Diary::default();
+    let wallet = wallet(&diary);
+    let kind = |r: Result<Turn, Error>| r.map_err(|e| e.to_string()).err().unwrap_or_default();
+    let mut x = wallet.exchange(to()).authorization_in_use();
+    assert!(kind(x.hear(asks(vec![plain.clone()])).await).contains("already uses Authorization"));
+    let mut x = wallet.exchange(to()).redirects_followed();
+    assert!(kind(x.hear(asks(vec![apart.clone()])).await).contains("follows redirects"));
+    let mut x = wallet.exchange(to()).authorization_in_use();
+    assert!(x.hear(asks(vec![plain.clone(), apart.clone()])).await.is_ok());
+    let mut x = wallet.exchange(to()).redirects_followed();
+    assert!(x.hear(asks(vec![apart, plain])).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_402_after_a_payment_is_the_callers_answer_and_not_paid() {
+    let diary = Diary::default();
+    let wallet = wallet(&diary);
+    let mut exchange = wallet.exchange(to());
+    exchange.hear(one(10)).await.unwrap();
+    assert!(matches!(exchange.hear(one(11)).await, Ok(Turn::Done)));
+    assert!(matches!(exchange.hear(one(12)).await, Ok(Turn::Done)));
+    assert_eq!(said(&diary), "pay coupon, refused");
+    let verdict = exchange.verdict().unwrap();
+    assert_eq!((verdict.outcome(), verdict.funds()), (&Outcome::Refused, Funds::Untouched));
+    assert!(matches!(verdict.error().unwrap().kind(), Kind::Refused(_)));
+}
+
+#[tokio::test]
+async fn a_policy_may_allow_a_second_payment_but_never_of_the_same_challenge_nor_in_doubt() {
+    let diary = Diary::default();
+    let wallet = wallet(&diary).max_payments(2);
+    let mut exchange = wallet.exchange(to());
+    exchange.hear(one(10)).await.unwrap();
+    let same = exchange.hear(one(10)).await.unwrap_err();
+    assert!(matches!(same.kind(), Kind::NoPayer(_)));
+    assert!(matches!(exchange.hear(one(11)).await, Ok(Turn::Send(_))));
+    assert!(matches!(exchange.hear(one(12)).await, Ok(Turn::Done)));
+    for doubt in [troubled(500), troubled(503), troubled(403), Answer::Served(None)] {
+        let mut exchange = wallet.exchange(to());
+        exchange.hear(one(1)).await.unwrap();
+        assert!(matches!(exchange.hear(doubt).await, Ok(Turn::Done)));
+        assert_eq!(exchange.verdict().unwrap().funds(), Funds::Unknown);
+        assert!(matches!(exchange.hear(one(2)).await, Ok(Turn::Done)));
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_in_doubt_and_can_be_asked_for_again_but_not_paid_again() {
+    let diary = Diary::default();
+    let wallet = wallet(&diary);
+    let mut exchange = wallet.exchange(to());
+    let Ok(Turn::Send(credential)) = exchange.hear(one(10)).await else { panic!() };
+    let e = exchange.lost("reset");
+    assert!(matches!(e.kind(), Kind::Delivery));
+    assert_eq!(e.funds(), Funds::Unknown);
+    assert_eq!(e.credential().unwrap().fingerprint(), credential.fingerprint());
+    assert_eq!(said(&diary), "pay coupon, unknown");
+
+    // The copy is refused: that says nothing of the first, and invites nothing.
+    let mut again = wallet.resume(e.unfinished().unwrap());
+    assert!(matches!(again.hear(one(11)).await, Ok(Turn::Done)));
+    assert_eq!(again.verdict().unwrap().funds(), Funds::Unknown);
+    let mut again = wallet.resume(e.unfinished().unwrap());
+    again.hear(Answer::Served(Some(receipt()))).await.unwrap();
+    assert_eq!(again.verdict().unwrap().funds(), Funds::Committed);
+    assert_eq!(said(&diary), "pay coupon, unknown");
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_second_copy_gives_no_budget_back() {
+    let diary = Diary::default();
+    let wallet = wallet(&diary);
+    let mut exchange = wallet.exchange(to());
+    exchange.hear(one(10)).await.unwrap();
+    assert!(exchange.again().is_some());
+    exchange.hear(one(11)).await.unwrap();
+    assert_eq!(said(&diary), "pay coupon, unknown");
+}
+
+#[tokio::test]
+async fn an_account_is_opened_and_then_the_same_demand_is_paid() {
+    let diary = Diary::default();
+    let wallet = Wallet::new(Limits::usd("1").unwrap())
+        .payer(Holder::<Coupon>::new(&diary).opening())
+        .clock(Still);
+    let mut exchange = wallet.exchange(to());
+    assert!(matches!(exchange.hear(one(10)).await, Ok(Turn::Manage(_))));
+    assert!(matches!(exchange.hear(Answer::Acknowledged(receipt())).await, Ok(Turn::Send(_))));
+    assert!(matches!(exchange.hear(Answer::Served(Some(receipt()))).await, Ok(Turn::Done)));
+    assert_eq!(said(&diary), "open coupon, accepted, pay coupon, accepted");
+}
+
+#[tokio::test]
+async fn what_follows_an_opening_cannot_say_that_nothing_was_paid() {
+    let diary = Diary::default();
+    let wallet = Wallet::new(
+        Limits::usd("1").unwrap().per_host("0.15", std::time::Duration::from_secs(60)).unwrap(),
+    )
+    .payer(Holder::<Coupon>::new(&diary).opening())
+    .clock(Still);
+    let mut exchange = wallet.exchange(to());
+    exchange.hear(one(10)).await.unwrap();
+    let e = exchange.hear(Answer::Acknowledged(receipt())).await.unwrap_err();
+    assert!(matches!(e.kind(), Kind::Denied(Denied::OverHost { .. })));
+    assert_eq!(e.funds(), Funds::Committed);
+}
+
+#[tokio::test]
+async fn a_payer_that_fails_harmlessly_gives_way_and_one_in_doubt_does_not() {
+    let both = || asks(vec![challenge("coupon", 90, |_| {}), challenge("token", 90, |_| {})]);
+    for (e, expected) in
+        [(PayError::untouched("empty"), "pay token, unknown"), (PayError::unknown("timed out"), "")]
+    {
+        let funds = e.funds;
+        let diary = Diary::default();
+        let failing = Holder::<Coupon>::new(&diary);
+        *failing.fails.lock().unwrap() = Some(e);
+        let wallet = Wallet::new(Limits::usd("1").unwrap())
+            .payer(failing)
+            .payer(Holder::<Token>::new(&diary));
+        let heard = wallet.exchange(to()).hear(both()).await;
+        assert_eq!(heard.is_ok(), funds == Funds::Untouched);
+        if let Err(e) = heard {
+            assert!(matches!((e.kind(), e.funds()), (Kind::Payer, Funds::Unknown)));
+            assert!(std::error::Error::source(&e).is_some());
+        }
+        assert_eq!(said(&diary), expected);
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_that_is_dropped_leaves_its_money_spent() {
+    let diary = Diary::default();
+    let limits =
+        Limits::usd("1").unwrap().per_host("1", std::time::Duration::from_secs(60)).unwrap();
+    let wallet = Wallet::new(limits).payer(Holder::<Coupon>::new(&diary));
+    {
+        let mut exchange = wallet.exchange(to());
+        exchange.hear(one(60)).await.unwrap();
+    }
+    assert_eq!(said(&diary), "pay coupon, unknown");
+    assert!(wallet.exchange(to()).hear(one(60)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_hook_may_pick_or_veto() {
+    let both = || asks(vec![challenge("coupon", 10, |_| {}), challenge("token", 10, |_| {})]);
+    for (pick, expected) in [
+        (Pick::Any, "pay coupon, unknown"),
+        (Pick::Only(1), "pay token, unknown"),
+        (Pick::Only(2), ""),
+        (Pick::None, ""),
+    ] {
+        let diary = Diary::default();
+        let wallet = wallet(&diary).on_challenge(move |choices| {
+            assert_eq!(choices.len(), 2);
+            pick
+        });
+        let _ = wallet.exchange(to()).hear(both()).await;
+        assert_eq!(said(&diary), expected, "{pick:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_may_allow_less_than_the_policy() {
+    for (most, ok) in [
+        ("0.10 usd", true),
+        ("0.1 USD", true),
+        ("0.09 usd", false),
+        ("9 eur", false),
+        ("0.001 usd", false),
+    ] {
+        let diary = Diary::default();
+        let wallet = wallet(&diary);
+        let heard = wallet.exchange(to()).within(most.parse().unwrap()).hear(one(10)).await;
+        assert_eq!(heard.is_ok(), ok, "{most}");
+        if let Err(e) = heard {
+            assert!(matches!(e.kind(), Kind::Denied(Denied::OverRequest { .. })), "{e}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn callers_who_decide_themselves_prepare_inspect_and_pay() {
+    let diary = Diary::default();
+    let wallet = wallet(&diary);
+    let both = || asks(vec![challenge("coupon", 10, |_| {}), challenge("token", 20, |_| {})]);
+    let prepared = wallet.prepare(to(), both()).unwrap();
+    assert_eq!(prepared.choices()[1].quote.exposes.amount, Amount::new(20));
+    assert_eq!(said(&diary), "");
+    let over = wallet.prepare(to(), both()).unwrap().pay(1, Amount::new(19)).await;
+    assert!(matches!(over.unwrap_err().kind(), Kind::Denied(Denied::OverRequest { .. })));
+    assert!(wallet.prepare(to(), both()).unwrap().pay(2, Amount::new(99)).await.is_err());
+    let (mut exchange, turn) = prepared.pay(1, Amount::new(20)).await.unwrap();
+    assert!(matches!(turn, Turn::Send(_)));
+    exchange.hear(Answer::Served(Some(receipt()))).await.unwrap();
+    assert_eq!(said(&diary), "pay token, accepted");
+    assert!(wallet.prepare(to(), troubled(404)).is_err());
+}
+
+#[tokio::test]
+async fn events_tell_everything_and_nothing_shows_a_credential() {
+    let diary = Diary::default();
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let seen = events.clone();
+    let wallet = wallet(&diary).on_event(move |e| seen.lock().unwrap().push(format!("{e:?}")));
+    let mut shown = String::new();
+    for answer in [Answer::Served(Some(receipt())), one(11), troubled(500)] {
+        let mut exchange = wallet.exchange(to());
+        let turn = exchange.hear(one(10)).await.unwrap();
+        shown += &format!("{turn:?} {exchange:?} {wallet:?}");
+        exchange.hear(answer).await.unwrap();
+        let verdict = exchange.verdict().unwrap();
+        shown += &format!("{verdict:?} {:?} {:?}", verdict.error(), verdict.unfinished());
+    }
+    let mut exchange = wallet.exchange(to());
+    exchange.hear(one(10)).await.unwrap();
+    let e = exchange.lost("reset");
+    shown += &format!("{e:?} {e} {:#?}", e.unfinished());
+    let _ = wallet.exchange(to()).hear(one(1000)).await;
+    let events = events.lock().unwrap().join("\n");
+    for name in ["Challenged", "Allowed", "Denied", "Sent", "Accepted", "Refused", "Unknown"] {
+        assert!(events.contains(name), "{name}");
+    }
+    for shown in [shown, events] {
+        assert!(!shown.contains(SECRET) && !shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,0 +1,106 @@
+//! Pays underneath an unchanged `reqwest` client: middleware, and what requests and responses know of it.
+//!
+#![doc = include_str!("../README.md")]
+
+mod drive;
+mod extend;
+mod origin;
+mod road;
+
+use std::sync::Arc;
+
+use http::Extensions;
+use reqwest::{Request, Response, redirect};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
+use tracing::Instrument;
+
+use self::{drive::Drive, extend::PerRequest, road::Road};
+use crate::{error::Error, wallet::Wallet};
+
+pub use self::{
+    extend::{RequestBuilderExt, ResponseExt},
+    origin::site,
+};
+
+/// Builds a client that pays with a wallet.
+///
+/// Redirects are followed by the middleware and not underneath it, so that no credential ever leaves for another
+/// origin; whatever redirect policy the builder has is replaced (ten redirects at most).
+///
+/// # Errors
+/// As for [`reqwest::ClientBuilder::build`].
+pub fn paying(
+    client: reqwest::ClientBuilder,
+    wallet: impl Into<Arc<Wallet>>,
+) -> reqwest::Result<ClientWithMiddleware> {
+    let client = client.redirect(redirect::Policy::none()).build()?;
+    Ok(ClientBuilder::new(client).with(PaymentMiddleware::new(wallet).redirects_off()).build())
+}
+
+/// The middleware that answers 402 with a payment and sends the request again.
+///
+/// It pays the origin that was asked and no other, over HTTPS (or to loopback, or to hosts the wallet names). A request
+/// that already carries a `Payment` credential is sent as it is. Put middleware that retries above it: a retried
+/// request shows the credential of the try before, and pays nothing new.
+///
+/// A client's default headers are added underneath and are unknown here: an application's own `Authorization` must be
+/// set on the request, or a credential takes its place.
+#[derive(Clone, Debug)]
+pub struct PaymentMiddleware {
+    wallet: Arc<Wallet>,
+    redirects_off: bool,
+    shows: u8,
+}
+
+impl PaymentMiddleware {
+    /// Pays with a wallet, over a client that may follow redirects by itself. Such a client would carry
+    /// `Payment-Authorization` anywhere, so challenges that want that header are refused: see [`paying`].
+    pub fn new(wallet: impl Into<Arc<Wallet>>) -> Self {
+        Self { wallet: wallet.into(), redirects_off: false, shows: 2 }
+    }
+
+    /// Says that the client underneath follows no redirects (`redirect::Policy::none()`): the middleware follows them.
+    /// Said of a client that does follow them, credentials in `Payment-Authorization` may reach other origins.
+    pub fn redirects_off(mut self) -> Self {
+        self.redirects_off = true;
+        self
+    }
+
+    /// Shows the same credential up to `times` more, where the connection broke before an answer, or the server asked
+    /// for time (503 with a `Retry-After` of at most ten seconds). Costs nothing anew. Default 2. Time-outs are the
+    /// caller's, and are not repeated.
+    pub fn show_again(mut self, times: u8) -> Self {
+        self.shows = times;
+        self
+    }
+}
+
+#[async_trait::async_trait]
+impl Middleware for PaymentMiddleware {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        // Left in place: middleware above may try again with the same extensions.
+        let asked = extensions.get::<PerRequest>().cloned().unwrap_or_default();
+        let mut road = Road::new(next, extensions, self.redirects_off);
+        if asked.without_paying || drive::carries_credential(request.headers()) {
+            return Ok(road.unpaid(request).await?.response);
+        }
+        let span = tracing::debug_span!("pay", origin = %origin::of(request.url()));
+        let drive = Drive { wallet: &self.wallet, road, shows: self.shows };
+        drive.run(request, asked).instrument(span).await
+    }
+}
+
+impl Error {
+    /// This crate's error inside the one that a client with middleware returns.
+    pub fn from_reqwest(error: &reqwest_middleware::Error) -> Option<&Self> {
+        match error {
+            reqwest_middleware::Error::Middleware(e) => e.downcast_ref(),
+            reqwest_middleware::Error::Reqwest(_) => None,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What one request may say of its payment, and what its response knows of it.
+
+use std::future::Future;
+
+use mpp_core::{Price, Receipt, transport::Answer};
+use reqwest::Response;
+use reqwest_middleware::RequestBuilder;
+
+use super::drive;
+use crate::{error::Error, unfinished::Unfinished, verdict::Verdict};
+
+/// What one request says, beside its wallet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PerRequest {
+    pub(super) within: Option<Price>,
+    pub(super) without_paying: bool,
+    pub(super) resume: Option<Unfinished>,
+}
+
+/// What one request says of its payment.
+pub trait RequestBuilderExt: Sized + sealed::Sealed {
+    /// Puts at stake at most this for the request, whatever the wallet's policy allows besides.
+    fn pay_within(self, most: Price) -> Self;
+    /// Pays nothing: a 402 is returned as it came.
+    fn without_paying(self) -> Self;
+    /// Shows a credential of before again, and pays nothing: for [`Error::unfinished`] and [`Verdict::unfinished`].
+    /// The request must be the same as then.
+    fn resume(self, unfinished: &Unfinished) -> Self;
+}
+
+impl RequestBuilderExt for RequestBuilder {
+    fn pay_within(self, most: Price) -> Self {
+        saying(self, |asked| asked.within = Some(most))
+    }
+
+    fn without_paying(self) -> Self {
+        saying(self, |asked| asked.without_paying = true)
+    }
+
+    fn resume(self, unfinished: &Unfinished) -> Self {
+        saying(self, |asked| asked.resume = Some(unfinished.clone()))
+    }
+}
+
+/// What a response knows of its payment.
+pub trait ResponseExt: Sized + sealed::Sealed {
+    /// The receipt, where this request was paid and the server said so.
+    fn receipt(&self) -> Option<&Receipt>;
+    /// What became of the credential that was sent for this response, if one was.
+    fn verdict(&self) -> Option<&Verdict>;
+    /// The response as the protocol reads its head, for [`Wallet::prepare`](crate::Wallet::prepare).
+    fn answer(&self) -> Answer;
+    /// Turns a response whose payment was refused, or is in doubt, into an error that holds the server's reason.
+    ///
+    /// # Errors
+    /// [`Kind::Refused`](crate::error::Kind::Refused) or [`Kind::Unresolved`](crate::error::Kind::Unresolved).
+    fn error_for_payment(self) -> impl Future<Output = Result<Self, Error>> + Send;
+}
+
+impl ResponseExt for Response {
+    fn receipt(&self) -> Option<&Receipt> {
+        self.verdict()?.receipt()
+    }
+
+    fn verdict(&self) -> Option<&Verdict> {
+        self.extensions().get()
+    }
+
+    fn answer(&self) -> Answer {
+        drive::answer(self, None)
+    }
+
+    async fn error_for_payment(mut self) -> Result<Self, Error> {
+        let Some(mut verdict) = self.verdict().cloned() else { return Ok(self) };
+        if verdict.error().is_none() {
+            return Ok(self);
+        }
+        let body = drive::problem_body(&mut self).await;
+        let (Answer::Required { problem, .. } | Answer::Troubled { problem, .. }) =
+            drive::answer(&self, body.as_deref())
+        else {
+            return Ok(self);
+        };
+        verdict.problem = problem.map(Box::new);
+        verdict.error().map_or(Ok(self), Err)
+    }
+}
+
+fn saying(mut builder: RequestBuilder, say: impl FnOnce(&mut PerRequest)) -> RequestBuilder {
+    let mut asked = builder.extensions().get::<PerRequest>().cloned().unwrap_or_default();
+    say(&mut asked);
+    builder.with_extension(asked)
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "what cannot be named cannot be implemented")]
+    pub trait Sealed {}
+    impl Sealed for reqwest_middleware::RequestBuilder {}
+    impl Sealed for reqwest::Response {}
+}

@@ -1,0 +1,9 @@
+//! The middleware against servers on loopback, honest ones and others.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../../src/double.rs"]
+mod double;
+mod paying;
+mod quiet;
+mod safety;
+mod server;
