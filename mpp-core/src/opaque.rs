@@ -35,11 +35,12 @@ impl Opaque {
             nonce,
             &mut json,
         );
-        json.push_str("\",\"_mppx_scope\":");
-        // JCS and serde_json escape strings alike; the order of the two members is JCS's.
-        json.push_str(&serde_json::to_string(&bound(scope)).unwrap_or_default());
-        json.push('}');
-        Self(encoded::encode(json.as_bytes()).into())
+        let mut json = json.into_bytes();
+        json.extend_from_slice(b"\",\"_mppx_scope\":");
+        // JCS and serde_json escape strings alike; the order of the two members is JCS's. Memory takes every write.
+        let _ = serde_json::to_writer(&mut json, &bound(scope));
+        json.push(b'}');
+        Self(encoded::encode(&json).into())
     }
 
     /// Encodes a flat object of strings.

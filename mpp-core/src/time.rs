@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, fmt, str::FromStr, sync::Arc, time::Duration};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Longest text of a timestamp: 39 digits of a fraction behind the seconds.
 const MAX_CHARS: usize = 64;
@@ -21,10 +21,43 @@ const LAST_MILLI: i64 = 253_402_300_799_999;
 /// [`expired_at`](Self::expired_at). Clones are cheap.
 #[derive(Clone)]
 pub struct Timestamp {
-    text: Arc<str>,
+    text: Text,
     /// Unix seconds, rounded down.
     seconds: i64,
     nanos: u32,
+}
+
+/// The wire text, in place where it is as short as those we write: engines read the clock several times a request.
+#[derive(Clone)]
+enum Text {
+    Short { bytes: [u8; SHORT], length: u8 },
+    Long(Arc<str>),
+}
+
+/// Characters of `YYYY-MM-DDTHH:MM:SS.mmmZ`.
+const SHORT: usize = 24;
+
+impl Text {
+    fn of(text: &str) -> Self {
+        let mut bytes = [0; SHORT];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(start), Ok(length)) => {
+                start.copy_from_slice(text.as_bytes());
+                Self::Short { bytes, length }
+            }
+            _ => Self::Long(text.into()),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Short { bytes, length } => {
+                let text = bytes.get(..usize::from(*length)).unwrap_or(bytes);
+                std::str::from_utf8(text).expect("it was made of a str")
+            }
+            Self::Long(text) => text,
+        }
+    }
 }
 
 impl Timestamp {
@@ -57,7 +90,7 @@ impl Timestamp {
         }
         let local = days_from_date(year, month, day) * SECONDS_PER_DAY
             + i64::from(hour * 3600 + minute * 60 + second);
-        Ok(Self { text: text.into(), seconds: local - offset, nanos })
+        Ok(Self { text: Text::of(text), seconds: local - offset, nanos })
     }
 
     /// Creates a timestamp in UTC from Unix seconds and milliseconds; see [`from_unix_millis`](Self::from_unix_millis).
@@ -94,12 +127,12 @@ impl Timestamp {
         };
         // Digits and the punctuation above are ASCII.
         let text = std::str::from_utf8(&text[..length]).expect("ASCII");
-        Self { text: text.into(), seconds, nanos: milli * NANOS_PER_MILLI }
+        Self { text: Text::of(text), seconds, nanos: milli * NANOS_PER_MILLI }
     }
 
     /// Returns the text as it stands on the wire.
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.text.as_str()
     }
 
     /// Returns Unix seconds, rounded down.
@@ -159,7 +192,7 @@ impl Timestamp {
 
 impl PartialEq for Timestamp {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.as_str() == other.as_str()
     }
 }
 
@@ -167,19 +200,19 @@ impl Eq for Timestamp {}
 
 impl std::hash::Hash for Timestamp {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        self.as_str().hash(state);
     }
 }
 
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Timestamp({})", self.text)
+        write!(f, "Timestamp({})", self.as_str())
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.text)
+        f.pad(self.as_str())
     }
 }
 
@@ -193,13 +226,13 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text)
+        serializer.serialize_str(self.as_str())
     }
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+        crate::text::parsed(deserializer, Self::parse)
     }
 }
 

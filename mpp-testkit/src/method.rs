@@ -33,7 +33,10 @@ where
 
     let challenge = shop.challenge().await;
     let credential = pay(payer, &challenge).await;
-    let refused = shop.show_at("GET /elsewhere", &credential).await.expect_err("a credential of one route bought another");
+    let refused = shop
+        .show_at("GET /elsewhere", &credential)
+        .await
+        .expect_err("a credential of one route bought another");
     assert_eq!(refused.rejection.reason, Reason::WRONG_SCOPE);
 
     let permit = shop.show(&credential).await.expect("a good payment is taken");
@@ -42,16 +45,26 @@ where
     let permit = shop.show(&credential).await.expect("paid and not delivered is served again");
     permit.finish(true).await.expect("a turn can be ended");
     let refused = shop.show(&credential).await.expect_err("a delivered payment was served again");
-    assert_eq!((refused.rejection.kind.status, refused.rejection.reason), (402, Reason::ALREADY_USED));
+    assert_eq!(
+        (refused.rejection.kind.status, refused.rejection.reason),
+        (402, Reason::ALREADY_USED)
+    );
 
     // The same proof under a challenge of its own: refused by the check, or by the ledger's mark.
     let other = shop.challenge().await;
-    let payload = serde_json::value::RawValue::from_string(credential.payload_json().to_owned()).expect("a payload is JSON");
-    let stolen = Credential::from_parts(other, credential.source.clone(), payload).expect("a payload is an object");
+    let payload = serde_json::value::RawValue::from_string(credential.payload_json().to_owned())
+        .expect("a payload is JSON");
+    let stolen = Credential::from_parts(other, credential.source.clone(), payload)
+        .expect("a payload is an object");
     assert!(shop.show(&stolen).await.is_err(), "one proof paid for two challenges");
 
     let second = pay(payer, &shop.challenge().await).await;
-    shop.show(&second).await.expect("a second payment is a payment").finish(true).await.expect("a turn can be ended");
+    shop.show(&second)
+        .await
+        .expect("a second payment is a payment")
+        .finish(true)
+        .await
+        .expect("a turn can be ended");
 }
 
 /// Terms and details are flat in one object; a member of both would be written twice.
@@ -109,10 +122,12 @@ impl Shop {
 }
 
 async fn pay<P: Payer>(payer: &P, challenge: &Challenge) -> Credential {
-    let demand: Demand<'_, P::Method> = challenge.read().expect("the payer reads what the verifier wrote");
+    let demand: Demand<'_, P::Method> =
+        challenge.read().expect("the payer reads what the verifier wrote");
     let exposes = payer.exposes(&demand).expect("the payer takes this demand");
     let to = Site { origin: "https://testkit".into(), resource: "/testkit".into() };
     let within = Allowance { up_to: exposes.amount, to };
-    let payment = payer.pay(&demand, &within).await.expect("the payer pays within what it said it exposes");
+    let payment =
+        payer.pay(&demand, &within).await.expect("the payer pays within what it said it exposes");
     Credential::answer(&demand, payment.source, &payment.payload).expect("a payload is an object")
 }

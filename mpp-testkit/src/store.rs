@@ -30,12 +30,17 @@ fn key(name: &str, rest: &[&str]) -> Key {
 
 async fn put(store: &dyn Store, key: &Key, value: &[u8]) {
     let written = store.swap(key, None, Some(value), Keep::Forever).await;
-    assert!(written.expect("the store answers").is_some(), "{key:?} was absent and could not be written");
+    assert!(
+        written.expect("the store answers").is_some(),
+        "{key:?} was absent and could not be written"
+    );
 }
 
 async fn one_of_two_writers_wins(store: &dyn Store, name: &str) {
     let k = key(name, &["swap"]);
-    let swap = async |expect, value: Option<&'static [u8]>| store.swap(&k, expect, value, Keep::Forever).await.expect("the store answers");
+    let swap = async |expect, value: Option<&'static [u8]>| {
+        store.swap(&k, expect, value, Keep::Forever).await.expect("the store answers")
+    };
     assert!(store.get(&k).await.expect("the store answers").is_none(), "an entry nobody wrote");
     let first = swap(None, Some(b"1")).await.expect("absent, so written");
     assert!(swap(None, Some(b"2")).await.is_none(), "a present entry was written as if absent");
@@ -53,31 +58,59 @@ async fn versions_are_never_used_twice(store: &dyn Store, name: &str) {
     let k = key(name, &["versions"]);
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let v = store.swap(&k, None, Some(b"x"), Keep::Forever).await.expect("the store answers").expect("absent");
-        assert!(!seen.contains(&v), "a version came back: a writer from before the removal could win");
+        let v = store
+            .swap(&k, None, Some(b"x"), Keep::Forever)
+            .await
+            .expect("the store answers")
+            .expect("absent");
+        assert!(
+            !seen.contains(&v),
+            "a version came back: a writer from before the removal could win"
+        );
         seen.push(v);
-        store.swap(&k, Some(v), None, Keep::Forever).await.expect("the store answers").expect("removed");
+        store
+            .swap(&k, Some(v), None, Keep::Forever)
+            .await
+            .expect("the store answers")
+            .expect("removed");
     }
 }
 
 async fn keys_do_not_collide(store: &dyn Store, name: &str) {
-    let keys = [&["a:b"][..], &["a_b"], &["a", "b"], &["a/b"], &["a%2Fb"], &["A:B"], &["a b"], &["ä"], &["a\u{0}b"]];
+    let keys = [
+        &["a:b"][..],
+        &["a_b"],
+        &["a", "b"],
+        &["a/b"],
+        &["a%2Fb"],
+        &["A:B"],
+        &["a b"],
+        &["ä"],
+        &["a\u{0}b"],
+    ];
     for (i, segments) in keys.iter().enumerate() {
         put(store, &key(name, segments), &[i as u8]).await;
     }
     for (i, segments) in keys.iter().enumerate() {
-        let read = store.get(&key(name, segments)).await.expect("the store answers").expect("written");
+        let read =
+            store.get(&key(name, segments)).await.expect("the store answers").expect("written");
         assert_eq!(read.value, [i as u8], "{segments:?} was overwritten by another key");
     }
 }
 
 async fn entries_outlive_their_keep(store: &dyn Store, name: &str) {
     let k = key(name, &["keep"]);
-    let millis = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis();
+    let millis = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis();
     let since = Timestamp::from_unix_millis(i64::try_from(millis).unwrap_or(i64::MAX));
     let keep = Keep::For { since, ttl: Duration::from_secs(3600) };
     store.swap(&k, None, Some(b"x"), keep).await.expect("the store answers").expect("absent");
-    assert!(store.get(&k).await.expect("the store answers").is_some(), "an entry was forgotten before its time");
+    assert!(
+        store.get(&k).await.expect("the store answers").is_some(),
+        "an entry was forgotten before its time"
+    );
 }
 
 async fn scans_go_in_key_order(store: &dyn Store, name: &str) {
@@ -107,7 +140,11 @@ async fn nothing_is_lost_under_contention(store: Arc<dyn Store>, name: &str) {
                     let draw = |a: &mut Account| -> Result<(), Rejection> {
                         a.draw(Credit::Add(Amount::new(3)), None, 1, Amount::new(2))
                     };
-                    store.update(&k, Keep::Forever, draw).await.expect("the store answers").expect("enough credit");
+                    store
+                        .update(&k, Keep::Forever, draw)
+                        .await
+                        .expect("the store answers")
+                        .expect("enough credit");
                 }
             })
         })
@@ -115,6 +152,11 @@ async fn nothing_is_lost_under_contention(store: Arc<dyn Store>, name: &str) {
     for writer in writers {
         writer.await.expect("a writer ends");
     }
-    let (_, account) = store.read::<Account>(&k).await.expect("the store answers").expect("written");
-    assert_eq!((account.credit.get(), account.spent.get(), account.units), (240, 160, 80), "an update was lost");
+    let (_, account) =
+        store.read::<Account>(&k).await.expect("the store answers").expect("written");
+    assert_eq!(
+        (account.credit.get(), account.spent.get(), account.units),
+        (240, 160, 80),
+        "an update was lost"
+    );
 }

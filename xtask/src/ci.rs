@@ -4,7 +4,9 @@ use std::{process::Command, time::Instant};
 
 use serde_json::json;
 
-use crate::{conformance, console::Console, docs, features, tidy, workspace::Workspace};
+use crate::{
+    bench::target, conformance, console::Console, demo, docs, features, tidy, workspace::Workspace,
+};
 
 /// One line per stage: its name, and what runs.
 const STAGES: &[(&str, Run)] = &[
@@ -14,6 +16,7 @@ const STAGES: &[(&str, Run)] = &[
     ("features", |on, to| features::command(on, to).map(Outcome::from)),
     ("tests", tests),
     ("conformance", |on, to| conformance::command(on, to).map(Outcome::from)),
+    ("demo", |_, to| demo::command(to).map(Outcome::from)),
     ("docs", |on, to| docs::command(on, to).map(Outcome::from)),
     ("bench", bench),
 ];
@@ -131,8 +134,9 @@ fn bench(workspace: &Workspace, console: Console) -> anyhow::Result<Outcome> {
     if unchanged(workspace, "bench") {
         return Ok(Outcome::Skipped("bench/ did not change"));
     }
-    let manifest = ["--manifest-path", "bench/Cargo.toml"];
-    cargo(workspace, console, &[&["check", "--locked", "--all-targets"], &manifest[..]].concat())
+    let mut cargo = workspace.cargo();
+    cargo.args(["check", "--locked", "--all-targets", "--manifest-path", "bench/Cargo.toml"]);
+    console.run(cargo.arg("--target-dir").arg(target(workspace))).map(Outcome::from)
 }
 
 /// Whether a folder is as in the parent commit. Without git, or a parent, nobody knows: changed.

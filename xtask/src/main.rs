@@ -1,5 +1,6 @@
 //! The project's own commands: what gates a change, and what shows that the whole works.
 
+mod bench;
 mod ci;
 mod conformance;
 mod console;
@@ -41,6 +42,12 @@ enum Command {
         /// Speak the public adapter ABI: JSON requests on standard input, one line of JSON for each on standard output.
         #[arg(long)]
         adapter: bool,
+    },
+    /// Measure this SDK, its peer and the floor in one run, and print ratios.
+    Bench {
+        /// Look less closely.
+        #[arg(long)]
+        quick: bool,
     },
     /// Start a local Tempo chain, a paid API and a client that pays it, and show each step.
     Demo,
@@ -85,6 +92,7 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
         Command::Tidy => tidy::command(&workspace, console),
         Command::Features => features::command(&workspace, console),
         Command::Conformance { .. } => conformance::command(&workspace, console),
+        Command::Bench { quick } => bench::command(&workspace, console, *quick),
         Command::Demo => demo::command(console),
         Command::Serve { rpc, port } => serve::command(console, rpc, *port),
         Command::Devnet => devnet::command(console),

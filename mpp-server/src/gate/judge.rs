@@ -61,6 +61,31 @@ impl Gate {
         Err(self.invite(offers, &accept, &at, realm, client, rejection).await)
     }
 
+    /// Refuses a call without a credential as [`Gate::judge`] would, where every request stands ready and nothing is waited
+    /// for. Most calls are such, and a future for them would have to be moved and freed with each.
+    pub(crate) fn ask(&self, offers: &[Offer], call: &Call, host: Option<&str>) -> Option<Refusal> {
+        if !matches!(call.credential, Ok(None)) {
+            return None;
+        }
+        let realm = self.0.realms.of(host)?;
+        let wanted = wanted(offers, &call.accept);
+        if wanted.iter().any(|offer| offer.0.lasting().is_none()) {
+            return None;
+        }
+        if let Err(limited) = self.limited(Effort::Issue, call.client.as_deref()) {
+            return Some(limited.into());
+        }
+        let (mut challenges, mut trouble) = (Vec::with_capacity(wanted.len()), None);
+        for offer in wanted {
+            let demanded = Demanded { request: offer.0.lasting()?, not_after: None };
+            match self.seal(offer, demanded, &call.at, realm) {
+                Ok(challenge) => challenges.push(challenge),
+                Err(e) => trouble = Some(e),
+            }
+        }
+        Some(inviting(required(), challenges, trouble))
+    }
+
     /// Takes a credential: recognise, fit, look up; then admit, check, mark, settle, and the turn to serve.
     async fn take(
         &self,
@@ -131,15 +156,7 @@ impl Gate {
         if let Err(limited) = self.limited(Effort::Issue, client) {
             return limited.into();
         }
-        let order = match accept.is_everything() {
-            true => Vec::new(),
-            false => accept.order(offers, |o| (o.id().method.as_str(), o.id().intent.as_str())),
-        };
-        // What fits no wish is answered with the normal set (C-42).
-        let wanted: Vec<&Offer> = match order.is_empty() {
-            true => offers.iter().collect(),
-            false => order.into_iter().filter_map(|i| offers.get(i)).collect(),
-        };
+        let wanted = wanted(offers, accept);
         let (mut challenges, mut trouble) = (Vec::with_capacity(wanted.len()), None);
         for offer in wanted {
             let asking = Asking { at, client, hint: None, after: Some(&rejection) };
@@ -157,18 +174,7 @@ impl Gate {
                 Err(e) => trouble = Some(e),
             }
         }
-        if let Some(e) = &trouble {
-            tracing::warn!(
-                reason = e.reason.as_str(),
-                cause = e.source.as_deref().map(tracing::field::display),
-                "an offer could not be made"
-            );
-        }
-        if challenges.is_empty() {
-            // Never a 402 that nobody could answer (C-07).
-            return trouble.map_or_else(nothing_to_offer, quiet).into();
-        }
-        Refusal { rejection, challenges }
+        inviting(rejection, challenges, trouble)
     }
 
     fn seal(
@@ -252,6 +258,39 @@ fn unavailable() -> Rejection {
         "The payment could not be checked now. Repeat the request with the same credential.";
     Rejection::new(ProblemType::OUTCOME_UNKNOWN, Reason::OUR_FAULT, detail)
         .retry_after(Duration::from_secs(2))
+}
+
+/// The offers to make, in order.
+fn wanted<'a>(offers: &'a [Offer], accept: &Accept) -> Vec<&'a Offer> {
+    let order = match accept.is_everything() {
+        true => Vec::new(),
+        false => accept.order(offers, |o| (o.id().method.as_str(), o.id().intent.as_str())),
+    };
+    // What fits no wish is answered with the normal set (C-42).
+    match order.is_empty() {
+        true => offers.iter().collect(),
+        false => order.into_iter().filter_map(|i| offers.get(i)).collect(),
+    }
+}
+
+/// A refusal with the challenges that could be made; what could not be made is told to the log.
+fn inviting(
+    rejection: Rejection,
+    challenges: Vec<Challenge>,
+    trouble: Option<Rejection>,
+) -> Refusal {
+    if let Some(e) = &trouble {
+        tracing::warn!(
+            reason = e.reason.as_str(),
+            cause = e.source.as_deref().map(tracing::field::display),
+            "an offer could not be made"
+        );
+    }
+    if challenges.is_empty() {
+        // Never a 402 that nobody could answer (C-07).
+        return trouble.map_or_else(nothing_to_offer, quiet).into();
+    }
+    Refusal { rejection, challenges }
 }
 
 fn required() -> Rejection {

@@ -76,31 +76,55 @@ where
             if is_preflight(&request) {
                 return Ok(preflight().map(PaywallBody::refusal));
             }
-            let passed = match wall.pass(request, &reading).await {
-                Ok(passed) => passed,
+            let (head, body) = request.into_parts();
+            if let Err(insecure) = secure::admit(&head, wall.gate.plaintext()) {
+                return Ok(wall.refuse(insecure.into()).map(PaywallBody::refusal));
+            }
+            let (head, body, digest) = match reading.read(Request::from_parts(head, body)).await {
+                Ok((request, digest)) => {
+                    let (head, body) = request.into_parts();
+                    (head, body, digest)
+                }
                 Err(refusal) => return Ok(refusal.map(PaywallBody::refusal)),
             };
-            let (request, permit, is_head) = passed;
-            // A hang-up drops this future, and with it the permit: not delivered, and redeemable.
-            let response = inner.call(request).await?;
-            Ok(deliver(response, permit, is_head).await)
+            let call = call(&head, digest);
+            if let Some(refusal) = wall.ask(&head, &call) {
+                return Ok(refusal.map(PaywallBody::refusal));
+            }
+            // Boxed: most requests end above, and each would have to carry the room for what follows.
+            Box::pin(async move {
+                let (request, permit, is_head) = match wall.pass(head, body, call).await {
+                    Ok(passed) => passed,
+                    Err(refusal) => return Ok(refusal.map(PaywallBody::refusal)),
+                };
+                // A hang-up drops this future, and with it the permit: not delivered, and redeemable.
+                let response = inner.call(request).await?;
+                Ok(deliver(response, permit, is_head).await)
+            })
+            .await
         })
     }
 }
 
 impl Wall {
-    /// Everything before the handler runs: the connection, the body, the gate.
-    async fn pass<B, R: Reading<B>>(
+    /// The answer to a request that brings no credential to a route of one price, where that takes no waiting.
+    fn ask(&self, head: &Parts, call: &Call) -> Option<Response<Bytes>> {
+        let Menu::Fixed(offers) = &self.menu else { return None };
+        self.gate.ask(offers, call, self.host(head)).map(|refusal| self.refuse(refusal))
+    }
+
+    fn host<'a>(&self, head: &'a Parts) -> Option<&'a str> {
+        if self.gate.has_hosts() { secure::host(head) } else { None }
+    }
+
+    /// Everything that waits before the handler runs: the price, the gate.
+    async fn pass<B>(
         &self,
-        request: Request<B>,
-        reading: &R,
+        mut head: Parts,
+        body: B,
+        call: Call,
     ) -> Result<(Request<B>, Permit, bool), Response<Bytes>> {
-        let (head, body) = request.into_parts();
-        secure::admit(&head, self.gate.plaintext()).map_err(|r| self.refuse(r.into()))?;
-        let (request, digest) = reading.read(Request::from_parts(head, body)).await?;
-        let (mut head, body) = request.into_parts();
-        let call = call(&head, digest);
-        let host = if self.gate.has_hosts() { secure::host(&head) } else { None };
+        let host = self.host(&head);
         let verdict = match &self.menu {
             Menu::Fixed(offers) => self.gate.judge(offers, call, host).await,
             Menu::Each(list) => match list(&head).await {

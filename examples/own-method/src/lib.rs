@@ -1,5 +1,7 @@
 //! A method of one's own, both halves, against `mpp-core` alone: paying with a coupon from a book.
 
+#![expect(missing_debug_implementations, reason = "coupons are money, and not shown")]
+
 use std::sync::Mutex;
 
 use mpp_core::{
@@ -42,7 +44,11 @@ impl Payer for Holder {
     fn exposes(&self, demand: &Demand<'_, CouponCharge>) -> Option<Exposure> {
         Some(Exposure::new(demand.request.terms.amount).in_unit("coupon", 0))
     }
-    async fn pay(&self, _: &Demand<'_, CouponCharge>, _: &Allowance) -> Result<Payment<CouponCharge>, PayError> {
+    async fn pay(
+        &self,
+        _: &Demand<'_, CouponCharge>,
+        _: &Allowance,
+    ) -> Result<Payment<CouponCharge>, PayError> {
         let code = self.0.lock().ok().and_then(|mut codes| codes.pop());
         Ok(Payment::new(Code { code: code.ok_or_else(|| PayError::untouched("no coupons left"))? }))
     }
@@ -61,12 +67,20 @@ impl Verifier for Booth {
     fn terms(&self, price: &Price) -> Option<ChargeTerms> {
         Some(ChargeTerms::of(price, price.in_unit("coupon", 0).ok()?, "coupon"))
     }
-    async fn details(&self, _: &ChargeTerms, _: Asking<'_>) -> Result<Minted<NoDetails>, Rejection> {
+    async fn details(
+        &self,
+        _: &ChargeTerms,
+        _: Asking<'_>,
+    ) -> Result<Minted<NoDetails>, Rejection> {
         Ok(Minted::lasting(NoDetails {}))
     }
     async fn check(&self, claim: &Claim<CouponCharge>) -> Result<String, Rejection> {
         let good = claim.payload.code.starts_with(self.0);
-        if good { Ok(claim.payload.code.clone()) } else { Err(Rejection::failed("This coupon is not from our book.")) }
+        if good {
+            Ok(claim.payload.code.clone())
+        } else {
+            Err(Rejection::failed("This coupon is not from our book."))
+        }
     }
     fn spends<'e>(&self, code: &'e String) -> Option<Spend<'e>> {
         Some(Spend::of(code))

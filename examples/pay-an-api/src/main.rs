@@ -1,0 +1,42 @@
+//! Buys from a paid API, within limits, and says what became of the money: `pay-an-api <rpc url> <resource url>`.
+
+use std::{env, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use mpp_client::{Error, Event, Limits, ResponseExt, Wallet, paying};
+use mpp_tempo::{Chain, HttpRpc, Key, chain::rpc::Rpc, charge::Payer};
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "it is a story")]
+async fn main() -> anyhow::Result<()> {
+    let usage = "usage: PAYER_KEY=0x… pay-an-api <rpc url> <resource url>";
+    let (rpc, url) = (env::args().nth(1).context(usage)?, env::args().nth(2).context(usage)?);
+    let key: Key = env::var("PAYER_KEY").context(usage)?.parse()?;
+    let rpc: Arc<dyn Rpc> = Arc::new(HttpRpc::new(&rpc)?);
+    let chain = Chain::by_id(rpc.chain_id().await?);
+
+    // At most half a dollar a payment, fees included, and two dollars an hour to one host.
+    let limits = Limits::usd("0.50")?.per_host("2", Duration::from_secs(3600))?;
+    let wallet = Wallet::new(limits).payer(Payer::new(key, &chain, rpc)).on_event(|event| {
+        if let Event::Allowed(quote) = event {
+            println!("paying up to {} base units to {:?}", quote.exposes.amount, quote.recipient);
+        }
+    });
+    let client = paying(reqwest::Client::builder(), wallet)?;
+
+    match client.get(&url).send().await {
+        Ok(response) => {
+            println!(
+                "{}, receipt {:?}",
+                response.status(),
+                response.receipt().map(|r| &r.reference)
+            );
+            println!("{}", response.text().await?);
+        }
+        Err(e) => match Error::from_reqwest(&e) {
+            Some(why) => println!("not served: {why}; funds: {}", why.funds()),
+            None => return Err(e.into()),
+        },
+    }
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! The programs of the README, compiled.
+//!
+#![doc = include_str!("../../../README.md")]
