@@ -85,7 +85,7 @@ impl<M: Method<Intent = Charge, Payload = Code>> Payer for Holder<M> {
         let hold = Hold::new(move |outcome| {
             let word = match outcome {
                 Outcome::Accepted(_) => "accepted",
-                Outcome::Refused => "refused",
+                Outcome::Refused(_) => "refused",
                 _ => "unknown",
             };
             diary.lock().unwrap().push(word.to_owned());

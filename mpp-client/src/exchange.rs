@@ -45,8 +45,8 @@ pub enum Turn {
 ///
 /// A served answer without a receipt tells a payer nothing, so it too counts as unknown: what was put at stake stays
 /// spent.
-pub struct Exchange<'w> {
-    wallet: &'w Wallet,
+pub struct Exchange {
+    wallet: Wallet,
     to: Site,
     accept: Accept,
     within: Option<Price>,
@@ -70,10 +70,10 @@ struct Out {
     shown_before: bool,
 }
 
-impl<'w> Exchange<'w> {
-    pub(crate) fn new(wallet: &'w Wallet, to: Site) -> Self {
+impl Exchange {
+    pub(crate) fn new(wallet: &Wallet, to: Site) -> Self {
         Self {
-            wallet,
+            wallet: wallet.clone(),
             to,
             accept: Accept::default(),
             within: None,
@@ -87,7 +87,7 @@ impl<'w> Exchange<'w> {
         }
     }
 
-    pub(crate) fn resuming(wallet: &'w Wallet, unfinished: &Unfinished) -> Self {
+    pub(crate) fn resuming(wallet: &Wallet, unfinished: &Unfinished) -> Self {
         let out = Out {
             credential: unfinished.credential().clone(),
             step: Step::Pay,
@@ -148,13 +148,16 @@ impl<'w> Exchange<'w> {
             },
             Answer::Required { challenges, problem } => {
                 let copy = self.out.as_ref().is_some_and(|out| out.shown_before);
-                let outcome = if copy { Outcome::Unknown } else { Outcome::Refused };
+                let refused = || Outcome::Refused(problem.clone().map(Box::new));
+                let outcome = if copy { Outcome::Unknown } else { refused() };
                 self.resolve(outcome, problem, false);
                 let most = self.wallet.max_payments;
                 let may_pay = match &self.verdict {
                     None => true,
                     Some(last) => {
-                        last.outcome == Outcome::Refused && most > 1 && self.payments < most
+                        matches!(last.outcome, Outcome::Refused(_))
+                            && most > 1
+                            && self.payments < most
                     }
                 };
                 if may_pay { self.pay(challenges).await } else { Ok(Turn::Done) }
@@ -211,7 +214,7 @@ impl<'w> Exchange<'w> {
         self.verdict()?.receipt()
     }
 
-    pub(crate) fn prepare(mut self, answer: Answer) -> Result<Prepared<'w>, Error> {
+    pub(crate) fn prepare(mut self, answer: Answer) -> Result<Prepared, Error> {
         let challenges = match answer {
             Answer::Required { challenges, .. } => challenges,
             _ => Vec::new(),
@@ -381,7 +384,7 @@ impl<'w> Exchange<'w> {
         let problem = problem.map(Box::new);
         let what = match &outcome {
             Outcome::Accepted(_) => "payment accepted",
-            Outcome::Refused => "payment refused",
+            Outcome::Refused(_) => "payment refused",
             _ => "payment outcome unknown",
         };
         tracing::info!(origin = %to.origin, challenge = %challenge.id(), "{what}");
@@ -389,7 +392,7 @@ impl<'w> Exchange<'w> {
             Outcome::Accepted(receipt) => {
                 Event::Accepted { to: to.clone(), receipt: receipt.clone() }
             }
-            Outcome::Refused => Event::Refused { to: to.clone(), problem: problem.clone() },
+            Outcome::Refused(_) => Event::Refused { to: to.clone(), problem: problem.clone() },
             _ => Event::Unknown { to: to.clone(), challenge: challenge.id().clone() },
         });
         if let Some(reserved) = reserved {
@@ -417,7 +420,7 @@ impl<'w> Exchange<'w> {
     }
 }
 
-impl fmt::Debug for Exchange<'_> {
+impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
             .field("origin", &self.to.origin)

@@ -75,7 +75,7 @@ impl Reservation {
 
     /// Says what became of the payment: a refusal gives back, acceptance and doubt do not.
     pub fn resolve(mut self, outcome: &Outcome) {
-        if let (Outcome::Refused, Some(mut back)) = (outcome, self.back.take()) {
+        if let (Outcome::Refused(_), Some(mut back)) = (outcome, self.back.take()) {
             back(GivenBack::Refused(self.amount));
         }
     }

@@ -11,14 +11,14 @@ use crate::{
 };
 
 /// The ways to pay one answer. Nothing is paid until [`pay`](Self::pay).
-pub struct Prepared<'w> {
-    exchange: Exchange<'w>,
+pub struct Prepared {
+    exchange: Exchange,
     choices: Vec<Choice>,
     candidates: Vec<Candidate>,
 }
 
-impl<'w> Prepared<'w> {
-    pub(crate) fn new(exchange: Exchange<'w>, candidates: Vec<Candidate>) -> Self {
+impl Prepared {
+    pub(crate) fn new(exchange: Exchange, candidates: Vec<Candidate>) -> Self {
         let choices = candidates.iter().map(|c| c.choice.clone()).collect();
         Self { exchange, choices, candidates }
     }
@@ -33,7 +33,7 @@ impl<'w> Prepared<'w> {
     ///
     /// # Errors
     /// As for [`Exchange::hear`]; an index beyond the last choice is a denial.
-    pub async fn pay(self, choice: usize, up_to: Amount) -> Result<(Exchange<'w>, Turn), Error> {
+    pub async fn pay(self, choice: usize, up_to: Amount) -> Result<(Exchange, Turn), Error> {
         let Self { mut exchange, candidates, .. } = self;
         let chosen = candidates.into_iter().nth(choice).into_iter().collect();
         let turn = exchange.pay_one_of(chosen, Some(up_to)).await?;
@@ -41,7 +41,7 @@ impl<'w> Prepared<'w> {
     }
 }
 
-impl fmt::Debug for Prepared<'_> {
+impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prepared").field("choices", &self.choices).finish_non_exhaustive()
     }

@@ -40,8 +40,8 @@ impl Verdict {
     pub fn funds(&self) -> Funds {
         match &self.outcome {
             Outcome::Accepted(_) => Funds::Committed,
-            Outcome::Refused if !self.committed => Funds::Untouched,
-            Outcome::Refused => Funds::Committed,
+            Outcome::Refused(_) if !self.committed => Funds::Untouched,
+            Outcome::Refused(_) => Funds::Committed,
             _ => Funds::Unknown,
         }
     }
@@ -56,7 +56,7 @@ impl Verdict {
         let kind = match &self.outcome {
             _ if self.served => return None,
             Outcome::Accepted(_) => return None,
-            Outcome::Refused => Kind::Refused(self.problem.clone()),
+            Outcome::Refused(_) => Kind::Refused(self.problem.clone()),
             _ => Kind::Unresolved(self.problem.clone()),
         };
         Some(Error::sent(kind, self.funds(), self.unfinished.clone()))

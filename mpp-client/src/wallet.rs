@@ -114,12 +114,12 @@ impl Wallet {
     }
 
     /// Starts the protocol state of one request.
-    pub fn exchange(&self, to: Site) -> Exchange<'_> {
+    pub fn exchange(&self, to: Site) -> Exchange {
         Exchange::new(self, to)
     }
 
     /// Starts the protocol state of a request that shows a credential again. It never pays: the answer is all there is.
-    pub fn resume(&self, unfinished: &Unfinished) -> Exchange<'_> {
+    pub fn resume(&self, unfinished: &Unfinished) -> Exchange {
         Exchange::resuming(self, unfinished)
     }
 
@@ -127,7 +127,7 @@ impl Wallet {
     ///
     /// # Errors
     /// As for [`Exchange::hear`], where nothing can be paid.
-    pub fn prepare(&self, to: Site, answer: Answer) -> Result<Prepared<'_>, Error> {
+    pub fn prepare(&self, to: Site, answer: Answer) -> Result<Prepared, Error> {
         self.exchange(to).prepare(answer)
     }
 

@@ -34,6 +34,7 @@ impl Credit {
 /// Invariant: `spent + held <= credit`. The method's own part rides in `kept` under the same swap.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Account {
     /// What the payer signed or paid in, in all.
     pub credit: Amount,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 use sha2::Digest as _;
 
@@ -47,9 +47,23 @@ pub struct Credential {
 }
 
 /// What makes two credentials the same one: SHA-256 over challenge id and payload, whatever the order of members.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Fingerprint([u8; 32]);
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&encoded::encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Fingerprint {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        crate::text::parsed(d, |text| {
+            let bytes = encoded::decode_strict(text)?;
+            bytes.try_into().map(Self).map_err(|_| EncodedError::Base64)
+        })
+    }
+}
 
 impl Credential {
     /// Answers a demand.
@@ -198,6 +212,17 @@ mod tests {
         let print = |p: &str| with_payload(p).unwrap().fingerprint();
         assert_eq!(print(r#"{"a":1,"b":2}"#), print(r#"{ "b": 2, "a": 1 }"#));
         assert_ne!(print(r#"{"a":1}"#), print(r#"{"a":2}"#));
+    }
+
+    #[test]
+    fn a_fingerprint_is_stored_as_text_and_read_back() {
+        let print = with_payload("{}").unwrap().fingerprint();
+        let text = serde_json::to_string(&print).unwrap();
+        assert_eq!(text.len(), 45);
+        assert_eq!(serde_json::from_str::<Fingerprint>(&text).unwrap(), print);
+        for bad in ["\"\"", "\"AAAA\"", "[1]", "\"!\""] {
+            assert!(serde_json::from_str::<Fingerprint>(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

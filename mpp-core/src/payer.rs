@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, future::Future};
 
 use crate::{
     Amount, Method, challenge::Demand, credential::Source, error::Error, name::MethodId,
-    receipt::Receipt,
+    problem::Problem, receipt::Receipt,
 };
 
 /// The client half of a method.
@@ -151,8 +151,8 @@ pub enum Step {
 pub enum Outcome {
     /// The server took it.
     Accepted(Box<Receipt>),
-    /// The server refused it, and says nothing moved.
-    Refused,
+    /// The server refused it, and says nothing moved; why, where it said so.
+    Refused(Option<Box<Problem>>),
     /// No answer, or one that tells neither.
     Unknown,
 }

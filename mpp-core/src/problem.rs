@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 
-const BASE: &str = "https://paymentauth.org/problems/";
+pub(crate) const BASE: &str = "https://paymentauth.org/problems/";
 
 /// A kind of refusal: its URI, its status, and whether a fresh challenge may go with it.
 ///
@@ -306,7 +306,7 @@ pub struct Problem {
     /// Why exactly, as a code; ours, and absent from other servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The challenge that was refused.
+    /// The first of the challenges that go with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge_id: Option<String>,
     /// Further members.

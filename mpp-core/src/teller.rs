@@ -1,6 +1,6 @@
 //! The server seam of methods whose challenges are answered again and again.
 
-use std::future::Future;
+use std::{borrow::Cow, future::Future};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -9,10 +9,10 @@ use crate::{
     account::{Account, Credit},
     binding::Claim,
     fate::Fate,
-    intent::{Intent, Metered},
+    intent::{Intent, Metered, PriceError},
     method::{AskOf, DetailsOf, Method, TermsOf},
     problem::Rejection,
-    verifier::{Asking, Minted},
+    verifier::{Asking, Minted, Spend},
 };
 
 /// The server half of a metered method: the engine keeps the account, the method says what a credential does.
@@ -22,8 +22,14 @@ pub trait Teller: Send + Sync + 'static {
     /// The order to the rail, whole; only acts on the rail have one.
     type Evidence: Serialize + DeserializeOwned + Send + Sync + 'static;
 
-    /// An ask in this method's own units, or `None` where it cannot be said exactly. Pure.
-    fn terms(&self, ask: &AskOf<Self::Method>) -> Option<TermsOf<Self::Method>>;
+    /// Where the money goes on its rail, as [`Verifier::settles_at`](crate::verifier::Verifier::settles_at).
+    fn settles_at(&self) -> Cow<'_, str>;
+
+    /// An ask in this method's own units. Pure.
+    ///
+    /// # Errors
+    /// As for [`Verifier::terms`](crate::verifier::Verifier::terms).
+    fn terms(&self, ask: &AskOf<Self::Method>) -> Result<TermsOf<Self::Method>, PriceError>;
 
     /// The costly rest of a demand.
     fn details(
@@ -42,7 +48,10 @@ pub trait Teller: Send + Sync + 'static {
         known: Option<&Account>,
     ) -> impl Future<Output = Result<Act<Self::Evidence>, Rejection>> + Send;
 
-    /// Carries an order out. A close needs what was spent, hence the account.
+    /// What an order uses up, so that one deposit opens one account.
+    fn spends<'e>(&self, order: &'e Self::Evidence) -> Option<Spend<'e>>;
+
+    /// Carries an order out. Two runs of one order must move money once. A close needs what was spent, hence the account.
     fn settle(
         &self,
         order: &Self::Evidence,
@@ -70,9 +79,22 @@ pub enum Act<E> {
         kept: Option<Value>,
     },
     /// Opens the account on the rail.
-    Open(E),
+    Open {
+        /// What the rail is to do.
+        order: E,
+        /// The method's own, to be kept beside the account: a descriptor, the first voucher.
+        kept: Option<Value>,
+    },
     /// Adds to its deposit.
-    TopUp(E),
+    TopUp {
+        /// What the rail is to do.
+        order: E,
+        /// The method's own, to be kept beside the account.
+        kept: Option<Value>,
+    },
     /// Closes it, and captures what was spent.
-    Close(E),
+    Close {
+        /// What the rail is to do.
+        order: E,
+    },
 }

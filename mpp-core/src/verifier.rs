@@ -5,9 +5,10 @@ use std::{borrow::Cow, future::Future};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    Realm,
     binding::Claim,
     fate::Fate,
-    intent::{Intent, Once},
+    intent::{Intent, Once, PriceError},
     method::{AskOf, DetailsOf, Method, TermsOf},
     problem::Rejection,
     time::Timestamp,
@@ -25,9 +26,17 @@ pub trait Verifier: Send + Sync + 'static {
     /// The order to the rail, whole. Secret at rest, and kept as long as the ledger keeps the payment.
     type Evidence: Serialize + DeserializeOwned + Send + Sync + 'static;
 
-    /// An ask in this method's own units, or `None` where it cannot be said exactly. Pure. What it returns for a route is
-    /// also what a claim on that route must ask, member for member.
-    fn terms(&self, ask: &AskOf<Self::Method>) -> Option<TermsOf<Self::Method>>;
+    /// Where the money goes on its rail, in one spelling: chain and recipient, an account, a node. A payment on the books is
+    /// gone on with by a verifier of the same place and no other. Pure.
+    fn settles_at(&self) -> Cow<'_, str>;
+
+    /// An ask in this method's own units. Pure. What it returns for a route is also what a claim on that route must ask,
+    /// member for member.
+    ///
+    /// # Errors
+    /// [`PriceError::Unit`] for an ask in a unit that is not this method's: it makes no offer. Anything else is an ask that
+    /// it should be able to say and cannot say exactly: an error where the route is built.
+    fn terms(&self, ask: &AskOf<Self::Method>) -> Result<TermsOf<Self::Method>, PriceError>;
 
     /// The costly rest of a demand: Lightning mints an invoice here. It may fail, be limited, and bound the challenge's expiry.
     fn details(
@@ -78,15 +87,37 @@ impl<'e> Spend<'e> {
 
 /// Who asks, and why again: what a costly demand may depend on.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Asking<'a> {
     /// What is asked for.
     pub at: &'a Resource,
+    /// In whose name it is answered.
+    pub realm: &'a Realm,
+    /// When the challenge will end, unless the details end earlier.
+    pub until: &'a Timestamp,
     /// Who asks, where the adapter can tell; what minting is limited by.
     pub client: Option<&'a str>,
     /// The account the client says it has.
     pub hint: Option<&'a str>,
     /// What was refused just now.
     pub after: Option<&'a Rejection>,
+}
+
+impl<'a> Asking<'a> {
+    /// Somebody asks for a resource, for the first time.
+    pub fn new(at: &'a Resource, realm: &'a Realm, until: &'a Timestamp) -> Self {
+        Self { at, realm, until, client: None, hint: None, after: None }
+    }
+
+    /// Says who asks.
+    pub fn client(self, client: Option<&'a str>) -> Self {
+        Self { client, ..self }
+    }
+
+    /// Says what was refused just now.
+    pub fn after(self, after: Option<&'a Rejection>) -> Self {
+        Self { after, ..self }
+    }
 }
 
 /// The details of one demand, or of every demand.

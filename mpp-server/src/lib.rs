@@ -9,6 +9,7 @@ pub mod gate;
 pub mod limit;
 pub mod offer;
 pub mod permit;
+pub mod route;
 
 #[cfg(feature = "axum")]
 pub mod axum;
@@ -22,5 +23,6 @@ pub use self::{
     error::ConfigError,
     gate::{Gate, Plaintext},
     offer::{Offer, Offers},
-    permit::{Paid, Permit, Verdict},
+    permit::{Admission, Paid, Permit},
+    route::Route,
 };

@@ -10,7 +10,7 @@ use mpp_core::{
     Challenge, Encoded, Intent, Method, Request,
     binding::Admitted,
     fate::Fate,
-    intent::{Once, Terms},
+    intent::{Once, PriceError, Terms},
     method::{AskOf, TermsOf},
     name::MethodId,
     problem::{ProblemType, Reason, Rejection},
@@ -41,7 +41,7 @@ impl fmt::Debug for Offer {
 
 /// The offers of one intent at one ask, in the server's order of preference.
 ///
-/// A method that cannot say the ask exactly in its own units makes no offer.
+/// A method whose unit the ask is not in makes no offer.
 pub struct Offers<I: Intent> {
     ask: I::Ask,
     list: Vec<Offer>,
@@ -54,9 +54,16 @@ impl<I: Intent> Offers<I> {
     }
 
     /// Takes it by this method too.
-    pub fn via<S: Sell<I>>(mut self, seller: &Arc<S>) -> Self {
-        self.list.extend(seller.offer(&self.ask));
-        self
+    ///
+    /// # Errors
+    /// The method should be able to say the ask and cannot say it exactly. One whose unit it is not makes no offer.
+    pub fn via<S: Sell<I>>(mut self, seller: &Arc<S>) -> Result<Self, PriceError> {
+        match seller.offer(&self.ask) {
+            Ok(offer) => self.list.push(offer),
+            Err(PriceError::Unit) => {}
+            Err(inexact) => return Err(inexact),
+        }
+        Ok(self)
     }
 
     /// The offers that could be made.
@@ -83,16 +90,20 @@ impl<I: Intent> IntoIterator for Offers<I> {
 /// so that a session method never meets the once-only path.
 pub trait Sell<I: Intent, R = <I as Intent>::Reuse>: Send + Sync + 'static {
     /// The offer at an ask, if it can be said exactly.
-    fn offer(self: &Arc<Self>, ask: &I::Ask) -> Option<Offer>;
+    ///
+    /// # Errors
+    /// As for [`Verifier::terms`].
+    fn offer(self: &Arc<Self>, ask: &I::Ask) -> Result<Offer, PriceError>;
 }
 
 impl<I: Intent<Reuse = Once>, V: Verifier<Method: Method<Intent = I>>> Sell<I, Once> for V {
-    fn offer(self: &Arc<Self>, ask: &I::Ask) -> Option<Offer> {
+    fn offer(self: &Arc<Self>, ask: &I::Ask) -> Result<Offer, PriceError> {
         let terms = self.terms(ask)?;
-        let id = MethodId::of::<V::Method>();
-        Some(Offer(Arc::new(ByVerifier {
+        let (id, account) = (MethodId::of::<V::Method>(), self.settles_at().into_owned());
+        Ok(Offer(Arc::new(ByVerifier {
             it: self.clone(),
             id,
+            account,
             terms,
             lasting: OnceLock::new(),
             ask: PhantomData,
@@ -116,6 +127,7 @@ pub(crate) struct Checked {
 /// An offer with its types forgotten; evidence is bytes, so that settling can be spawned, and resumed from a store.
 pub(crate) trait ErasedOffer: Send + Sync {
     fn id(&self) -> &MethodId;
+    fn settles_at(&self) -> &str;
     fn demand<'a>(&'a self, asking: Asking<'a>) -> BoxFuture<'a, Result<Demanded, Rejection>>;
     /// The request where every demand has the same, without a future.
     fn lasting(&self) -> Option<Encoded>;
@@ -129,6 +141,7 @@ pub(crate) trait ErasedOffer: Send + Sync {
 struct ByVerifier<V: Verifier> {
     it: Arc<V>,
     id: MethodId,
+    account: String,
     terms: TermsOf<V::Method>,
     lasting: OnceLock<Encoded>,
     ask: PhantomData<fn() -> AskOf<V::Method>>,
@@ -137,6 +150,10 @@ struct ByVerifier<V: Verifier> {
 impl<V: Verifier> ErasedOffer for ByVerifier<V> {
     fn id(&self) -> &MethodId {
         &self.id
+    }
+
+    fn settles_at(&self) -> &str {
+        &self.account
     }
 
     fn lasting(&self) -> Option<Encoded> {

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-use mpp_core::{Receipt, credential::Source, name::MethodId, problem::Rejection};
+use mpp_core::{
+    Receipt, credential::Source, name::MethodId, problem::Rejection, transport::Refusal,
+};
 
 use crate::{
     event::{Event, Events},
-    ledger::Turn,
+    ledger::Serving,
 };
 
 /// What a gate says of a call that it does not refuse. An enum, so that no driver can forget the second.
@@ -16,7 +18,7 @@ use crate::{
     clippy::large_enum_variant,
     reason = "the large variant is the usual one, and is moved once"
 )]
-pub enum Verdict {
+pub enum Admission {
     /// Run the handler, then [`Permit::finish`].
     Serve(Permit),
     /// Booked, and nothing is to be served: answer with the receipt alone.
@@ -29,19 +31,26 @@ pub enum Verdict {
 /// again, and runs the handler again without a new payment. While it lives, its turn is nobody else's.
 #[must_use = "a permit that is not finished was not delivered"]
 pub struct Permit {
-    turn: Option<Turn>,
+    turn: Option<Serving>,
     events: Events,
     paid: Paid,
 }
 
+/// How a permit ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// The last byte of a success was handed over.
+    Delivered,
+    /// The handler failed, or the response was not handed over whole.
+    NotDelivered,
+}
+
 impl Permit {
-    pub(crate) fn new(turn: Turn, events: Events) -> Result<Self, Rejection> {
-        let receipt = turn.entry.receipt.clone();
-        let receipt =
-            receipt.ok_or_else(|| Rejection::internal("a settled entry without a receipt"))?;
+    pub(crate) fn new(turn: Serving, events: Events) -> Self {
+        let (receipt, challenge) = (turn.entry.receipt.clone(), turn.entry.challenge.clone());
         let (method, payer) = (turn.entry.method.clone(), turn.entry.payer.clone());
-        let paid = Paid { receipt, method, challenge: turn.entry.challenge.clone(), payer };
-        Ok(Self { turn: Some(turn), events, paid })
+        Self { paid: Paid { receipt, method, challenge, payer }, turn: Some(turn), events }
     }
 
     /// What was paid.
@@ -49,45 +58,46 @@ impl Permit {
         &self.paid
     }
 
-    /// The receipt to put on a success, and on nothing else (C-36).
-    pub fn receipt(&self) -> &Receipt {
-        &self.paid.receipt
+    /// The receipt to put on a success, and on nothing else (C-36). None where the money moves only after the handler.
+    pub fn receipt(&self) -> Option<&Receipt> {
+        self.paid.receipt.as_ref()
     }
 
-    /// Ends it: `delivered` once the last byte of a success was handed over, and not before. Waits until that is on the
-    /// books; a caller that is dropped meanwhile changes nothing.
+    /// Ends it, and returns the receipt of what was delivered. Waits until that is on the books; a caller that is dropped
+    /// meanwhile changes nothing.
     ///
     /// # Errors
     /// The store did not answer, over several tries; the entry then stays `serving` until its lease is over.
-    pub async fn finish(mut self, delivered: bool) -> Result<(), Rejection> {
-        match self.end(delivered) {
-            Some(written) => written.await,
-            None => Ok(()),
+    pub async fn finish(mut self, ending: Ending) -> Result<Option<Receipt>, Refusal> {
+        let receipt = self.paid.receipt.clone().filter(|_| ending == Ending::Delivered);
+        if let Some(written) = self.end(ending) {
+            written.await?;
         }
+        Ok(receipt)
     }
 
     /// As [`Permit::finish`], without waiting: for where nothing can be awaited.
-    pub fn finish_soon(mut self, delivered: bool) {
-        drop(self.end(delivered));
+    pub fn finish_soon(mut self, ending: Ending) {
+        drop(self.end(ending));
     }
 
     fn end(
         &mut self,
-        delivered: bool,
+        ending: Ending,
     ) -> Option<impl Future<Output = Result<(), Rejection>> + Send + use<>> {
         let turn = self.turn.take()?;
         let challenge = &self.paid.challenge;
-        self.events.send(|| match delivered {
-            true => Event::Delivered { challenge: challenge.clone() },
-            false => Event::NotDelivered { challenge: challenge.clone() },
+        self.events.send(|| match ending {
+            Ending::Delivered => Event::Delivered { challenge: challenge.clone() },
+            Ending::NotDelivered => Event::NotDelivered { challenge: challenge.clone() },
         });
-        Some(turn.end(delivered))
+        Some(turn.end(ending == Ending::Delivered))
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        drop(self.end(false));
+        drop(self.end(Ending::NotDelivered));
     }
 }
 
@@ -101,8 +111,8 @@ impl fmt::Debug for Permit {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Paid {
-    /// The receipt, as the client will get it.
-    pub receipt: Receipt,
+    /// The receipt, as the client will get it; none where the money moves only after the handler.
+    pub receipt: Option<Receipt>,
     /// How it was paid.
     pub method: MethodId,
     /// Which challenge was answered.

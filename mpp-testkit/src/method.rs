@@ -3,18 +3,17 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use mpp_core::{
-    Challenge, Credential, Intent, Method,
-    accept::Accept,
+    Challenge, Credential, Intent, Method, Realm, Timestamp,
     challenge::Demand,
     intent::Once,
     method::AskOf,
     payer::{Allowance, Payer, Site},
     problem::Reason,
     store::Memory,
-    transport::{Call, Refusal, Resource, Wants},
+    transport::{Call, Refusal, Resource},
     verifier::{Asking, Verifier},
 };
-use mpp_server::{Gate, Offer, Offers, Permit, Verdict};
+use mpp_server::{Admission, Gate, Offers, Permit, Route, permit::Ending};
 
 /// Runs both halves of a method through one payment and the ways to cheat with it. The payer must be able to pay twice.
 ///
@@ -27,9 +26,12 @@ where
     <V::Method as Method>::Intent: Intent<Reuse = Once>,
 {
     halves_share_no_member(&**verifier, &ask).await;
-    let offers = Offers::<<V::Method as Method>::Intent>::of(ask).via(verifier).into_vec();
+    let offers = Offers::<<V::Method as Method>::Intent>::of(ask)
+        .via(verifier)
+        .expect("the method says this ask exactly")
+        .into_vec();
     assert_eq!(offers.len(), 1, "the method does not offer itself at this ask");
-    let shop = Shop { gate: gate(), offers };
+    let shop = Shop { gate: gate(), route: offers.into() };
 
     let challenge = shop.challenge().await;
     let credential = pay(payer, &challenge).await;
@@ -40,10 +42,13 @@ where
     assert_eq!(refused.rejection.reason, Reason::WRONG_SCOPE);
 
     let permit = shop.show(&credential).await.expect("a good payment is taken");
-    assert!(!permit.receipt().reference.is_empty(), "a receipt needs a reference");
-    permit.finish(false).await.expect("a turn can be given back");
+    assert!(
+        !permit.receipt().is_some_and(|r| r.reference.is_empty()),
+        "a receipt needs a reference"
+    );
+    permit.finish(Ending::NotDelivered).await.expect("a turn can be given back");
     let permit = shop.show(&credential).await.expect("paid and not delivered is served again");
-    permit.finish(true).await.expect("a turn can be ended");
+    permit.finish(Ending::Delivered).await.expect("a turn can be ended");
     let refused = shop.show(&credential).await.expect_err("a delivered payment was served again");
     assert_eq!(
         (refused.rejection.kind.status, refused.rejection.reason),
@@ -62,7 +67,7 @@ where
     shop.show(&second)
         .await
         .expect("a second payment is a payment")
-        .finish(true)
+        .finish(Ending::Delivered)
         .await
         .expect("a turn can be ended");
 }
@@ -71,7 +76,9 @@ where
 async fn halves_share_no_member<V: Verifier>(verifier: &V, ask: &AskOf<V::Method>) {
     let terms = verifier.terms(ask).expect("the method can say this ask");
     let at = Resource::at("GET /testkit");
-    let asking = Asking { at: &at, client: None, hint: None, after: None };
+    let realm = Realm::parse("testkit").expect("a realm");
+    let until = Timestamp::from_unix(i64::from(i32::MAX), 0);
+    let asking = Asking::new(&at, &realm, &until);
     let minted = verifier.details(&terms, asking).await.expect("details can be made");
     let members = |v: serde_json::Value| -> BTreeSet<String> {
         v.as_object().expect("terms and details are objects").keys().cloned().collect()
@@ -92,7 +99,7 @@ fn gate() -> Gate {
 
 struct Shop {
     gate: Gate,
-    offers: Vec<Offer>,
+    route: Route,
 }
 
 impl Shop {
@@ -107,15 +114,10 @@ impl Shop {
         self.judge(scope, Some(credential.clone())).await
     }
     async fn judge(&self, scope: &str, credential: Option<Credential>) -> Result<Permit, Refusal> {
-        let call = Call {
-            credential: Ok(credential),
-            accept: Accept::default(),
-            at: Resource::at(scope),
-            wants: Wants::Content { units: 1 },
-            client: None,
-        };
-        match self.gate.judge(&self.offers, call, None).await? {
-            Verdict::Serve(permit) => Ok(permit),
+        let mut call = Call::to(Resource::at(scope));
+        call.credential = Ok(credential);
+        match self.gate.judge(&self.route, call).await? {
+            Admission::Serve(permit) => Ok(permit),
             other => panic!("a charge was {other:?}"),
         }
     }

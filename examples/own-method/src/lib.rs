@@ -2,14 +2,14 @@
 
 #![expect(missing_debug_implementations, reason = "coupons are money, and not shown")]
 
-use std::sync::Mutex;
+use std::{borrow::Cow, sync::Mutex};
 
 use mpp_core::{
     Charge, Method, Price,
     binding::Claim,
     challenge::Demand,
     fate::{Fate, Settlement},
-    intent::ChargeTerms,
+    intent::{ChargeTerms, PriceError},
     method::NoDetails,
     name::MethodName,
     payer::{Allowance, Exposure, PayError, Payer, Payment, Recall},
@@ -64,8 +64,11 @@ impl Verifier for Booth {
     type Method = CouponCharge;
     type Evidence = String;
 
-    fn terms(&self, price: &Price) -> Option<ChargeTerms> {
-        Some(ChargeTerms::of(price, price.in_unit("coupon", 0).ok()?, "coupon"))
+    fn settles_at(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.0)
+    }
+    fn terms(&self, price: &Price) -> Result<ChargeTerms, PriceError> {
+        Ok(ChargeTerms::of(price, price.in_unit("coupon", 0)?, "coupon"))
     }
     async fn details(
         &self,

@@ -17,7 +17,7 @@ async fn main() -> anyhow::Result<()> {
     let secret = "thirty-two bytes, for an example only";
     let gate = Gate::builder(Memory::volatile()).realm("127.0.0.1").secret(secret).build()?;
     let paywall = gate.charge("1 coupon")?.via(&booth).layer()?;
-    let joke = async |paid: Paid| format!("ha (for {})", paid.receipt.reference);
+    let joke = async |paid: Paid| format!("ha ({})", paid.method);
     let app = Router::new().route("/joke", get(joke).route_layer(paywall));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/joke", listener.local_addr()?);

@@ -35,10 +35,7 @@ async fn main() -> anyhow::Result<()> {
     let by_length =
         gate.charge_each(price_by_length).via(&tempo).layer()?.validate::<Json<Order>>(16 * 1024);
     let app = Router::new()
-        .route(
-            "/joke",
-            get(async |paid: Paid| format!("ha ({})", paid.receipt.reference)).route_layer(joke),
-        )
+        .route("/joke", get(async |paid: Paid| format!("ha ({})", paid.method)).route_layer(joke))
         .route(
             "/shout",
             post(async |Json(order): Json<Order>| order.text.to_uppercase()).route_layer(by_length),

@@ -120,7 +120,7 @@ fn tokens_of_any_decimals_share_one_budget_and_nothing_overflows() {
 fn a_refusal_gives_back_and_doubt_does_not() {
     let (limits, _) = limits();
     let full = usd(500_000, "a");
-    limits.judge(&full).unwrap().resolve(&Outcome::Refused);
+    limits.judge(&full).unwrap().resolve(&Outcome::Refused(None));
     limits.judge(&full).unwrap().release();
     limits.judge(&full).unwrap().resolve(&Outcome::Unknown);
     drop(limits.judge(&full).unwrap());
@@ -133,7 +133,7 @@ fn a_host_that_always_says_it_refused_still_meets_its_limit() {
     let round = || {
         (0..100)
             .map_while(|_| limits.judge(&usd(500_000, "a")).ok())
-            .map(|reserved| reserved.resolve(&Outcome::Refused))
+            .map(|reserved| reserved.resolve(&Outcome::Refused(None)))
             .count()
     };
     assert_eq!(round(), 3 + 2);

@@ -113,7 +113,7 @@ impl Drive<'_> {
     /// Sends what the exchange says, until it is done.
     async fn go_on(
         &mut self,
-        mut exchange: Exchange<'_>,
+        mut exchange: Exchange,
         mut turn: Turn,
         spare: Request,
     ) -> Result<Response, Failure> {
@@ -147,11 +147,7 @@ impl Drive<'_> {
     }
 
     /// Shows one credential until it is answered, or not worth showing again.
-    async fn show(
-        &mut self,
-        exchange: &mut Exchange<'_>,
-        paid: &Request,
-    ) -> Result<Response, Failure> {
+    async fn show(&mut self, exchange: &mut Exchange, paid: &Request) -> Result<Response, Failure> {
         let mut left = self.shows;
         loop {
             let Some(request) = paid.try_clone() else { return Err(lost(exchange, NoCopy)) };
@@ -258,7 +254,7 @@ fn unpaid(kind: Kind) -> Failure {
 }
 
 fn lost(
-    exchange: &mut Exchange<'_>,
+    exchange: &mut Exchange,
     why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Failure {
     Failure::middleware(exchange.lost(why))

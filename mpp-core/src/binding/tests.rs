@@ -203,13 +203,13 @@ fn s5_an_expired_challenge_is_refused_and_so_is_one_without_an_end() {
 #[test]
 fn s2_a_challenge_fits_its_own_scope_and_body_alone() {
     let body = Digest::of(b"body");
-    let fits = |bound: Option<Digest>, at: Check<'_>| {
+    let fits = |bound: Option<Digest>, at: Resource| {
         let d =
             Draft { digest: bound, opaque: Some(Opaque::bind(&[1; 16], "GET /a?x=1")), ..base() };
         let c = keys().seal(d);
         keys().recognise(credential(&c), &c.realm).unwrap().fits(&at).map_err(|r| r.reason)
     };
-    let at = |scope, digest| Check { scope, digest };
+    let at = |scope: &str, digest: Option<&Digest>| Resource::at(scope).with_body(digest.cloned());
     assert_eq!(fits(None, at("GET /a?x=1", None)), Ok(()));
     for other in ["POST /a?x=1", "GET /b", "GET /a", "GET /a?x=2", ""] {
         assert_eq!(fits(None, at(other, None)), Err(Reason::WRONG_SCOPE));

@@ -103,6 +103,9 @@ pub enum PriceError {
     /// The amount is no decimal, or not exact in the units wanted.
     #[error(transparent)]
     Amount(#[from] AmountError),
+    /// Nothing is asked, of a method that sells nothing for nothing.
+    #[error("this method asks for more than nothing")]
+    Nothing,
     /// The price is in another unit.
     #[error("the price is in another unit")]
     Unit,

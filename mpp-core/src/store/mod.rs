@@ -183,21 +183,6 @@ pub trait StoreExt: Store {
         }
     }
 
-    /// Marks a key as taken by `owner`. `true`: it is `owner`'s, now or since before.
-    fn take_once<'a>(
-        &'a self,
-        key: &'a Key,
-        owner: &'a str,
-        keep: Keep,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send + 'a {
-        async move {
-            if self.swap(key, None, Some(owner.as_bytes()), keep).await?.is_some() {
-                return Ok(true);
-            }
-            Ok(self.get(key).await?.is_some_and(|e| e.value == owner.as_bytes()))
-        }
-    }
-
     /// Applies `change` until its swap wins, and returns what it returned then.
     ///
     /// `change` runs as often as another writer is first, so it must be pure; where it fails, nothing is written.

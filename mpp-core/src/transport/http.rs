@@ -12,7 +12,7 @@ use crate::{
     credential::Credential,
     error::Error,
     name::CredentialHeader,
-    problem::{Problem, Rejection},
+    problem::{Problem, ProblemType, Rejection},
     receipt::Receipt,
 };
 
@@ -47,6 +47,17 @@ impl Http {
         scope.push(' ');
         scope.push_str(path);
         scope
+    }
+
+    /// Reads a call whose resource the driver knows better, and whose credential is in the header the route names.
+    pub fn read_call_to(request: &Parts, at: Resource, header: Option<&CredentialHeader>) -> Call {
+        let credential = read_credential(&request.headers, header).map_err(Rejection::from);
+        Call {
+            credential,
+            accept: Self::read_accept(&request.headers),
+            wants: wants(request),
+            ..Call::to(at)
+        }
     }
 
     /// Reads an answer from its head and, where it was read, its body.
@@ -168,13 +179,7 @@ impl Transport for Http {
     }
 
     fn read_call(&self, request: &Parts) -> Call {
-        Call {
-            credential: read_credential(&request.headers, None).map_err(Rejection::from),
-            accept: Self::read_accept(&request.headers),
-            at: Resource::at(Self::scope(request)),
-            wants: wants(request),
-            client: None,
-        }
+        Self::read_call_to(request, Resource::at(Self::scope(request)), None)
     }
 
     fn write_refusal(&self, _: &Parts, refusal: &Refusal) -> Response<Vec<u8>> {
@@ -206,10 +211,18 @@ fn wants(request: &Parts) -> Wants {
 }
 
 fn problem_body(refusal: &Refusal) -> Vec<u8> {
+    struct Uri<'a>(&'a ProblemType);
+
+    impl Serialize for Uri<'_> {
+        fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+            s.collect_str(&format_args!("{}{}", crate::problem::BASE, self.0.suffix()))
+        }
+    }
+
     #[derive(Serialize)]
     struct Body<'a> {
         #[serde(rename = "type")]
-        kind: &'a str,
+        kind: Uri<'a>,
         title: &'a str,
         status: u16,
         detail: &'a str,
@@ -220,9 +233,8 @@ fn problem_body(refusal: &Refusal) -> Vec<u8> {
         extra: &'a serde_json::Map<String, serde_json::Value>,
     }
     let Refusal { rejection: r, challenges } = refusal;
-    let kind = r.kind.uri();
     let body = Body {
-        kind: &kind,
+        kind: Uri(&r.kind),
         title: r.kind.title(),
         status: r.kind.status,
         detail: &r.detail,

@@ -50,6 +50,7 @@ pub trait Transport {
 
 /// Everything a gate must know of one call, from any transport.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Call {
     /// The credential, if one came, or why it cannot be read.
     pub credential: Result<Option<Credential>, Rejection>,
@@ -61,10 +62,28 @@ pub struct Call {
     pub wants: Wants,
     /// Who asks, where the adapter can tell: what limits count by.
     pub client: Option<String>,
+    /// The host the call names, for gates that serve several.
+    pub host: Option<String>,
+}
+
+impl Call {
+    /// A call for a resource, without a credential, by someone unknown.
+    pub fn to(at: Resource) -> Self {
+        let wants = Wants::Content { units: 1 };
+        Self {
+            credential: Ok(None),
+            accept: Accept::default(),
+            at,
+            wants,
+            client: None,
+            host: None,
+        }
+    }
 }
 
 /// What a call asks for, as challenges are bound to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Resource {
     /// For HTTP: method, matched path and query. For JSON-RPC: method and tool. A credential is good for one scope.
     pub scope: String,
@@ -76,6 +95,11 @@ impl Resource {
     /// A resource without a body.
     pub fn at(scope: impl Into<String>) -> Self {
         Self { scope: scope.into(), digest: None }
+    }
+
+    /// Binds it to a body.
+    pub fn with_body(self, digest: Option<Digest>) -> Self {
+        Self { digest, ..self }
     }
 }
 

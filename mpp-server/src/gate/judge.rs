@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use mpp_core::{
     Draft, Realm,
     accept::Accept,
-    binding::{Admitted, Check},
+    binding::Admitted,
     challenge::Challenge,
     credential::{Credential, Fingerprint},
+    name::CredentialHeader,
     opaque::Opaque,
     problem::{ProblemType, Reason, Rejection},
     time::{Clock, Timestamp},
@@ -21,36 +22,40 @@ use crate::{
     ledger::{Ledger, Opening, Start},
     limit::Effort,
     offer::{Checked, Demanded, ErasedOffer, Offer},
-    permit::{Permit, Verdict},
+    permit::{Admission, Permit},
+    route::Route,
 };
 
+/// What challenges are made out to: everything of a call but its credential and its wishes.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    at: &'a Resource,
+    realm: &'a Realm,
+    header: Option<&'a CredentialHeader>,
+    client: Option<&'a str>,
+}
+
+/// Challenges that could be made, and the last that could not.
+type Made = (Vec<Challenge>, Option<Rejection>);
+
 impl Gate {
-    /// Judges a call to a route that can be paid with `offers`. Knows no transport.
+    /// Judges a call to a route. Knows no transport.
     ///
     /// # Errors
     /// Everything that is not paid for, with every challenge that could be made and may be.
-    pub async fn judge(
-        &self,
-        offers: &[Offer],
-        call: Call,
-        host: Option<&str>,
-    ) -> Result<Verdict, Refusal> {
-        let Call { credential, accept, at, client, .. } = call;
-        let client = client.as_deref();
-        let Some(realm) = self.0.realms.of(host) else {
-            let detail = "This host is not one this server takes payment for.";
-            return Err(
-                Rejection::new(ProblemType::BAD_REQUEST, Reason::WRONG_REALM, detail).into()
-            );
-        };
+    pub async fn judge(&self, route: &Route, call: Call) -> Result<Admission, Refusal> {
+        let Call { credential, accept, at, client, host, .. } = call;
+        let realm = self.0.realms.of(host.as_deref()).ok_or_else(foreign_host)?;
+        let place =
+            Place { at: &at, realm, header: route.header.as_ref(), client: client.as_deref() };
         let rejection = match credential {
             Ok(None) => required(),
             Err(unreadable) => self.refused(None, unreadable),
             Ok(Some(credential)) => {
                 let challenge = credential.challenge.id().as_str().to_owned();
                 // Boxed: a future with room for a whole payment would be moved with each 402 too.
-                match Box::pin(self.take(offers, credential, &at, realm, client)).await {
-                    Ok(permit) => return Ok(Verdict::Serve(permit)),
+                match Box::pin(self.take(&route.offers, credential, place)).await {
+                    Ok(permit) => return Ok(Admission::Serve(permit)),
                     Err(rejection) => self.refused(Some(challenge), rejection),
                 }
             }
@@ -58,32 +63,35 @@ impl Gate {
         if !rejection.kind.fresh {
             return Err(rejection.into());
         }
-        Err(self.invite(offers, &accept, &at, realm, client, rejection).await)
+        Err(self.invite(&route.offers, &accept, place, rejection).await)
     }
 
     /// Refuses a call without a credential as [`Gate::judge`] would, where every request stands ready and nothing is waited
-    /// for. Most calls are such, and a future for them would have to be moved and freed with each.
-    pub(crate) fn ask(&self, offers: &[Offer], call: &Call, host: Option<&str>) -> Option<Refusal> {
+    /// for. Most calls are such, and need no future.
+    pub(crate) fn ask(&self, route: &Route, call: &Call) -> Option<Refusal> {
         if !matches!(call.credential, Ok(None)) {
             return None;
         }
-        let realm = self.0.realms.of(host)?;
-        let wanted = wanted(offers, &call.accept);
+        let realm = self.0.realms.of(call.host.as_deref())?;
+        let place = Place {
+            at: &call.at,
+            realm,
+            header: route.header.as_ref(),
+            client: call.client.as_deref(),
+        };
+        let wanted = wanted(&route.offers, &call.accept);
         if wanted.iter().any(|offer| offer.0.lasting().is_none()) {
             return None;
         }
-        if let Err(limited) = self.limited(Effort::Issue, call.client.as_deref()) {
+        if let Err(limited) = self.limited(Effort::Issue, place.client) {
             return Some(limited.into());
         }
-        let (mut challenges, mut trouble) = (Vec::with_capacity(wanted.len()), None);
+        let mut made: Made = (Vec::with_capacity(wanted.len()), None);
         for offer in wanted {
             let demanded = Demanded { request: offer.0.lasting()?, not_after: None };
-            match self.seal(offer, demanded, &call.at, realm) {
-                Ok(challenge) => challenges.push(challenge),
-                Err(e) => trouble = Some(e),
-            }
+            self.make(offer, Ok(demanded), self.end(), place, &mut made);
         }
-        Some(inviting(required(), challenges, trouble))
+        Some(inviting(required(), made))
     }
 
     /// Takes a credential: recognise, fit, look up; then admit, check, mark, settle, and the turn to serve.
@@ -91,34 +99,28 @@ impl Gate {
         &self,
         offers: &[Offer],
         credential: Credential,
-        at: &Resource,
-        realm: &Realm,
-        client: Option<&str>,
+        place: Place<'_>,
     ) -> Result<Permit, Rejection> {
-        let known = self.0.keys.recognise(credential, realm)?;
-        known.fits(&Check { scope: &at.scope, digest: at.digest.as_ref() })?;
-        self.limited(Effort::Verify, client)?;
-        let offer = answering(offers, known.challenge());
+        let known = self.0.keys.recognise(credential, place.realm)?;
+        known.fits(place.at)?;
+        self.limited(Effort::Verify, place.client)?;
         let key = Ledger::key(known.challenge().id().as_str())?;
         let print = known.fingerprint();
         let ledger = &self.0.ledger;
         let start = match ledger.find(&key).await? {
             // On the books: looked at before the clock, and before what is on offer today.
-            Some((version, entry)) => ledger.redeem(version, entry, &print, offer)?,
+            Some((version, entry)) => ledger.redeem(version, entry, &print, offers)?,
             None => {
-                let offer = offer.ok_or_else(not_offered)?;
+                let offer = answering(offers, known.challenge()).ok_or_else(not_offered)?;
                 let opening = self.check(known.admit(&self.0.clock.now())?, print, &offer).await?;
                 Start::New(Box::new(opening), offer)
             }
         };
         let settles = !matches!(start, Start::Serve(..));
         // From here on the payment is the ledger's, in a task of its own: a hang-up changes nothing.
-        let turn = ledger.go_on(key, start).await?;
-        let permit = Permit::new(turn, self.0.events.clone())?;
-        if settles {
-            self.0
-                .events
-                .send(|| Event::PaymentSuccess { receipt: permit.receipt().clone().into() });
+        let permit = Permit::new(ledger.go_on(key, start).await?, self.0.events.clone());
+        if let Some(receipt) = permit.receipt().filter(|_| settles) {
+            self.0.events.send(|| Event::PaymentSuccess { receipt: receipt.clone().into() });
         }
         Ok(permit)
     }
@@ -135,12 +137,21 @@ impl Gate {
         // `admit` lets nothing without an end pass.
         let expires =
             expires.ok_or_else(|| Rejection::internal("an admitted challenge without an end"))?;
-        let method = offer.id().clone();
+        let (method, account) = (offer.id().clone(), offer.settles_at().to_owned());
         let checked = tokio::time::timeout(self.0.ledger.deadline, offer.check(admitted)).await;
         // Nothing was sent, so the same credential may be shown again.
         let checked = checked.map_err(|late| unavailable().because(late))??;
         let Checked { spends, evidence, external_id } = checked;
-        Ok(Opening { print, method, challenge: id, expires, spends, evidence, external_id })
+        Ok(Opening {
+            print,
+            method,
+            account,
+            challenge: id,
+            expires,
+            spends,
+            evidence,
+            external_id,
+        })
     }
 
     /// One refusal with every challenge that could be made. Ranked before anything is minted: an unwanted offer costs nothing.
@@ -148,62 +159,75 @@ impl Gate {
         &self,
         offers: &[Offer],
         accept: &Accept,
-        at: &Resource,
-        realm: &Realm,
-        client: Option<&str>,
+        place: Place<'_>,
         rejection: Rejection,
     ) -> Refusal {
-        if let Err(limited) = self.limited(Effort::Issue, client) {
+        if let Err(limited) = self.limited(Effort::Issue, place.client) {
             return limited.into();
         }
         let wanted = wanted(offers, accept);
-        let (mut challenges, mut trouble) = (Vec::with_capacity(wanted.len()), None);
+        let mut made: Made = (Vec::with_capacity(wanted.len()), None);
         for offer in wanted {
-            let asking = Asking { at, client, hint: None, after: Some(&rejection) };
+            let end = self.end();
             let demanded = match offer.0.lasting() {
                 Some(request) => Ok(Demanded { request, not_after: None }),
-                None => match tokio::time::timeout(self.0.ledger.deadline, offer.0.demand(asking))
-                    .await
-                {
-                    Ok(demanded) => demanded,
-                    Err(late) => Err(unavailable().because(late)),
-                },
+                None => {
+                    let asking = Asking::new(place.at, place.realm, &end)
+                        .client(place.client)
+                        .after(Some(&rejection));
+                    let demanded =
+                        tokio::time::timeout(self.0.ledger.deadline, offer.0.demand(asking)).await;
+                    demanded.unwrap_or_else(|late| Err(unavailable().because(late)))
+                }
             };
-            match demanded.and_then(|d| self.seal(offer, d, at, realm)) {
-                Ok(challenge) => challenges.push(challenge),
-                Err(e) => trouble = Some(e),
-            }
+            self.make(offer, demanded, end, place, &mut made);
         }
-        inviting(rejection, challenges, trouble)
+        inviting(rejection, made)
+    }
+
+    /// When a challenge made now ends. Whole seconds: shorter, and what every peer prints.
+    fn end(&self) -> Timestamp {
+        let lifetime = i64::try_from(self.0.lifetime.as_secs()).unwrap_or(0);
+        Timestamp::from_unix(self.0.clock.now().unix_seconds().saturating_add(lifetime), 0)
+    }
+
+    fn make(
+        &self,
+        offer: &Offer,
+        demanded: Result<Demanded, Rejection>,
+        end: Timestamp,
+        place: Place<'_>,
+        made: &mut Made,
+    ) {
+        match demanded.and_then(|demanded| self.seal(offer, demanded, end, place)) {
+            Ok(challenge) => made.0.push(challenge),
+            Err(e) => made.1 = Some(e),
+        }
     }
 
     fn seal(
         &self,
         offer: &Offer,
         demanded: Demanded,
-        at: &Resource,
-        realm: &Realm,
+        end: Timestamp,
+        place: Place<'_>,
     ) -> Result<Challenge, Rejection> {
         let nonce = self.0.nonces.draw().map_err(Rejection::internal)?;
-        // Whole seconds: shorter, and what every peer prints.
-        let end =
-            (self.0.clock.now().unix_seconds()).saturating_add(self.0.lifetime.as_secs() as i64);
-        let ours = Timestamp::from_unix(end, 0);
         let expires = match demanded.not_after {
-            Some(earlier) if earlier.is_before(&ours) => earlier,
-            _ => ours,
+            Some(earlier) if earlier.is_before(&end) => earlier,
+            _ => end,
         };
         let id = offer.id();
         let challenge = self.0.keys.seal(Draft {
-            realm: realm.clone(),
+            realm: place.realm.clone(),
             method: id.method.clone(),
             intent: id.intent.clone(),
             request: demanded.request,
             expires: Some(expires),
-            digest: at.digest.clone(),
+            digest: place.at.digest.clone(),
             description: None,
-            header: None,
-            opaque: Some(Opaque::bind(&nonce, &at.scope)),
+            header: place.header.cloned(),
+            opaque: Some(Opaque::bind(&nonce, &place.at.scope)),
         });
         self.0.events.send(|| Event::ChallengeCreated {
             challenge: challenge.id().as_str().to_owned(),
@@ -274,23 +298,21 @@ fn wanted<'a>(offers: &'a [Offer], accept: &Accept) -> Vec<&'a Offer> {
 }
 
 /// A refusal with the challenges that could be made; what could not be made is told to the log.
-fn inviting(
-    rejection: Rejection,
-    challenges: Vec<Challenge>,
-    trouble: Option<Rejection>,
-) -> Refusal {
+fn inviting(rejection: Rejection, (challenges, trouble): Made) -> Refusal {
     if let Some(e) = &trouble {
-        tracing::warn!(
-            reason = e.reason.as_str(),
-            cause = e.source.as_deref().map(tracing::field::display),
-            "an offer could not be made"
-        );
+        let cause = e.source.as_deref().map(tracing::field::display);
+        tracing::warn!(reason = e.reason.as_str(), cause, "an offer could not be made");
     }
     if challenges.is_empty() {
         // Never a 402 that nobody could answer (C-07).
         return trouble.map_or_else(nothing_to_offer, quiet).into();
     }
     Refusal { rejection, challenges }
+}
+
+fn foreign_host() -> Rejection {
+    let detail = "This host is not one this server takes payment for.";
+    Rejection::new(ProblemType::BAD_REQUEST, Reason::WRONG_REALM, detail)
 }
 
 fn required() -> Rejection {

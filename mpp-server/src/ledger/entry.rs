@@ -55,6 +55,8 @@ pub(crate) struct Entry {
     /// Which credential this is.
     pub(crate) print: Fingerprint,
     pub(crate) method: MethodId,
+    /// Where it settles, as its verifier says: another account of the same method must not go on with it.
+    pub(crate) account: String,
     pub(crate) challenge: String,
     /// When the challenge ends: the entry outlives it.
     pub(crate) expires: Timestamp,

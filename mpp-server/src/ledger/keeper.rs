@@ -16,8 +16,8 @@ use super::{Entry, Ledger, Start, State, in_flight, millis, too_often};
 /// How often the last write of a payment is tried: a delivery that is not written down is served again.
 const TRIES: u32 = 5;
 
-/// A turn to serve a settled payment. Dropped without [`Turn::end`], it counts as not delivered.
-pub(crate) struct Turn {
+/// A turn to serve a settled payment. Dropped without [`Serving::end`], it counts as not delivered.
+pub(crate) struct Serving {
     pub(crate) entry: Entry,
     end: oneshot::Sender<End>,
 }
@@ -27,7 +27,7 @@ struct End {
     written: oneshot::Sender<Result<(), Rejection>>,
 }
 
-impl Turn {
+impl Serving {
     /// Says how it ended, and waits until that is written down. A caller that is dropped meanwhile changes nothing.
     pub(crate) fn end(
         self,
@@ -39,15 +39,15 @@ impl Turn {
     }
 }
 
-impl std::fmt::Debug for Turn {
+impl std::fmt::Debug for Serving {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Turn").field("entry", &self.entry).finish_non_exhaustive()
+        f.debug_struct("Serving").field("entry", &self.entry).finish_non_exhaustive()
     }
 }
 
 impl Ledger {
     /// Goes on with a payment in a task of its own, until its turn to be served has come.
-    pub(crate) async fn go_on(&self, key: Key, start: Start) -> Result<Turn, Rejection> {
+    pub(crate) async fn go_on(&self, key: Key, start: Start) -> Result<Serving, Rejection> {
         let me = self.clone();
         let (hand, taken) = oneshot::channel();
         tokio::spawn(async move { me.keep_going(key, start, hand).await });
@@ -59,7 +59,7 @@ impl Ledger {
         self,
         key: Key,
         start: Start,
-        hand: oneshot::Sender<Result<Turn, Rejection>>,
+        hand: oneshot::Sender<Result<Serving, Rejection>>,
     ) {
         let (mut version, mut entry) = match self.settled(&key, start).await {
             Ok(settled) => settled,
@@ -72,7 +72,7 @@ impl Ledger {
         // A crash from here on leaves `serving`: past its lease the same credential is served again, unpaid anew.
         let (end, mut ended) = oneshot::channel();
         // Nobody there to take it: the turn is dropped, which ends it as not delivered.
-        let _ = hand.send(Ok(Turn { entry: entry.clone(), end }));
+        let _ = hand.send(Ok(Serving { entry: entry.clone(), end }));
         let lease = self.serving / 3;
         let end = loop {
             match tokio::time::timeout(lease, &mut ended).await {

@@ -21,9 +21,9 @@ use serde_json::value::RawValue;
 
 pub(crate) use self::{
     entry::{Entry, FORM, State},
-    keeper::Turn,
+    keeper::Serving,
 };
-use crate::offer::ErasedOffer;
+use crate::offer::{ErasedOffer, Offer};
 
 /// How long a final entry is kept past the end of its challenge: no clock we serve is further off than this.
 const GRACE: Duration = Duration::from_secs(3600);
@@ -45,6 +45,8 @@ pub(crate) struct Ledger {
 pub(crate) struct Opening {
     pub(crate) print: Fingerprint,
     pub(crate) method: MethodId,
+    /// Where it settles, as its verifier says.
+    pub(crate) account: String,
     pub(crate) challenge: String,
     pub(crate) expires: Timestamp,
     /// The mark of what the proof uses up, and from when on it may be forgotten.
@@ -82,35 +84,36 @@ impl Ledger {
     }
 
     /// From where a credential that is on the books may go on. Nothing here takes new money: at most it finishes what was
-    /// begun.
-    ///
-    /// `offer` is what the route has for its method today, which may be nothing: what is settled needs none.
+    /// begun, by the verifier that began it or one that settles at the same place.
     pub(crate) fn redeem(
         &self,
         version: Version,
         entry: Entry,
         print: &Fingerprint,
-        offer: Option<Arc<dyn ErasedOffer>>,
+        offers: &[Offer],
     ) -> Result<Start, Rejection> {
         let lapsed = self.lapsed(&entry);
-        let known = entry.print == *print;
-        match (entry.state, offer) {
-            (State::Delivered | State::Failed, _) => Err(consumed()),
+        match entry.state {
+            State::Delivered | State::Failed => Err(consumed()),
             // Another proof for a challenge that one proof answers: knowing an id is not having paid. Nor is whoever signed
             // twice told to pay again while the first may have moved money.
-            _ if !known => Err(in_flight()),
-            (State::Settled, _) => Ok(Start::Serve(version, entry)),
+            _ if entry.print != *print => Err(in_flight()),
+            State::Settled => Ok(Start::Serve(version, entry)),
             // Whoever was serving is gone; the swap decides who takes over.
-            (State::Serving, _) if lapsed => Ok(Start::Serve(version, entry)),
-            (State::Serving, _) => Err(in_flight()),
-            (State::Unknown, _) if !lapsed => {
-                Err(Rejection::unknown("the rail was asked a moment ago"))
+            State::Serving if lapsed => Ok(Start::Serve(version, entry)),
+            State::Serving => Err(in_flight()),
+            State::Unknown if !lapsed => Err(Rejection::unknown("the rail was asked a moment ago")),
+            State::Reserved | State::Settling if !lapsed => Err(in_flight()),
+            State::Reserved | State::Settling | State::Unknown => {
+                let same =
+                    |o: &&Offer| *o.id() == entry.method && o.0.settles_at() == entry.account;
+                match offers.iter().find(same) {
+                    Some(offer) => Ok(Start::Resume(version, entry, offer.0.clone())),
+                    None => Err(Rejection::unknown(
+                        "nothing on this route settles where this payment was begun",
+                    )),
+                }
             }
-            (State::Reserved | State::Settling, _) if !lapsed => Err(in_flight()),
-            (_, Some(offer)) => Ok(Start::Resume(version, entry, offer)),
-            (_, None) => Err(Rejection::unknown(
-                "the method of an unfinished payment is not on this route any more",
-            )),
         }
     }
 

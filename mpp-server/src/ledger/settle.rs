@@ -25,7 +25,8 @@ impl Ledger {
         opening: Opening,
         offer: Arc<dyn ErasedOffer>,
     ) -> Result<(Version, Entry), Rejection> {
-        let Opening { print, method, challenge, expires, spends, evidence, external_id } = opening;
+        let Opening { print, method, account, challenge, expires, spends, evidence, external_id } =
+            opening;
         // A check may take its time; what expired meanwhile takes no money (S5).
         if expires.expired_at(&self.clock.now()) {
             let detail = format!("Payment expired at {expires}.");
@@ -41,6 +42,7 @@ impl Ledger {
             until: self.now_millis() + millis(self.settling_lease()),
             print,
             method,
+            account,
             challenge,
             expires,
             mark: mark.map(|m| m.as_str().to_owned()),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::permit::Permit;
+use crate::permit::{Ending, Permit};
 
 pin_project! {
     /// The body of a response that passed a paywall, or of the refusal to let it pass.
@@ -60,7 +60,7 @@ impl<B: Body<Data = Bytes>> PaywallBody<B> {
 
 fn delivered(permit: &mut Option<Permit>) {
     if let Some(permit) = permit.take() {
-        permit.finish_soon(true);
+        permit.finish_soon(Ending::Delivered);
     }
 }
 

@@ -5,6 +5,8 @@ use std::{fmt, future::Future, sync::Arc};
 use http::request::Parts;
 use mpp_core::{
     Charge, Intent, Price,
+    intent::PriceError,
+    name::CredentialHeader,
     problem::{Reason, Rejection},
     store::BoxFuture,
 };
@@ -14,26 +16,35 @@ use crate::{
     error::ConfigError,
     gate::{Gate, judge::quiet},
     offer::{Offer, Sell},
+    route::Route,
 };
 
-type Maker<I> = Arc<dyn Fn(&<I as Intent>::Ask) -> Option<Offer> + Send + Sync>;
+type Maker<I> = Arc<dyn Fn(&<I as Intent>::Ask) -> Result<Offer, PriceError> + Send + Sync>;
 type Pricer<I> =
     Arc<dyn Fn(&Parts) -> BoxFuture<'static, Result<<I as Intent>::Ask, Rejection>> + Send + Sync>;
-type Lister =
-    Arc<dyn Fn(&Parts) -> BoxFuture<'static, Result<Vec<Offer>, Rejection>> + Send + Sync>;
+type Router = Arc<dyn Fn(&Parts) -> BoxFuture<'static, Result<Route, Rejection>> + Send + Sync>;
 
-/// The offers of a route, once for all or made for each request.
+/// A route, once for all or made for each request.
 #[derive(Clone)]
 pub(crate) enum Menu {
-    Fixed(Arc<[Offer]>),
-    Each(Lister),
+    Fixed(Route),
+    Each { route: Router, header: Option<CredentialHeader> },
+}
+
+impl Menu {
+    pub(crate) fn header(&self) -> Option<&CredentialHeader> {
+        match self {
+            Self::Fixed(route) => route.header.as_ref(),
+            Self::Each { header, .. } => header.as_ref(),
+        }
+    }
 }
 
 impl fmt::Debug for Menu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fixed(offers) => f.debug_tuple("Fixed").field(offers).finish(),
-            Self::Each(_) => f.write_str("Each(..)"),
+            Self::Fixed(route) => f.debug_tuple("Fixed").field(route).finish(),
+            Self::Each { .. } => f.write_str("Each(..)"),
         }
     }
 }
@@ -44,6 +55,7 @@ pub struct Selling<I: Intent> {
     gate: Gate,
     ask: Ask<I>,
     makers: Vec<Maker<I>>,
+    header: Option<CredentialHeader>,
 }
 
 enum Ask<I: Intent> {
@@ -71,12 +83,24 @@ impl Gate {
         Fut: Future<Output = Result<Price, Rejection>> + Send + 'static,
     {
         let pricer: Pricer<Charge> = Arc::new(move |head| Box::pin(price(head)));
-        Selling { gate: self.clone(), ask: Ask::Each(pricer), makers: Vec::new() }
+        Selling { gate: self.clone(), ask: Ask::Each(pricer), makers: Vec::new(), header: None }
+    }
+
+    /// Puts a route behind the gate whose offers were put together by hand: several intents, several prices.
+    ///
+    /// # Errors
+    /// [`ConfigError::NothingToOffer`], where it has none.
+    pub fn paywall(&self, route: impl Into<Route>) -> Result<Paywall, ConfigError> {
+        let route = route.into();
+        if route.offers.is_empty() {
+            return Err(ConfigError::NothingToOffer);
+        }
+        Ok(Paywall::new(self.clone(), Menu::Fixed(route)))
     }
 
     /// Asks for a payment of any intent.
     pub fn sell<I: Intent>(&self, ask: I::Ask) -> Selling<I> {
-        Selling { gate: self.clone(), ask: Ask::Fixed(ask), makers: Vec::new() }
+        Selling { gate: self.clone(), ask: Ask::Fixed(ask), makers: Vec::new(), header: None }
     }
 }
 
@@ -88,41 +112,46 @@ impl<I: Intent> Selling<I> {
         self
     }
 
+    /// Looks for credentials in `Payment-Authorization`: `Authorization` belongs to the application.
+    pub fn in_payment_authorization(self) -> Self {
+        Self { header: Some(CredentialHeader::PAYMENT_AUTHORIZATION), ..self }
+    }
+
     /// Makes the layer.
     ///
     /// # Errors
-    /// [`ConfigError::NothingToOffer`], where no method can say the one price exactly.
+    /// A price that a method of its unit cannot say exactly; [`ConfigError::NothingToOffer`] where it is no method's unit.
     pub fn layer(self) -> Result<Paywall, ConfigError> {
-        let Self { gate, ask, makers } = self;
-        let menu = match ask {
+        let Self { gate, ask, makers, header } = self;
+        let pricer = match ask {
             Ask::Fixed(ask) => {
-                let offers: Arc<[Offer]> = makers.iter().filter_map(|make| make(&ask)).collect();
-                if offers.is_empty() {
-                    return Err(ConfigError::NothingToOffer);
-                }
-                Menu::Fixed(offers)
+                return gate.paywall(Route { offers: offers::<I>(&makers, &ask)?.into(), header });
             }
-            Ask::Each(pricer) => {
-                let makers: Arc<[Maker<I>]> = makers.into();
-                Menu::Each(Arc::new(move |head| {
-                    let (ask, makers) = (pricer(head), makers.clone());
-                    Box::pin(async move {
-                        // A price that cannot be said leaves nothing to pay with.
-                        let ask = ask.await.map_err(quiet)?;
-                        let offers: Vec<_> = makers.iter().filter_map(|make| make(&ask)).collect();
-                        if offers.is_empty() {
-                            let none = Rejection::internal(
-                                "no method of this route can take its price exactly",
-                            );
-                            return Err(none.reason(Reason::NOTHING_TO_OFFER));
-                        }
-                        Ok(offers)
-                    })
-                }))
-            }
+            Ask::Each(pricer) => pricer,
         };
-        Ok(Paywall::new(gate, menu))
+        let (makers, each): (Arc<[Maker<I>]>, _) = (makers.into(), header.clone());
+        let route: Router = Arc::new(move |head| {
+            let (ask, makers, header) = (pricer(head), makers.clone(), each.clone());
+            Box::pin(async move {
+                // A price that cannot be said leaves nothing to pay with.
+                let offers = offers::<I>(&makers, &ask.await.map_err(quiet)?)
+                    .map_err(Rejection::internal)?;
+                if offers.is_empty() {
+                    let none =
+                        Rejection::internal("the price is in no unit of this route's methods");
+                    return Err(none.reason(Reason::NOTHING_TO_OFFER));
+                }
+                Ok(Route { offers: offers.into(), header })
+            })
+        });
+        Ok(Paywall::new(gate, Menu::Each { route, header }))
     }
+}
+
+/// The offers of every method whose unit the ask is in.
+fn offers<I: Intent>(makers: &[Maker<I>], ask: &I::Ask) -> Result<Vec<Offer>, PriceError> {
+    let made = makers.iter().map(|make| make(ask));
+    made.filter(|made| !matches!(made, Err(PriceError::Unit))).collect()
 }
 
 impl<I: Intent> fmt::Debug for Selling<I> {

@@ -57,7 +57,8 @@ impl Paywall<Unread> {
         self.reading(BoundBody::up_to(limit))
     }
 
-    pub(crate) fn reading<R>(self, reading: R) -> Paywall<R> {
+    /// Reads requests in a way of its own before they are judged: for adapters of other frameworks.
+    pub fn reading<R>(self, reading: R) -> Paywall<R> {
         Paywall { wall: self.wall, reading }
     }
 }

@@ -11,17 +11,14 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
-use mpp_core::{
-    digest::Digest,
-    problem::Rejection,
-    transport::{
-        Call, Http, PAYMENT_AUTHORIZATION, Refusal, Resource, Transport, Wants, read_credential,
-    },
-};
+use mpp_core::transport::{Call, Http, PAYMENT_AUTHORIZATION, Refusal, Resource, Transport};
 use tower_service::Service;
 
 use super::{Menu, PaywallBody, Reading, Wall, original, secure};
-use crate::permit::{Permit, Verdict};
+use crate::{
+    permit::{Admission, Ending, Permit},
+    route::Route,
+};
 
 /// Header fields together longer than this are more than common proxies take, and become their 502.
 const COMMON_PROXY_BUFFER: usize = 4096;
@@ -76,70 +73,81 @@ where
             if is_preflight(&request) {
                 return Ok(preflight().map(PaywallBody::refusal));
             }
-            let (head, body) = request.into_parts();
-            if let Err(insecure) = secure::admit(&head, wall.gate.plaintext()) {
-                return Ok(wall.refuse(insecure.into()).map(PaywallBody::refusal));
-            }
-            let (head, body, digest) = match reading.read(Request::from_parts(head, body)).await {
-                Ok((request, digest)) => {
-                    let (head, body) = request.into_parts();
-                    (head, body, digest)
-                }
-                Err(refusal) => return Ok(refusal.map(PaywallBody::refusal)),
-            };
-            let call = call(&head, digest);
-            if let Some(refusal) = wall.ask(&head, &call) {
-                return Ok(refusal.map(PaywallBody::refusal));
-            }
-            // Boxed: most requests end above, and each would have to carry the room for what follows.
-            Box::pin(async move {
-                let (request, permit, is_head) = match wall.pass(head, body, call).await {
-                    Ok(passed) => passed,
+            // Boxed, and all before it out of scope: most requests end here, and none should carry the room for a payment.
+            let paying = {
+                let called = match wall.call(request, &reading).await {
+                    Ok(called) => called,
                     Err(refusal) => return Ok(refusal.map(PaywallBody::refusal)),
                 };
-                // A hang-up drops this future, and with it the permit: not delivered, and redeemable.
-                let response = inner.call(request).await?;
-                Ok(deliver(response, permit, is_head).await)
-            })
-            .await
+                if let Some(refusal) = wall.ask(&called.1) {
+                    return Ok(refusal.map(PaywallBody::refusal));
+                }
+                Box::pin(async move {
+                    let (request, permit) = match wall.pass(called).await {
+                        Ok(passed) => passed,
+                        Err(refusal) => return Ok(refusal.map(PaywallBody::refusal)),
+                    };
+                    let is_head = request.method() == Method::HEAD;
+                    // A hang-up drops this future, and with it the permit: not delivered, and redeemable.
+                    let response = inner.call(request).await?;
+                    Ok(deliver(response, permit, is_head).await)
+                })
+            };
+            paying.await
         })
     }
 }
 
 impl Wall {
-    /// The answer to a request that brings no credential to a route of one price, where that takes no waiting.
-    fn ask(&self, head: &Parts, call: &Call) -> Option<Response<Bytes>> {
-        let Menu::Fixed(offers) = &self.menu else { return None };
-        self.gate.ask(offers, call, self.host(head)).map(|refusal| self.refuse(refusal))
+    /// Takes a request as a call: the connection, the body, the credential.
+    async fn call<B, R: Reading<B>>(
+        &self,
+        request: Request<B>,
+        reading: &R,
+    ) -> Result<(Request<B>, Call), Response<Bytes>> {
+        let (head, body) = request.into_parts();
+        secure::admit(&head, self.gate.plaintext()).map_err(|r| self.refuse(r.into()))?;
+        let (request, digest) = reading.read(Request::from_parts(head, body)).await?;
+        let (head, body) = request.into_parts();
+        let at = Resource::at(scope(&head)).with_body(digest);
+        let mut call = Http::read_call_to(&head, at, self.menu.header());
+        call.client = head.extensions.get::<Client>().map(|c| c.0.clone());
+        if self.gate.has_hosts() {
+            call.host = secure::host(&head).map(str::to_owned);
+        }
+        Ok((Request::from_parts(head, body), call))
     }
 
-    fn host<'a>(&self, head: &'a Parts) -> Option<&'a str> {
-        if self.gate.has_hosts() { secure::host(head) } else { None }
+    /// The answer to a call without a credential to a route of one price, where that takes no waiting.
+    fn ask(&self, call: &Call) -> Option<Response<Bytes>> {
+        let Menu::Fixed(route) = &self.menu else { return None };
+        self.gate.ask(route, call).map(|refusal| self.refuse(refusal))
     }
 
     /// Everything that waits before the handler runs: the price, the gate.
     async fn pass<B>(
         &self,
-        mut head: Parts,
-        body: B,
-        call: Call,
-    ) -> Result<(Request<B>, Permit, bool), Response<Bytes>> {
-        let host = self.host(&head);
-        let verdict = match &self.menu {
-            Menu::Fixed(offers) => self.gate.judge(offers, call, host).await,
-            Menu::Each(list) => match list(&head).await {
-                Ok(offers) => self.gate.judge(&offers, call, host).await,
+        (request, call): (Request<B>, Call),
+    ) -> Result<(Request<B>, Permit), Response<Bytes>> {
+        let (mut head, body) = request.into_parts();
+        let admission = match &self.menu {
+            Menu::Fixed(route) => self.gate.judge(route, call).await,
+            Menu::Each { route, .. } => match route(&head).await {
+                Ok(route) => self.gate.judge(&route, call).await,
+                // What was paid before is served, whatever it would cost now.
+                Err(_) if matches!(call.credential, Ok(Some(_))) => {
+                    self.gate.judge(&Route::of([]), call).await
+                }
                 Err(rejection) => Err(rejection.into()),
             },
         };
-        match verdict {
-            Ok(Verdict::Serve(permit)) => {
+        match admission {
+            Ok(Admission::Serve(permit)) => {
                 hide_credentials(&mut head.headers);
                 head.extensions.insert(permit.paid().clone());
-                let is_head = head.method == Method::HEAD;
-                Ok((Request::from_parts(head, body), permit, is_head))
+                Ok((Request::from_parts(head, body), permit))
             }
-            Ok(Verdict::Acknowledge(receipt)) => {
+            Ok(Admission::Acknowledge(receipt)) => {
                 let mut response = Http::new().acknowledge(&head, &receipt).map(Bytes::from);
                 expose(response.headers_mut());
                 Err(response)
@@ -173,16 +181,18 @@ async fn deliver<B: Body<Data = Bytes>>(
     let (mut head, body) = response.into_parts();
     if head.status.is_client_error() || head.status.is_server_error() {
         // Awaited, so that the same credential can be shown again the moment this response arrives.
-        if let Err(e) = permit.finish(false).await {
+        if let Err(e) = permit.finish(Ending::NotDelivered).await {
             tracing::warn!(
-                reason = e.reason.as_str(),
+                reason = e.rejection.reason.as_str(),
                 "a turn could not be given back; its lease will"
             );
         }
         head.headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         return Response::from_parts(head, PaywallBody::unpaid(body));
     }
-    Http::put_receipt_in(&mut head.headers, permit.receipt());
+    if let Some(receipt) = permit.receipt() {
+        Http::put_receipt_in(&mut head.headers, receipt);
+    }
     expose(&mut head.headers);
     // A transport stops asking for frames once the promised length is written, so that is an end too.
     let promised =
@@ -200,20 +210,15 @@ async fn deliver<B: Body<Data = Bytes>>(
 #[derive(Clone, Debug)]
 pub struct Client(pub String);
 
-fn call(head: &Parts, digest: Option<Digest>) -> Call {
+/// HTTP method, full path and query.
+fn scope(head: &Parts) -> String {
     let uri = original::uri(head);
     let path = uri.path_and_query().map_or(uri.path(), |p| p.as_str());
     let mut scope = String::with_capacity(head.method.as_str().len() + 1 + path.len());
     scope.push_str(head.method.as_str());
     scope.push(' ');
     scope.push_str(path);
-    Call {
-        credential: read_credential(&head.headers, None).map_err(Rejection::from),
-        accept: Http::read_accept(&head.headers),
-        at: Resource { scope, digest },
-        wants: Wants::Content { units: 1 },
-        client: head.extensions.get::<Client>().map(|c| c.0.clone()),
-    }
+    scope
 }
 
 /// The handler, and whatever logs its requests, sees that there was a credential, and not which.

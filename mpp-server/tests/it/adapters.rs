@@ -54,7 +54,7 @@ async fn a_paid_request_is_served_with_a_receipt_that_no_shared_cache_keeps() {
     let booth = Booth::new();
     let app = Router::new().route(
         "/joke",
-        get(|paid: Paid| async move { paid.receipt.reference })
+        get(|paid: Paid| async move { paid.receipt.unwrap().reference })
             .layer(paywall(&gate, "1 coupon", &booth)),
     );
     let asked = send(&app, get_("/joke")).await;

@@ -1,6 +1,7 @@
 //! A coupon method whose rail remembers, hangs and breaks on demand: a double, and named as one.
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     sync::{
         Arc, Mutex,
@@ -15,7 +16,7 @@ use mpp_core::{
     Challenge, Charge, Credential, Method, Price, Timestamp,
     binding::Claim,
     fate::{Fate, Settlement},
-    intent::ChargeTerms,
+    intent::{ChargeTerms, PriceError},
     method::NoDetails,
     name::MethodName,
     problem::{Problem, Rejection},
@@ -60,11 +61,15 @@ pub(crate) struct Booth {
     mood: Mutex<Mood>,
     slow: AtomicU64,
     pub(crate) checks: AtomicUsize,
+    address: &'static str,
 }
 
 impl Booth {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::default()
+        Self::at("booth 1")
+    }
+    pub(crate) fn at(address: &'static str) -> Arc<Self> {
+        Arc::new(Self { address, ..Self::default() })
     }
     pub(crate) fn mood(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
@@ -88,8 +93,11 @@ impl Verifier for Booth {
     type Method = CouponCharge;
     type Evidence = String;
 
-    fn terms(&self, price: &Price) -> Option<ChargeTerms> {
-        Some(ChargeTerms::of(price, price.in_unit("coupon", 0).ok()?, "coupon"))
+    fn settles_at(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.address)
+    }
+    fn terms(&self, price: &Price) -> Result<ChargeTerms, PriceError> {
+        Ok(ChargeTerms::of(price, price.in_unit("coupon", 0)?, "coupon"))
     }
     async fn details(
         &self,

@@ -7,31 +7,27 @@ use mpp_core::{
     accept::Accept,
     problem::Reason,
     store::{Key, Memory, Store},
-    transport::{Call, Refusal, Resource, Wants},
+    transport::{Call, Refusal, Resource},
 };
-use mpp_server::{Gate, Offer, Offers, Permit, Verdict};
+use mpp_server::{Admission, Gate, Offers, Permit, Route, permit::Ending};
 
 use crate::booth::{Booth, Hands, Mood, answer, builder_over, gate};
 
-fn offers(booth: &Arc<Booth>) -> Vec<Offer> {
-    Offers::<Charge>::of("1 coupon".parse().unwrap()).via(booth).into_vec()
+fn offers(booth: &Arc<Booth>) -> Route {
+    Offers::<Charge>::of("1 coupon".parse().unwrap()).via(booth).unwrap().into_vec().into()
 }
 
 fn call(credential: Option<&Credential>) -> Call {
-    Call {
-        credential: Ok(credential.cloned()),
-        accept: Accept::default(),
-        at: Resource::at("GET /joke"),
-        wants: Wants::Content { units: 1 },
-        client: None,
-    }
+    let mut call = Call::to(Resource::at("GET /joke"));
+    call.credential = Ok(credential.cloned());
+    call
 }
 
 struct Shop {
     gate: Gate,
     clock: Hands,
     booth: Arc<Booth>,
-    offers: Vec<Offer>,
+    offers: Route,
 }
 
 impl Shop {
@@ -42,8 +38,8 @@ impl Shop {
     }
 
     async fn ask(&self, credential: Option<&Credential>) -> Result<Permit, Refusal> {
-        match self.gate.judge(&self.offers, call(credential), None).await? {
-            Verdict::Serve(permit) => Ok(permit),
+        match self.gate.judge(&self.offers, call(credential)).await? {
+            Admission::Serve(permit) => Ok(permit),
             other => panic!("{other:?}"),
         }
     }
@@ -62,9 +58,9 @@ async fn a_payment_is_taken_once_and_served_once() {
     let s = Shop::new();
     let c = s.coupon("b1").await;
     let permit = s.ask(Some(&c)).await.unwrap();
-    assert_eq!(permit.receipt().reference, "b1");
-    assert_eq!(permit.receipt().extra["challengeId"], c.challenge.id().as_str());
-    permit.finish(true).await.unwrap();
+    assert_eq!(permit.receipt().unwrap().reference, "b1");
+    assert_eq!(permit.receipt().unwrap().extra["challengeId"], c.challenge.id().as_str());
+    permit.finish(Ending::Delivered).await.unwrap();
     let again = s.ask(Some(&c)).await.unwrap_err();
     assert_eq!((why(&again), s.booth.taken()), ((402, Reason::ALREADY_USED, 1), 1));
 }
@@ -74,11 +70,11 @@ async fn what_was_paid_and_not_delivered_is_served_again_and_never_charged_again
     let s = Shop::new();
     let c = s.coupon("b1").await;
     for _ in 0..3 {
-        s.ask(Some(&c)).await.unwrap().finish(false).await.unwrap();
+        s.ask(Some(&c)).await.unwrap().finish(Ending::NotDelivered).await.unwrap();
     }
     drop(s.ask(Some(&c)).await.unwrap());
     tokio::time::sleep(Duration::from_millis(20)).await;
-    s.ask(Some(&c)).await.unwrap().finish(true).await.unwrap();
+    s.ask(Some(&c)).await.unwrap().finish(Ending::Delivered).await.unwrap();
     assert_eq!((why(&s.ask(Some(&c)).await.unwrap_err()).0, s.booth.taken()), (402, 1));
 }
 
@@ -86,7 +82,7 @@ async fn what_was_paid_and_not_delivered_is_served_again_and_never_charged_again
 async fn what_was_paid_is_redeemed_after_its_challenge_expired() {
     let s = Shop::new();
     let (paid, late) = (s.coupon("b1").await, s.coupon("b2").await);
-    s.ask(Some(&paid)).await.unwrap().finish(false).await.unwrap();
+    s.ask(Some(&paid)).await.unwrap().finish(Ending::NotDelivered).await.unwrap();
     s.clock.advance(3600);
     assert!(s.ask(Some(&paid)).await.is_ok());
     assert_eq!(why(&s.ask(Some(&late)).await.unwrap_err()), (402, Reason::EXPIRED, 1));
@@ -97,7 +93,7 @@ async fn what_was_paid_is_redeemed_after_its_challenge_expired() {
 async fn s1_one_proof_under_two_challenges_is_refused_without_an_invitation() {
     let s = Shop::new();
     let (one, other) = (s.coupon("b1").await, s.coupon("b1").await);
-    s.ask(Some(&one)).await.unwrap().finish(true).await.unwrap();
+    s.ask(Some(&one)).await.unwrap().finish(Ending::Delivered).await.unwrap();
     let refused = s.ask(Some(&other)).await.unwrap_err();
     assert_eq!((why(&refused), s.booth.taken()), ((403, Reason::CREDITED_ELSEWHERE, 0), 1));
 }
@@ -106,11 +102,11 @@ async fn s1_one_proof_under_two_challenges_is_refused_without_an_invitation() {
 async fn s1_another_proof_for_an_answered_challenge_is_refused() {
     let s = Shop::new();
     let c = s.coupon("b1").await;
-    s.ask(Some(&c)).await.unwrap().finish(false).await.unwrap();
+    s.ask(Some(&c)).await.unwrap().finish(Ending::NotDelivered).await.unwrap();
     let other = answer(&c.challenge, "b2");
     // Paid and not delivered: who signed twice is not told to pay again.
     assert_eq!(why(&s.ask(Some(&other)).await.unwrap_err()), (403, Reason::IN_FLIGHT, 0));
-    s.ask(Some(&c)).await.unwrap().finish(true).await.unwrap();
+    s.ask(Some(&c)).await.unwrap().finish(Ending::Delivered).await.unwrap();
     assert_eq!(why(&s.ask(Some(&other)).await.unwrap_err()), (402, Reason::ALREADY_USED, 1));
     assert_eq!(s.booth.taken(), 1);
 }
@@ -127,7 +123,7 @@ async fn a_hundred_copies_at_once_are_one_payment_and_one_delivery() {
                 match s.ask(Some(&c)).await {
                     Ok(permit) => {
                         tokio::time::sleep(Duration::from_millis(20)).await;
-                        permit.finish(true).await.is_ok()
+                        permit.finish(Ending::Delivered).await.is_ok()
                     }
                     Err(refusal) => {
                         assert!(
@@ -155,7 +151,7 @@ async fn a_client_that_hangs_up_while_its_payment_settles_finds_it_settled() {
     assert!(tokio::time::timeout(Duration::from_millis(5), s.ask(Some(&c))).await.is_err());
     assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()), (403, Reason::IN_FLIGHT, 0));
     tokio::time::sleep(Duration::from_millis(60)).await;
-    s.ask(Some(&c)).await.unwrap().finish(true).await.unwrap();
+    s.ask(Some(&c)).await.unwrap().finish(Ending::Delivered).await.unwrap();
     assert_eq!(s.booth.taken(), 1);
 }
 
@@ -171,7 +167,7 @@ async fn an_unknown_outcome_invites_nobody_and_the_rail_is_asked_before_anything
         s.booth.mood(Mood::Fine);
         assert!(s.ask(Some(&c)).await.unwrap_err().challenges.is_empty());
         s.clock.advance(120);
-        s.ask(Some(&c)).await.unwrap().finish(true).await.unwrap();
+        s.ask(Some(&c)).await.unwrap().finish(Ending::Delivered).await.unwrap();
         assert_eq!(s.booth.taken(), 1);
     }
 }
@@ -208,8 +204,8 @@ async fn two_clients_asking_in_one_second_get_two_challenges() {
     let s = Shop::new();
     let (a, b) = (s.coupon("b1").await, s.coupon("b2").await);
     assert_ne!(a.challenge.id(), b.challenge.id());
-    s.ask(Some(&a)).await.unwrap().finish(true).await.unwrap();
-    s.ask(Some(&b)).await.unwrap().finish(true).await.unwrap();
+    s.ask(Some(&a)).await.unwrap().finish(Ending::Delivered).await.unwrap();
+    s.ask(Some(&b)).await.unwrap().finish(Ending::Delivered).await.unwrap();
     assert_eq!(s.booth.taken(), 2);
 }
 
@@ -217,8 +213,9 @@ async fn two_clients_asking_in_one_second_get_two_challenges() {
 async fn s2_a_credential_of_another_price_is_refused() {
     let s = Shop::new();
     let c = s.coupon("b1").await;
-    let dear = Offers::<Charge>::of("2 coupon".parse().unwrap()).via(&s.booth).into_vec();
-    let refused = s.gate.judge(&dear, call(Some(&c)), None).await.unwrap_err();
+    let dear =
+        Offers::<Charge>::of("2 coupon".parse().unwrap()).via(&s.booth).unwrap().into_vec().into();
+    let refused = s.gate.judge(&dear, call(Some(&c))).await.unwrap_err();
     assert_eq!((why(&refused), s.booth.taken()), ((402, Reason::WRONG_TERMS, 1), 0));
 }
 
@@ -230,7 +227,7 @@ async fn s2_a_credential_of_another_realm_or_key_is_refused() {
     let stranger = builder_over(Memory::volatile(), &clock).secret([7; 32]).build().unwrap();
     for (gate, reason) in [(other, Reason::WRONG_REALM), (stranger, Reason::NOT_OURS)] {
         let c = s.coupon("b1").await;
-        let refused = gate.judge(&s.offers, call(Some(&c)), None).await.unwrap_err();
+        let refused = gate.judge(&s.offers, call(Some(&c))).await.unwrap_err();
         assert_eq!(why(&refused), (402, reason, 1));
     }
     assert_eq!(s.booth.taken(), 0);
@@ -245,15 +242,16 @@ async fn a_rotated_secret_still_takes_what_it_issued() {
         .previous_secret(crate::booth::SECRET)
         .build()
         .unwrap();
-    assert!(rotated.judge(&s.offers, call(Some(&c)), None).await.is_ok());
+    assert!(rotated.judge(&s.offers, call(Some(&c))).await.is_ok());
 }
 
 #[tokio::test]
 async fn an_unwanted_offer_is_not_made_and_a_wish_nobody_meets_is_not_heard() {
     let s = Shop::new();
     let ask = async |accept: &str| {
-        let call = Call { accept: Accept::parse(accept).unwrap(), ..call(None) };
-        s.gate.judge(&s.offers, call, None).await.unwrap_err().challenges.len()
+        let mut call = call(None);
+        call.accept = Accept::parse(accept).unwrap();
+        s.gate.judge(&s.offers, call).await.unwrap_err().challenges.len()
     };
     assert_eq!(
         (ask("coupon/charge").await, ask("*/*;q=0.1").await, ask("tempo/charge").await),
@@ -265,7 +263,7 @@ async fn an_unwanted_offer_is_not_made_and_a_wish_nobody_meets_is_not_heard() {
 async fn a_refusal_that_invites_nobody_is_the_same_refusal_when_asked_again() {
     let s = Shop::new();
     let (one, other) = (s.coupon("b1").await, s.coupon("b1").await);
-    s.ask(Some(&one)).await.unwrap().finish(true).await.unwrap();
+    s.ask(Some(&one)).await.unwrap().finish(Ending::Delivered).await.unwrap();
     for _ in 0..3 {
         assert_eq!(
             why(&s.ask(Some(&other)).await.unwrap_err()),
@@ -282,7 +280,7 @@ async fn what_was_served_too_often_without_being_delivered_is_refused() {
     let s = Shop { gate, clock, offers: offers(&booth), booth };
     let c = s.coupon("b1").await;
     for _ in 0..3 {
-        s.ask(Some(&c)).await.unwrap().finish(false).await.unwrap();
+        s.ask(Some(&c)).await.unwrap().finish(Ending::NotDelivered).await.unwrap();
     }
     assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()), (403, Reason::REDEEMED_TOO_OFTEN, 0));
 }
@@ -303,7 +301,7 @@ async fn a_turn_that_takes_long_stays_its_holders() {
         tokio::time::sleep(Duration::from_millis(40)).await;
         assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()).1, Reason::IN_FLIGHT);
     }
-    permit.finish(true).await.unwrap();
+    permit.finish(Ending::Delivered).await.unwrap();
     assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()).1, Reason::ALREADY_USED);
 }
 
@@ -311,11 +309,11 @@ async fn a_turn_that_takes_long_stays_its_holders() {
 async fn a_clock_that_jumps_and_comes_back_sells_nothing_twice() {
     let s = Shop::new();
     let c = s.coupon("b1").await;
-    s.ask(Some(&c)).await.unwrap().finish(true).await.unwrap();
+    s.ask(Some(&c)).await.unwrap().finish(Ending::Delivered).await.unwrap();
     s.clock.advance(3 * 3600);
     s.coupon("b2").await;
     let second = s.coupon("b3").await;
-    s.ask(Some(&second)).await.unwrap().finish(true).await.unwrap();
+    s.ask(Some(&second)).await.unwrap().finish(Ending::Delivered).await.unwrap();
     s.clock.back(3 * 3600);
     let refused = s.ask(Some(&c)).await.unwrap_err();
     assert_eq!((refused.rejection.kind.status, s.booth.taken()), (403, 2));
@@ -324,14 +322,14 @@ async fn a_clock_that_jumps_and_comes_back_sells_nothing_twice() {
 #[tokio::test]
 async fn s2_of_two_offers_by_one_method_the_one_that_was_answered_is_paid() {
     let s = Shop::new();
-    let offers: Vec<Offer> = ["1 coupon", "2 coupon"]
-        .into_iter()
-        .flat_map(|price| Offers::<Charge>::of(price.parse().unwrap()).via(&s.booth))
-        .collect();
-    let asked = s.gate.judge(&offers, call(None), None).await.unwrap_err();
+    let offers = Route::of(
+        ["1 coupon", "2 coupon"]
+            .into_iter()
+            .flat_map(|price| Offers::<Charge>::of(price.parse().unwrap()).via(&s.booth).unwrap()),
+    );
+    let asked = s.gate.judge(&offers, call(None)).await.unwrap_err();
     for (i, challenge) in asked.challenges.iter().enumerate() {
-        let paid =
-            s.gate.judge(&offers, call(Some(&answer(challenge, &format!("b{i}")))), None).await;
+        let paid = s.gate.judge(&offers, call(Some(&answer(challenge, &format!("b{i}"))))).await;
         assert!(paid.is_ok(), "offer {i}");
     }
     assert_eq!(s.booth.taken(), 2);
@@ -341,13 +339,13 @@ async fn s2_of_two_offers_by_one_method_the_one_that_was_answered_is_paid() {
 async fn what_was_paid_is_served_after_its_method_left_the_route() {
     let s = Shop::new();
     let (paid, open) = (s.coupon("b1").await, s.coupon("b2").await);
-    s.ask(Some(&paid)).await.unwrap().finish(false).await.unwrap();
+    s.ask(Some(&paid)).await.unwrap().finish(Ending::NotDelivered).await.unwrap();
     s.booth.mood(Mood::Mute);
     assert_eq!(why(&s.ask(Some(&open)).await.unwrap_err()).0, 503);
     s.clock.advance(60);
-    assert!(s.gate.judge(&[], call(Some(&paid)), None).await.is_ok());
+    assert!(s.gate.judge(&Route::of([]), call(Some(&paid))).await.is_ok());
     assert_eq!(
-        why(&s.gate.judge(&[], call(Some(&open)), None).await.unwrap_err()),
+        why(&s.gate.judge(&Route::of([]), call(Some(&open))).await.unwrap_err()),
         (503, Reason::OUTCOME_UNKNOWN, 0)
     );
 }
@@ -361,11 +359,28 @@ async fn a_proof_of_any_length_is_marked_and_shows_in_no_key() {
     let s = Shop { gate, clock, offers: offers(&booth), booth };
     for code in ["b".repeat(5_000), "b secret".into()] {
         let c = s.coupon(&code).await;
-        s.ask(Some(&c)).await.unwrap().finish(true).await.unwrap();
+        s.ask(Some(&c)).await.unwrap().finish(Ending::Delivered).await.unwrap();
     }
     let marks = store.scan(&Key::of(&["proof"]).unwrap(), None, 10).await.unwrap();
     assert_eq!(marks.len(), 2);
     assert!(
         marks.iter().all(|(key, _)| key.as_str().len() < 80 && !key.as_str().contains("secret"))
     );
+}
+
+#[tokio::test]
+async fn what_one_account_began_no_other_account_goes_on_with() {
+    let s = Shop::new();
+    s.booth.mood(Mood::Mute);
+    let c = s.coupon("b1").await;
+    assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()).0, 503);
+    s.clock.advance(3600);
+    let other = Booth::at("booth 2");
+    for _ in 0..2 {
+        let refused = s.gate.judge(&offers(&other), call(Some(&c))).await.unwrap_err();
+        assert_eq!(why(&refused), (503, Reason::OUTCOME_UNKNOWN, 0));
+    }
+    assert_eq!((s.booth.taken(), other.taken()), (1, 0));
+    s.booth.mood(Mood::Fine);
+    assert!(s.ask(Some(&c)).await.is_ok());
 }

@@ -1,13 +1,13 @@
 //! The server half: asks for a transfer, checks the transaction that promises it, and takes it to the chain.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use alloy::primitives::{Address, U256};
 use mpp_core::{
-    Amount, Price,
+    Price,
     binding::Claim,
     fate::Fate,
-    intent::ChargeTerms,
+    intent::{ChargeTerms, PriceError},
     method::Nested,
     problem::{ProblemType, Reason, Rejection},
     time::{Clock, Timestamp},
@@ -150,17 +150,24 @@ impl mpp_core::verifier::Verifier for Verifier {
     type Method = TempoCharge;
     type Evidence = Evidence;
 
+    fn settles_at(&self) -> Cow<'_, str> {
+        Cow::Owned(format!("{}/{:#x}/{:#x}", self.node.chain_id(), self.token, self.recipient))
+    }
+
     /// Takes prices in `usd` for dollar tokens, and prices in display units of the token, named by its address.
     /// Nothing is sold for nothing.
-    fn terms(&self, ask: &Price) -> Option<ChargeTerms> {
-        let dollars = || ask.in_unit("usd", DECIMALS).ok().filter(|_| chain::is_dollar(self.token));
-        let named = || {
-            let token = parse_address(ask.unit()).ok().filter(|token| *token == self.token);
-            token.and_then(|_| ask.amount().to_base_units(DECIMALS).ok())
+    fn terms(&self, ask: &Price) -> Result<ChargeTerms, PriceError> {
+        let named = parse_address(ask.unit()).is_ok_and(|token| token == self.token);
+        let amount = match ask.in_unit("usd", DECIMALS) {
+            Err(PriceError::Unit) if named => ask.amount().to_base_units(DECIMALS)?,
+            Ok(_) if !chain::is_dollar(self.token) => return Err(PriceError::Unit),
+            amount => amount?,
         };
-        let amount: Amount = dollars().or_else(named).filter(|amount| !amount.is_zero())?;
+        if amount.is_zero() {
+            return Err(PriceError::Nothing);
+        }
         let currency = format!("{:#x}", self.token);
-        Some(ChargeTerms::of(ask, amount, currency).to(self.recipient.to_string()))
+        Ok(ChargeTerms::of(ask, amount, currency).to(self.recipient.to_string()))
     }
 
     async fn details(

@@ -58,7 +58,9 @@ async fn challenge(shop: &Verifier, name: &str) -> Challenge {
     let terms =
         shop.terms(&"0.10 usd".parse::<mpp_core::Price>().unwrap().external_id(name)).unwrap();
     let at = Resource::at("GET /");
-    let asking = Asking { at: &at, client: None, hint: None, after: None };
+    let name = realm();
+    let until = mpp_core::Timestamp::from_unix(0, 0);
+    let asking = Asking::new(&at, &name, &until);
     let details = shop.details(&terms, asking).await.unwrap().details;
     keys().seal(Draft {
         realm: realm(),

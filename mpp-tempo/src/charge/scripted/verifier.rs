@@ -318,12 +318,14 @@ async fn prices_are_said_exactly_or_not_at_all_and_details_last() {
     ];
     for (verifier, price, amount) in cases {
         let terms = verifier.terms(&price.parse().unwrap());
-        assert_eq!(terms.map(|terms| terms.amount.get()), amount, "{price}");
+        assert_eq!(terms.ok().map(|terms| terms.amount.get()), amount, "{price}");
     }
     assert!(usd.clone().currency(SHOP).is_err());
     assert!(Verifier::new(&Chain::MODERATO, "0x22", Arc::new(Scripted::default())).is_err());
     let at = Resource::at("GET /");
-    let asking = Asking { at: &at, client: None, hint: None, after: None };
+    let realm = mpp_core::Realm::parse("shop").unwrap();
+    let until = mpp_core::Timestamp::from_unix(0, 0);
+    let asking = Asking::new(&at, &realm, &until);
     let minted = usd.details(&request().terms, asking).await.unwrap();
     assert!(minted.lasting && minted.details == request().details);
     assert_eq!(minted.details.method_details.supported_modes, Some(vec![Mode::Pull]));
