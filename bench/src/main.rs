@@ -1,0 +1,37 @@
+//! Measures every row and prints one JSON object; `--quick` looks less closely.
+
+use std::{env, error::Error, io::Write, process::Command};
+
+use bench::{
+    interleaved::Effort,
+    rows::{self, allocations::Count},
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let effort = match env::args().skip(1).any(|argument| argument == "--quick") {
+        true => Effort::QUICK,
+        false => Effort::FULL,
+    };
+    let mut table = vec![
+        rows::id::row(effort),
+        rows::issue::row(effort),
+        rows::parse::row(effort),
+        rows::verify::row(effort),
+        rows::paid::row(effort),
+        rows::loopback::row(effort),
+    ];
+    table.splice(2..2, rows::allocations::rows(&counted()?));
+    writeln!(std::io::stdout(), "{}", serde_json::json!({ "rows": table }))?;
+    Ok(())
+}
+
+/// What the program beside this one counts.
+fn counted() -> Result<Count, Box<dyn Error>> {
+    let mut program = env::current_exe()?;
+    program.set_file_name(format!("allocations{}", env::consts::EXE_SUFFIX));
+    let output = Command::new(&program).output()?;
+    if !output.status.success() {
+        return Err(format!("{}: {}", program.display(), output.status).into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}

@@ -1,0 +1,9 @@
+//! The rows, one file each.
+
+pub mod allocations;
+pub mod id;
+pub mod issue;
+pub mod loopback;
+pub mod paid;
+pub mod parse;
+pub mod verify;
