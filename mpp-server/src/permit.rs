@@ -8,16 +8,12 @@ use mpp_core::{
 
 use crate::{
     event::{Event, Events},
-    ledger::Serving,
+    ledger::{Serving, TurnEnd},
 };
 
 /// What a gate says of a call that it does not refuse. An enum, so that no driver can forget the second.
 #[derive(Debug)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large variant is the usual one, and is moved once"
-)]
 pub enum Admission {
     /// Run the handler, then [`Permit::finish`].
     Serve(Permit),
@@ -31,7 +27,7 @@ pub enum Admission {
 /// again, and runs the handler again without a new payment. While it lives, its turn is nobody else's.
 #[must_use = "a permit that is not finished was not delivered"]
 pub struct Permit {
-    turn: Option<Serving>,
+    turn: Option<TurnEnd>,
     events: Events,
     paid: Paid,
 }
@@ -47,10 +43,8 @@ pub enum Ending {
 }
 
 impl Permit {
-    pub(crate) fn new(turn: Serving, events: Events) -> Self {
-        let (receipt, challenge) = (turn.entry.receipt.clone(), turn.entry.challenge.clone());
-        let (method, payer) = (turn.entry.method.clone(), turn.entry.payer.clone());
-        Self { paid: Paid { receipt, method, challenge, payer }, turn: Some(turn), events }
+    pub(crate) fn new(Serving { paid, end }: Serving, events: Events) -> Self {
+        Self { turn: Some(end), events, paid }
     }
 
     /// What was paid.
@@ -91,7 +85,7 @@ impl Permit {
             Ending::Delivered => Event::Delivered { challenge: challenge.clone() },
             Ending::NotDelivered => Event::NotDelivered { challenge: challenge.clone() },
         });
-        Some(turn.end(ending == Ending::Delivered))
+        Some(turn.tell(ending == Ending::Delivered))
     }
 }
 

@@ -165,12 +165,14 @@ impl GateBuilder {
         if self.lifetime < Duration::from_secs(10) || self.lifetime > Duration::from_secs(86_400) {
             return Err(ConfigError::Lifetime);
         }
+        let events = Events::new();
         let ledger = Ledger {
             store: self.store,
             clock: self.clock.clone(),
             deadline: self.deadline,
             serving: self.serving,
             servings: self.servings,
+            events: events.clone(),
         };
         Ok(Gate(Arc::new(Inner {
             realms,
@@ -178,7 +180,7 @@ impl GateBuilder {
             ledger,
             clock: self.clock,
             limiter: self.limiter,
-            events: Events::new(),
+            events,
             nonces: Nonces::new(),
             lifetime: self.lifetime,
             plaintext: self.plaintext,

@@ -116,13 +116,8 @@ impl Gate {
                 Start::New(Box::new(opening), offer)
             }
         };
-        let settles = !matches!(start, Start::Serve(..));
         // From here on the payment is the ledger's, in a task of its own: a hang-up changes nothing.
-        let permit = Permit::new(ledger.go_on(key, start).await?, self.0.events.clone());
-        if let Some(receipt) = permit.receipt().filter(|_| settles) {
-            self.0.events.send(|| Event::PaymentSuccess { receipt: receipt.clone().into() });
-        }
-        Ok(permit)
+        Ok(Permit::new(ledger.go_on(key, start).await?, self.0.events.clone()))
     }
 
     /// Checks a proof that is on no book. A crash or a hang-up here leaves nothing: checking writes nothing.

@@ -12,18 +12,22 @@ use std::{sync::Arc, time::Duration};
 
 use mpp_core::{
     credential::Fingerprint,
+    fate::Fate,
     name::MethodId,
     problem::{ProblemType, Reason, Rejection},
-    store::{Keep, Key, Store, StoreError, StoreExt, Version},
+    store::{Keep, Key, Store, StoreError, StoreExt as _, Version},
     time::{Clock, Timestamp},
 };
 use serde_json::value::RawValue;
 
 pub(crate) use self::{
     entry::{Entry, FORM, State},
-    keeper::Serving,
+    keeper::{Serving, TurnEnd},
 };
-use crate::offer::{ErasedOffer, Offer};
+use crate::{
+    event::Events,
+    offer::{ErasedOffer, Offer},
+};
 
 /// How long a final entry is kept past the end of its challenge: no clock we serve is further off than this.
 const GRACE: Duration = Duration::from_secs(3600);
@@ -39,6 +43,8 @@ pub(crate) struct Ledger {
     pub(crate) serving: Duration,
     /// How often one payment may be served in all, where it is not delivered.
     pub(crate) servings: u32,
+    /// Who hears what happens on the books.
+    pub(crate) events: Events,
 }
 
 /// A checked proof that is on no book yet.
@@ -63,6 +69,16 @@ pub(crate) enum Start {
     Resume(Version, Entry, Arc<dyn ErasedOffer>),
     /// An entry that is settled, and served to nobody right now.
     Serve(Version, Entry),
+}
+
+impl Start {
+    /// What to ask the rail through, where there may be something to ask.
+    fn offer(&self) -> Option<Arc<dyn ErasedOffer>> {
+        match self {
+            Self::New(_, offer) | Self::Resume(_, _, offer) => Some(offer.clone()),
+            Self::Serve(..) => None,
+        }
+    }
 }
 
 impl Ledger {
@@ -117,15 +133,11 @@ impl Ledger {
         }
     }
 
-    async fn advance(
-        &self,
-        key: &Key,
-        from: Version,
-        entry: &mut Entry,
-        to: State,
-    ) -> Result<Option<Version>, Rejection> {
-        entry.state = to;
-        self.store.write(key, Some(from), entry, self.keep(entry)).await.map_err(broken)
+    async fn within_deadline(&self, fate: impl Future<Output = Fate>) -> Fate {
+        match tokio::time::timeout(self.deadline, fate).await {
+            Ok(fate) => fate,
+            Err(late) => Fate::unknown(late),
+        }
     }
 
     fn keep(&self, entry: &Entry) -> Keep {

@@ -17,29 +17,33 @@ use crate::offer::ErasedOffer;
 /// Between asking the rail about an unknown outcome and asking it again.
 const PATIENCE_MILLIS: i64 = 2_000;
 
-impl Ledger {
-    /// Opens the entry, marks the proof, and settles.
+/// A payment on the books, in the hands of the one task that may move it.
+pub(super) struct Payment {
+    pub(super) ledger: Ledger,
+    pub(super) key: Key,
+    pub(super) version: Version,
+    pub(super) entry: Entry,
+}
+
+impl Payment {
+    /// Puts a checked proof on the books and marks what it uses up.
     pub(super) async fn open(
-        &self,
-        key: &Key,
+        ledger: Ledger,
+        key: Key,
         opening: Opening,
-        offer: Arc<dyn ErasedOffer>,
-    ) -> Result<(Version, Entry), Rejection> {
+    ) -> Result<Self, Rejection> {
         let Opening { print, method, account, challenge, expires, spends, evidence, external_id } =
             opening;
         // A check may take its time; what expired meanwhile takes no money (S5).
-        if expires.expired_at(&self.clock.now()) {
+        if expires.expired_at(&ledger.clock.now()) {
             let detail = format!("Payment expired at {expires}.");
             return Err(Rejection::new(ProblemType::PAYMENT_EXPIRED, Reason::EXPIRED, detail));
         }
-        // Without a proof to mark there is nothing between reserving and settling.
-        let state = if spends.is_some() { State::Reserved } else { State::Settling };
         let (mark, mark_until) = spends.map_or((None, None), |(mark, until)| (Some(mark), until));
-        let began = Instant::now();
-        let mut entry = Entry {
+        let entry = Entry {
             v: FORM,
-            state,
-            until: self.now_millis() + millis(self.settling_lease()),
+            state: State::Reserved,
+            until: ledger.now_millis() + millis(ledger.settling_lease()),
             print,
             method,
             account,
@@ -53,158 +57,144 @@ impl Ledger {
             payer: None,
             served: 0,
         };
-        let opened = self.store.write(key, None, &entry, Keep::Forever).await.map_err(broken)?;
+        let opened = ledger.store.write(&key, None, &entry, Keep::Forever).await.map_err(broken)?;
         // Absent a moment ago and present now: another copy of this credential, or another answer to this challenge.
-        let Some(version) = opened else { return Err(in_flight()) };
-        if state == State::Settling {
-            return self.send(key, version, entry, offer, began).await;
-        }
+        let version = opened.ok_or_else(in_flight)?;
+        let me = Self { ledger, key, version, entry };
         // A crash here leaves `reserved`: nothing was sent, and the same credential goes on from it after the lease.
-        if self.mark(key, &entry).await? != Marked::Fresh {
-            // A mark of our own name, for an entry that was not there, is of a payment whose entry was forgotten: it is as much
-            // used up as another's. The entry goes, so that asking again gets the same answer and no invitation.
-            let _ = self.store.swap(key, Some(version), None, Keep::Forever).await;
-            return Err(elsewhere());
+        match me.ledger.mark(&me.key, &me.entry).await? {
+            // A crash here leaves `reserved` and a mark that names it: going on finds its own mark.
+            Marked::Fresh => Ok(me),
+            // A mark of our own name, for an entry that was not there, is of a payment whose entry was forgotten: it is as
+            // much used up as another's.
+            Marked::Ours | Marked::Others => Err(me.withdraw().await),
         }
-        // A crash here leaves `reserved` and a mark that names it: going on finds its own mark.
-        let (version, began) = self.start_settling(key, version, &mut entry).await?;
-        self.send(key, version, entry, offer, began).await
     }
 
-    /// Goes on from an entry whose lease ran out: asks the rail first, sends only what the rail never saw.
-    pub(super) async fn resume(
-        &self,
-        key: &Key,
+    /// Takes an entry over whose lease ran out.
+    pub(super) async fn take_over(
+        ledger: Ledger,
+        key: Key,
         version: Version,
-        mut entry: Entry,
-        offer: Arc<dyn ErasedOffer>,
-    ) -> Result<(Version, Entry), Rejection> {
-        let unsent = entry.state == State::Reserved;
-        let mut version = version;
-        if unsent {
-            entry.until = self.now_millis() + millis(self.settling_lease());
-            version = self
-                .advance(key, version, &mut entry, State::Reserved)
-                .await?
-                .ok_or_else(in_flight)?;
-            if self.mark(key, &entry).await? == Marked::Others {
-                let _ = self.store.swap(key, Some(version), None, Keep::Forever).await;
-                return Err(elsewhere());
+        entry: Entry,
+    ) -> Result<Self, Rejection> {
+        let mut me = Self { ledger, key, version, entry };
+        if me.entry.state == State::Reserved {
+            me.entry.until = me.ledger.now_millis() + millis(me.ledger.settling_lease());
+            me.advance(State::Reserved).await?;
+            if me.ledger.mark(&me.key, &me.entry).await? == Marked::Others {
+                return Err(me.withdraw().await);
             }
         }
-        let (version, began) = self.start_settling(key, version, &mut entry).await?;
-        match self.within_deadline(offer.clone().reconcile(entry.evidence.clone())).await {
+        Ok(me)
+    }
+
+    /// The entry goes, so that asking again gets the same answer and no invitation. Nothing was sent for it.
+    async fn withdraw(self) -> Rejection {
+        let _ = self.ledger.store.swap(&self.key, Some(self.version), None, Keep::Forever).await;
+        elsewhere()
+    }
+
+    /// Settles. `asked_for` tells whether anybody still waits: then the turn to serve is taken in the same swap.
+    pub(super) async fn settle(
+        &mut self,
+        offer: Arc<dyn ErasedOffer>,
+        asked_for: impl Fn() -> bool,
+    ) -> Result<(), Rejection> {
+        let began = self.start_settling().await?;
+        let fate = self.send(offer, began).await;
+        self.close(fate, asked_for).await
+    }
+
+    /// Goes on from an open outcome: asks the rail first, sends only what the rail never saw.
+    pub(super) async fn resume(
+        &mut self,
+        offer: Arc<dyn ErasedOffer>,
+        asked_for: impl Fn() -> bool,
+    ) -> Result<(), Rejection> {
+        let began = self.start_settling().await?;
+        let known = offer.clone().reconcile(self.entry.evidence.clone());
+        let fate = match self.ledger.within_deadline(known).await {
             // The rail never saw it: sending is safe, and still ours alone to do, under the lease.
-            Fate::Absent => self.send(key, version, entry, offer, began).await,
-            fate => self.close(key, version, entry, fate).await,
-        }
+            Fate::Absent => self.send(offer, began).await,
+            fate => fate,
+        };
+        self.close(fate, asked_for).await
     }
 
     /// Takes the lease under which something may be sent, and notes when by a clock that nobody sets.
-    async fn start_settling(
-        &self,
-        key: &Key,
-        version: Version,
-        entry: &mut Entry,
-    ) -> Result<(Version, Instant), Rejection> {
+    async fn start_settling(&mut self) -> Result<Instant, Rejection> {
         let began = Instant::now();
-        entry.until = self.now_millis() + millis(self.settling_lease());
-        let version =
-            self.advance(key, version, entry, State::Settling).await?.ok_or_else(in_flight)?;
-        Ok((version, began))
+        self.entry.until = self.ledger.now_millis() + millis(self.ledger.settling_lease());
+        self.advance(State::Settling).await?;
+        Ok(began)
     }
 
-    async fn send(
-        &self,
-        key: &Key,
-        version: Version,
-        entry: Entry,
-        offer: Arc<dyn ErasedOffer>,
-        began: Instant,
-    ) -> Result<(Version, Entry), Rejection> {
+    async fn send(&self, offer: Arc<dyn ErasedOffer>, began: Instant) -> Fate {
         // A store that took its time, or a machine that slept, used the lease up: another may be sending by now.
-        if began.elapsed() >= self.settling_lease() - self.deadline {
-            return self
-                .close(
-                    key,
-                    version,
-                    entry,
-                    Fate::unknown("the lease was used up before anything was sent"),
-                )
-                .await;
+        if began.elapsed() >= self.ledger.settling_lease() - self.ledger.deadline {
+            return Fate::unknown("the lease was used up before anything was sent");
         }
         // A crash from here on leaves `settling`: the rail is asked before anything is sent again.
-        let fate = self.within_deadline(offer.settle(entry.evidence.clone())).await;
-        self.close(key, version, entry, fate).await
+        self.ledger.within_deadline(offer.settle(self.entry.evidence.clone())).await
     }
 
-    async fn close(
-        &self,
-        key: &Key,
-        version: Version,
-        mut entry: Entry,
-        fate: Fate,
-    ) -> Result<(Version, Entry), Rejection> {
+    async fn close(&mut self, fate: Fate, asked_for: impl Fn() -> bool) -> Result<(), Rejection> {
         match fate {
             Fate::Settled(settlement) => {
-                let now = self.clock.now();
-                entry.payer = settlement.payer.clone();
-                entry.receipt = Some(receipt(&entry, settlement, now));
+                self.entry.payer = settlement.payer.clone();
+                self.entry.receipt = Some(self.receipt(settlement));
                 // The money moved. A crash or a broken store before this swap leaves `settling`: the rail is asked again.
-                let settled = self.advance(key, version, &mut entry, State::Settled).await?;
-                settled.map(|version| (version, entry)).ok_or_else(in_flight)
+                match asked_for() {
+                    true => self.take_turn().await,
+                    false => self.advance(State::Settled).await,
+                }
             }
             Fate::Failed(rejection) => {
                 // Lost: somebody took over, and what becomes of it is theirs to say. No one is told to pay again.
-                self.advance(key, version, &mut entry, State::Failed)
-                    .await?
-                    .ok_or_else(in_flight)?;
-                self.unmark(key, &entry).await;
+                self.advance(State::Failed).await?;
+                self.ledger.unmark(&self.key, &self.entry).await;
                 Err(rejection)
             }
-            Fate::Unknown(cause) => self.leave_unknown(key, version, entry, cause).await,
+            Fate::Unknown(cause) => Err(self.leave_unknown(cause).await?),
             // An order that was sent and that the rail does not know is not yet a failure: it may be on its way.
-            _ => {
-                self.leave_unknown(
-                    key,
-                    version,
-                    entry,
-                    "the rail does not know the order yet".into(),
-                )
-                .await
-            }
+            _ => Err(self.leave_unknown("the rail does not know the order yet".into()).await?),
         }
     }
 
     async fn leave_unknown(
-        &self,
-        key: &Key,
-        version: Version,
-        mut entry: Entry,
+        &mut self,
         cause: Box<dyn std::error::Error + Send + Sync>,
-    ) -> Result<(Version, Entry), Rejection> {
-        entry.until = self.now_millis() + PATIENCE_MILLIS;
-        self.advance(key, version, &mut entry, State::Unknown).await?;
-        Err(Rejection::unknown(cause))
+    ) -> Result<Rejection, Rejection> {
+        self.entry.until = self.ledger.now_millis() + PATIENCE_MILLIS;
+        self.advance(State::Unknown).await?;
+        Ok(Rejection::unknown(cause))
     }
 
-    async fn within_deadline(&self, fate: impl Future<Output = Fate>) -> Fate {
-        match tokio::time::timeout(self.deadline, fate).await {
-            Ok(fate) => fate,
-            Err(late) => Fate::unknown(late),
+    fn receipt(&self, settlement: Settlement) -> Receipt {
+        let Settlement { reference, mut extra, .. } = settlement;
+        extra.insert("challengeId".into(), self.entry.challenge.clone().into());
+        Receipt {
+            method: self.entry.method.method.clone(),
+            reference,
+            status: Status::Success,
+            timestamp: self.ledger.clock.now(),
+            external_id: self.entry.external_id.clone(),
+            extra,
         }
     }
-}
 
-fn receipt(entry: &Entry, settlement: Settlement, timestamp: mpp_core::Timestamp) -> Receipt {
-    let Settlement { reference, mut extra, .. } = settlement;
-    extra.insert("challengeId".into(), entry.challenge.clone().into());
-    Receipt {
-        method: entry.method.method.clone(),
-        reference,
-        status: Status::Success,
-        timestamp,
-        external_id: entry.external_id.clone(),
-        extra,
+    /// Moves on to a state; refused as in flight where somebody else moved first.
+    pub(super) async fn advance(&mut self, to: State) -> Result<(), Rejection> {
+        self.entry.state = to;
+        if to.is_final() {
+            // Nothing can be settled from it any more, so what is worth money need not lie there.
+            self.entry.evidence = serde_json::value::RawValue::NULL.to_owned();
+        }
+        let keep = self.ledger.keep(&self.entry);
+        let written =
+            self.ledger.store.write(&self.key, Some(self.version), &self.entry, keep).await;
+        self.version = written.map_err(broken)?.ok_or_else(in_flight)?;
+        Ok(())
     }
 }

@@ -85,6 +85,8 @@ impl<B: Body<Data = Bytes>> Body for PaywallBody<B> {
             // A transport does not poll again once the body says it ended, or its promised length is written: the last
             // frame counts, and not what comes after.
             Some(Ok(_)) if !ended(&me.inner) && *me.left != Some(0) => {}
+            // Shorter than was promised: the transport breaks off, and the client has nothing it can use.
+            None if me.left.is_some_and(|left| left > 0) => drop(me.permit.take()),
             _ => delivered(me.permit),
         }
         Poll::Ready(frame)

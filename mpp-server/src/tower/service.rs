@@ -171,15 +171,18 @@ impl Wall {
     }
 }
 
-/// Ends the handler's part. What is no error carries the receipt and is delivered with its last byte; an error gives the
-/// turn back.
+/// Ends the handler's part. What is no error carries the receipt and is delivered with its last byte; an error, or a redirect
+/// that asks for the same request elsewhere, gives the turn back.
 async fn deliver<B: Body<Data = Bytes>>(
     response: Response<B>,
     permit: Permit,
     is_head: bool,
 ) -> Response<PaywallBody<B>> {
     let (mut head, body) = response.into_parts();
-    if head.status.is_client_error() || head.status.is_server_error() {
+    // A 307 or 308 sends the client to ask the same elsewhere: nothing was served here.
+    let moved =
+        matches!(head.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+    if moved || head.status.is_client_error() || head.status.is_server_error() {
         // Awaited, so that the same credential can be shown again the moment this response arrives.
         if let Err(e) = permit.finish(Ending::NotDelivered).await {
             tracing::warn!(

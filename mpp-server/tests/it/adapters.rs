@@ -355,6 +355,42 @@ async fn a_switch_of_protocols_and_a_redirect_are_deliveries() {
 }
 
 #[tokio::test]
+async fn a_redirect_to_ask_the_same_elsewhere_delivers_nothing() {
+    let (gate, _) = gate();
+    let booth = Booth::new();
+    for (i, status) in [307, 308].into_iter().enumerate() {
+        let answer_with = async move || StatusCode::from_u16(status).unwrap();
+        let app =
+            Router::new().route("/a", get(answer_with).layer(paywall(&gate, "1 coupon", &booth)));
+        let credential = answer(&send(&app, get_("/a")).await.challenge(), &format!("b{i}"));
+        for _ in 0..2 {
+            let moved = send(&app, with(get_("/a"), &credential)).await;
+            assert_eq!((moved.code(), moved.has_receipt()), (status, false));
+        }
+    }
+    assert_eq!(booth.taken(), 2);
+}
+
+#[tokio::test]
+async fn a_body_shorter_than_its_promise_is_not_delivered() {
+    let (gate, _) = gate();
+    let booth = Booth::new();
+    let short = async || {
+        let frames = [Ok(http_body::Frame::data(bytes::Bytes::from_static(b"ha")))];
+        let mut response =
+            http::Response::new(Body::new(http_body_util::StreamBody::new(Frames(frames.into()))));
+        response.headers_mut().insert("content-length", 6.into());
+        response
+    };
+    let app = Router::new().route("/a", get(short).layer(paywall(&gate, "1 coupon", &booth)));
+    let credential = answer(&send(&app, get_("/a")).await.challenge(), "b1");
+    for _ in 0..2 {
+        assert_eq!(send(&app, with(get_("/a"), &credential)).await.code(), 200);
+    }
+    assert_eq!(booth.taken(), 1);
+}
+
+#[tokio::test]
 async fn a_paid_failure_is_kept_by_no_cache_and_no_credential_is_shown_to_the_handler() {
     let (gate, _) = gate();
     let booth = Booth::new();

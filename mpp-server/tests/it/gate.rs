@@ -1,12 +1,18 @@
 //! The gate by itself: order of money, redemption, single use, unknown outcomes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use mpp_core::{
     Charge, Credential,
     accept::Accept,
     problem::Reason,
-    store::{Key, Memory, Store},
+    store::{BoxFuture, Keep, Key, Memory, Store, StoreError, Version, Versioned},
     transport::{Call, Refusal, Resource},
 };
 use mpp_server::{Admission, Gate, Offers, Permit, Route, permit::Ending};
@@ -383,4 +389,90 @@ async fn what_one_account_began_no_other_account_goes_on_with() {
     assert_eq!((s.booth.taken(), other.taken()), (1, 0));
     s.booth.mood(Mood::Fine);
     assert!(s.ask(Some(&c)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_outcome_is_asked_after_with_nobody_waiting() {
+    let s = Shop::new();
+    let mut events = s.gate.events();
+    s.booth.mood(Mood::Mute);
+    let c = s.coupon("b1").await;
+    assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()).0, 503);
+    s.booth.mood(Mood::Fine);
+    s.clock.advance(60);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let mut settled = false;
+    while let Ok(event) = events.try_recv() {
+        settled |= event.name() == "payment.success";
+    }
+    assert!(settled);
+    s.ask(Some(&c)).await.unwrap().finish(Ending::Delivered).await.unwrap();
+    assert_eq!(s.booth.taken(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_whose_client_hung_up_is_on_the_books_and_told_of() {
+    let s = Shop::new();
+    let mut events = s.gate.events();
+    s.booth.slow(Duration::from_millis(30));
+    let c = s.coupon("b1").await;
+    assert!(tokio::time::timeout(Duration::from_millis(5), s.ask(Some(&c))).await.is_err());
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    let mut names = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        names.push(event.name());
+    }
+    assert_eq!(names, ["challenge.created", "payment.success"]);
+}
+
+/// A store whose writes happen and whose answers are lost, on demand.
+#[derive(Debug)]
+struct LosesAnswers(Memory, AtomicBool);
+
+impl Store for LosesAnswers {
+    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Versioned>, StoreError>> {
+        self.0.get(key)
+    }
+    fn swap<'a>(
+        &'a self,
+        key: &'a Key,
+        expect: Option<Version>,
+        value: Option<&'a [u8]>,
+        keep: Keep,
+    ) -> BoxFuture<'a, Result<Option<Version>, StoreError>> {
+        Box::pin(async move {
+            let written = self.0.swap(key, expect, value, keep).await;
+            if self.1.swap(false, Ordering::SeqCst) {
+                Err(StoreError::Unavailable("lost".into()))
+            } else {
+                written
+            }
+        })
+    }
+    fn scan<'a>(
+        &'a self,
+        prefix: &'a Key,
+        after: Option<&'a Key>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(Key, Versioned)>, StoreError>> {
+        self.0.scan(prefix, after, limit)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_or_an_end_whose_answer_was_lost_still_ends_the_turn() {
+    let store = Arc::new(LosesAnswers(Memory::volatile(), AtomicBool::new(false)));
+    let clock = Hands::new();
+    let gate =
+        builder_over(store.clone(), &clock).serving_lease(Duration::from_secs(3)).build().unwrap();
+    let booth = Booth::new();
+    let s = Shop { gate, clock, offers: offers(&booth), booth };
+    let c = s.coupon("b1").await;
+    let permit = s.ask(Some(&c)).await.unwrap();
+    store.1.store(true, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    store.1.store(true, Ordering::SeqCst);
+    permit.finish(Ending::Delivered).await.unwrap();
+    s.clock.advance(600);
+    assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()), (402, Reason::ALREADY_USED, 1));
 }
