@@ -78,10 +78,12 @@ pub enum Kind {
     /// A credential was sent and its answer was lost. Show the same credential again; do not pay anew.
     #[error("a payment was sent and the answer was lost")]
     Delivery,
-    /// The server refused the credential.
+    /// The server refused the credential. That is its word: it has what was signed, so [`Error::funds`] is not
+    /// [`Funds::Untouched`].
     #[error("the server refused the payment{}", because(.0.as_deref()))]
     Refused(Option<Box<Problem>>),
-    /// The server answered the credential with trouble of its own: neither served nor refused.
+    /// The server answered the credential with trouble of its own, neither served nor refused, or refused what may have
+    /// been taken before.
     #[error("the server could not say what became of the payment{}", because(.0.as_deref()))]
     Unresolved(Option<Box<Problem>>),
     /// A credential of another origin was to be shown.
@@ -105,10 +107,13 @@ impl Error {
         self
     }
 
-    /// An earlier step of the same request was paid: whatever else is said, money moved.
-    pub(crate) fn after_commitment(mut self, committed: bool) -> Self {
-        if committed && self.0.funds == Funds::Untouched {
-            self.0.funds = Funds::Committed;
+    /// Earlier steps of the same request left the money like this: a later one that cost nothing does not undo that.
+    pub(crate) fn after(mut self, earlier: Funds, unfinished: Option<&Unfinished>) -> Self {
+        if self.0.funds == Funds::Untouched {
+            self.0.funds = earlier;
+        }
+        if self.0.unfinished.is_none() {
+            self.0.unfinished = unfinished.cloned();
         }
         self
     }

@@ -1,16 +1,19 @@
 //! One request's side of the protocol, without I/O: hears an answer, says what to do next.
 
+mod out;
+
 use std::{collections::HashSet, fmt};
 
 use mpp_core::{
     Amount, Challenge, Credential, Price, Receipt,
     accept::Accept,
     challenge::ChallengeId,
-    payer::{Allowance, Funds, Hold, Outcome, Quote, Site, Step},
+    payer::{Allowance, Funds, Outcome, Quote, Site, Step},
     problem::Problem,
     transport::Answer,
 };
 
+use self::out::Out;
 use crate::{
     choice::{Candidate, Choice, Pick, Places, Wishes},
     error::{Error, Kind},
@@ -40,11 +43,12 @@ pub enum Turn {
 /// One request's protocol state. Touches no transport.
 ///
 /// The driver sends; for every answer it calls [`hear`](Self::hear), for every answer that did not come
-/// [`lost`](Self::lost), until the turn is [`Turn::Done`] or an error. Dropped while a credential is out, its
-/// reservation stays spent and its payer hears that the outcome is unknown.
+/// [`lost`](Self::lost), until the turn is [`Turn::Done`] or an error. Dropped while a credential is out, its payer
+/// hears that the outcome is unknown.
 ///
-/// A served answer without a receipt tells a payer nothing, so it too counts as unknown: what was put at stake stays
-/// spent.
+/// From the moment a credential leaves, what it puts at stake stays spent in the policy's books, whatever is answered:
+/// a server that refuses a signed payment can still broadcast it. A served answer without a receipt tells a payer
+/// nothing, so it too counts as unknown.
 pub struct Exchange {
     wallet: Wallet,
     to: Site,
@@ -58,16 +62,6 @@ pub struct Exchange {
     committed: bool,
     payments: u32,
     turns: u8,
-}
-
-/// A credential that is out, and whom its answer concerns.
-struct Out {
-    credential: Credential,
-    step: Step,
-    reserved: Option<Reservation>,
-    hold: Option<Hold>,
-    /// It may have been seen before: a refusal then refuses the copy, and says nothing of the first.
-    shown_before: bool,
 }
 
 impl Exchange {
@@ -88,14 +82,7 @@ impl Exchange {
     }
 
     pub(crate) fn resuming(wallet: &Wallet, unfinished: &Unfinished) -> Self {
-        let out = Out {
-            credential: unfinished.credential().clone(),
-            step: Step::Pay,
-            reserved: None,
-            hold: None,
-            shown_before: true,
-        };
-        Self { out: Some(out), ..Self::new(wallet, unfinished.to().clone()) }
+        Self { out: Some(Out::again(unfinished)), ..Self::new(wallet, unfinished.to().clone()) }
     }
 
     /// Pays only with what this accepts, and prefers by it before the wallet's own preferences.
@@ -126,7 +113,10 @@ impl Exchange {
     /// Hears an answer, and pays where it asks for payment.
     ///
     /// Once a credential was sent, its answer is the caller's: another challenge is paid only where
-    /// [`Wallet::max_payments`] says so, and never after trouble or silence.
+    /// [`Wallet::max_payments`] says so, and never after trouble or silence. A refusal of what was taken before
+    /// (`already-used`, or any `invalid-challenge`) is no refusal but doubt: something underneath may have sent the
+    /// credential twice. Over HTTP, a driver that has sent a credential says [`Answer::Required`] of 401, 402 and 410
+    /// alone, with the problem it read; challenges on another status are trouble.
     ///
     /// # Errors
     /// Why nothing was paid, or what became of the money ([`Error::funds`]).
@@ -147,10 +137,7 @@ impl Exchange {
                 _ => Ok(Turn::Done),
             },
             Answer::Required { challenges, problem } => {
-                let copy = self.out.as_ref().is_some_and(|out| out.shown_before);
-                let refused = || Outcome::Refused(problem.clone().map(Box::new));
-                let outcome = if copy { Outcome::Unknown } else { refused() };
-                self.resolve(outcome, problem, false);
+                self.resolve(Outcome::Refused(problem.clone().map(Box::new)), problem, false);
                 let most = self.wallet.max_payments;
                 let may_pay = match &self.verdict {
                     None => true,
@@ -190,8 +177,16 @@ impl Exchange {
     /// here on a refusal says nothing about the money: the first copy may have been taken.
     pub fn again(&mut self) -> Option<Credential> {
         let out = self.out.as_mut()?;
-        out.shown_before = true;
+        out.show_again();
         Some(out.credential.clone())
+    }
+
+    /// Hears that the answer to the credential that is out was a redirect within its origin, and what receipt it bore:
+    /// a receipt stands, whatever is answered where the redirect leads, and a refusal there says nothing.
+    pub fn redirected(&mut self, receipt: Option<Receipt>) {
+        if let Some(out) = &mut self.out {
+            out.redirected(receipt);
+        }
     }
 
     /// Who is asked, and for what.
@@ -224,12 +219,22 @@ impl Exchange {
     }
 
     async fn pay(&mut self, challenges: Vec<Challenge>) -> Result<Turn, Error> {
-        let committed = self.committed;
         let paid = async {
             let candidates = self.candidates(challenges)?;
             self.pay_one_of(candidates, None).await
         };
-        paid.await.map_err(|e: Error| e.after_commitment(committed))
+        paid.await.map_err(|e: Error| self.after_earlier(e))
+    }
+
+    /// Whatever is said of this step, what became of the ones before it stays true.
+    fn after_earlier(&self, e: Error) -> Error {
+        let earlier = match &self.verdict {
+            _ if self.committed => Funds::Committed,
+            Some(verdict) => verdict.funds(),
+            None => Funds::Untouched,
+        };
+        let refused = self.verdict.as_ref().filter(|v| v.receipt().is_none());
+        e.after(earlier, refused.map(Verdict::unfinished))
     }
 
     fn candidates(&mut self, mut challenges: Vec<Challenge>) -> Result<Vec<Candidate>, Error> {
@@ -301,12 +306,14 @@ impl Exchange {
                 reserved.release();
                 return Err(e.into());
             }
-            // Dropping the reservation unheard leaves it spent.
+            // Dropping the reservation leaves it spent.
             Err(e) => return Err(e.into()),
         };
         if let Some(exposed) = signed.exposed {
             reserved.trim(exposed);
         }
+        // Spent from here on: what leaves signed is the server's to use, and no answer takes that back.
+        drop(reserved);
         // A journal writes the signed credential here, before the driver can send it: a crash from now on shows the
         // same credential again.
         let (credential, step) = (signed.credential, signed.step);
@@ -316,13 +323,7 @@ impl Exchange {
             challenge: challenge.id().clone(),
             step,
         });
-        self.out = Some(Out {
-            credential: credential.clone(),
-            step,
-            reserved: Some(reserved),
-            hold: signed.hold,
-            shown_before: false,
-        });
+        self.out = Some(Out::new(credential.clone(), step, signed.hold));
         Ok(match step {
             Step::Manage => Turn::Manage(credential),
             _ => {
@@ -375,11 +376,13 @@ impl Exchange {
     /// Tells everyone concerned what became of the credential that is out, if one is.
     fn resolve(
         &mut self,
-        outcome: Outcome,
+        heard: Outcome,
         problem: Option<Problem>,
         served: bool,
     ) -> Option<(Challenge, Step)> {
-        let Out { credential, step, reserved, hold, .. } = self.out.take()?;
+        let mut out = self.out.take()?;
+        let outcome = out.judge(heard, problem.as_ref());
+        let Out { credential, step, hold, .. } = out;
         let (to, challenge) = (&self.to, credential.challenge.clone());
         let problem = problem.map(Box::new);
         let what = match &outcome {
@@ -395,9 +398,6 @@ impl Exchange {
             Outcome::Refused(_) => Event::Refused { to: to.clone(), problem: problem.clone() },
             _ => Event::Unknown { to: to.clone(), challenge: challenge.id().clone() },
         });
-        if let Some(reserved) = reserved {
-            reserved.resolve(&outcome);
-        }
         if let Some(hold) = hold {
             hold.resolve(outcome.clone());
         }
@@ -413,9 +413,10 @@ impl Exchange {
             Some(out) => {
                 let unfinished = Unfinished::new(out.credential.clone(), self.to.clone());
                 self.resolve(Outcome::Unknown, None, false);
-                Error::sent(sent, Funds::Unknown, unfinished)
+                let funds = self.verdict.as_ref().map_or(Funds::Unknown, Verdict::funds);
+                Error::sent(sent, funds, unfinished)
             }
-            None => Error::untouched(unsent).after_commitment(self.committed),
+            None => self.after_earlier(Error::untouched(unsent)),
         }
     }
 }

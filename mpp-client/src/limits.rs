@@ -20,16 +20,13 @@ use mpp_core::{
 use self::window::Window;
 use crate::{
     clock::SystemClock,
-    policy::{Denied, GivenBack, Policy, Reservation},
+    policy::{Denied, Policy, Reservation},
 };
 
 /// Display units are compared at this many decimals, so that tokens of 6 and of 18 share one budget.
 const SCALE: u8 = 18;
 /// Origins kept apart in a window; one more is denied rather than forgotten.
 const MAX_HOSTS: usize = 1024;
-/// How often a host's word that it refused a payment gives budget back, per window. A host that takes the money and
-/// says it did not would otherwise never meet its limit.
-const BELIEVED_REFUSALS: u128 = 3;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -38,7 +35,11 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 ///
 /// The constructors take the cap per payment; without further words one host gets ten times as much in an hour, and
 /// all hosts together fifty times as much in a day. What is asked in a unit without a cap is denied, unless it is
-/// zero. What is in flight counts as spent; only a refusal gives back, and a host is believed three refusals per window.
+/// zero.
+///
+/// What was granted counts as spent from that moment, in every window, and comes back only where nothing left the
+/// wallet. A credential that was sent stays spent whatever the server answers: one that takes the money and says it
+/// refused gets no more than one that serves.
 ///
 /// Windows slide in sixtieths of their length and never forget early. The books are kept in memory, and clones share
 /// them.
@@ -148,15 +149,12 @@ impl Limits {
             self.caps.iter().find_map(|c| Some((c, c.covers(quote)?))).ok_or_else(unknown)?;
         let asked = cap.count(amount, decimals).ok_or(Denied::TooLarge)?;
         let spot = cap.take(asked, &quote.to.origin, self.clock.now().unix_millis())?;
-        let (cap, clock, mut left) = (cap.clone(), self.clock.clone(), asked);
-        Ok(Reservation::new(amount, move |back| {
-            let (GivenBack::Unused(part) | GivenBack::Refused(part)) = back;
+        let (cap, mut left) = (cap.clone(), asked);
+        Ok(Reservation::new(amount, move |part| {
             // Counted up when it was taken; must not give back more than that, so counted down here.
             let part = cap.count_down(part, decimals).min(left);
             left -= part;
-            let refused_at =
-                matches!(back, GivenBack::Refused(_)).then(|| clock.now().unix_millis());
-            cap.locked().give_back(&spot, part, refused_at);
+            cap.locked().give_back(&spot, part);
         }))
     }
 }
@@ -234,12 +232,12 @@ impl Cap {
             let limit = self.show(self.in_all);
             return Err(Denied::OverBudget { asked: asked_text(), limit });
         }
-        let account = book.host(host, self.host_window, now).ok_or(Denied::TooManyHosts)?;
-        if !fits(account.window.spent(now), self.per_host) {
+        let window = book.host(host, self.host_window, now).ok_or(Denied::TooManyHosts)?;
+        if !fits(window.spent(now), self.per_host) {
             let (host, limit) = (host.to_owned(), self.show(self.per_host));
             return Err(Denied::OverHost { host, asked: asked_text(), limit });
         }
-        let in_host = account.window.spend(now, asked);
+        let in_host = window.spend(now, asked);
         let in_all = book.all.spend(now, asked);
         Ok(Spot { host: host.to_owned(), in_host, in_all })
     }
@@ -262,14 +260,7 @@ impl Cap {
 #[derive(Debug)]
 struct Book {
     all: Window,
-    hosts: HashMap<String, Account>,
-}
-
-/// What one host got, and how often it was believed to have refused.
-#[derive(Debug)]
-struct Account {
-    window: Window,
-    refusals: Window,
+    hosts: HashMap<String, Window>,
 }
 
 /// Where a reservation is booked.
@@ -285,29 +276,23 @@ impl Book {
         Self { all: Window::of(millis(window)), hosts: HashMap::new() }
     }
 
-    /// The account of a host; `None` where that would be one too many.
-    fn host(&mut self, host: &str, window: i64, now: i64) -> Option<&mut Account> {
+    /// What a host got; `None` where that would be one host too many.
+    fn host(&mut self, host: &str, window: i64, now: i64) -> Option<&mut Window> {
         if !self.hosts.contains_key(host) {
             if self.hosts.len() >= MAX_HOSTS {
-                self.hosts.retain(|_, a| a.window.spent(now) > 0 || a.refusals.spent(now) > 0);
+                self.hosts.retain(|_, window| window.spent(now) > 0);
             }
             if self.hosts.len() >= MAX_HOSTS {
                 return None;
             }
         }
-        let fresh = || Account { window: Window::of(window), refusals: Window::of(window) };
-        Some(self.hosts.entry(host.to_owned()).or_insert_with(fresh))
+        Some(self.hosts.entry(host.to_owned()).or_insert_with(|| Window::of(window)))
     }
 
-    fn give_back(&mut self, spot: &Spot, amount: u128, refused_at: Option<i64>) {
-        let Some(account) = self.hosts.get_mut(&spot.host) else { return };
-        if let Some(now) = refused_at {
-            if account.refusals.spent(now) >= BELIEVED_REFUSALS {
-                return;
-            }
-            account.refusals.spend(now, 1);
+    fn give_back(&mut self, spot: &Spot, amount: u128) {
+        if let Some(window) = self.hosts.get_mut(&spot.host) {
+            window.give_back(spot.in_host, amount);
         }
-        account.window.give_back(spot.in_host, amount);
         self.all.give_back(spot.in_all, amount);
     }
 }

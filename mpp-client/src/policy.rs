@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use mpp_core::{
     Amount,
-    payer::{Outcome, Quote},
+    payer::Quote,
     store::BoxFuture,
 };
 
@@ -28,27 +28,18 @@ impl<P: Policy + ?Sized> Policy for Arc<P> {
 
 /// Part of a budget, set aside for one payment.
 ///
-/// What it holds comes back only by [`trim`](Self::trim), [`release`](Self::release) or a refusal. Dropped unheard
-/// (a request cancelled half way), it stays spent: the server may still take the money.
+/// What it holds comes back only by [`trim`](Self::trim) and [`release`](Self::release), where the wallet itself knows
+/// that nothing was put at stake. Dropped, it stays spent: from the moment a credential leaves, whatever the server
+/// answers, since a signed payment that it says it refused can still be taken.
 pub struct Reservation {
     amount: Amount,
-    back: Option<Box<dyn FnMut(GivenBack) + Send + Sync>>,
-}
-
-/// Why part of a reservation comes back, and how much, in base units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum GivenBack {
-    /// Less was put at stake than was quoted, or nothing was sent: the wallet itself knows.
-    Unused(Amount),
-    /// The server says that it refused. That is its word, no proof: a signed payment may be in its hands.
-    Refused(Amount),
+    back: Box<dyn FnMut(Amount) + Send + Sync>,
 }
 
 impl Reservation {
-    /// Sets `amount` aside; `back` hears what of it comes back, possibly in several parts.
-    pub fn new(amount: Amount, back: impl FnMut(GivenBack) + Send + Sync + 'static) -> Self {
-        Self { amount, back: Some(Box::new(back)) }
+    /// Sets `amount` aside; `back` hears what of it comes back, in base units, possibly in several parts.
+    pub fn new(amount: Amount, back: impl FnMut(Amount) + Send + Sync + 'static) -> Self {
+        Self { amount, back: Box::new(back) }
     }
 
     /// What is set aside, in base units of the quoted currency.
@@ -59,25 +50,15 @@ impl Reservation {
     /// Gives back what exceeds `to`: a first request reserves a deposit, the ones that waited for it need none.
     pub fn trim(&mut self, to: Amount) {
         let surplus = self.amount.saturating_sub(to);
-        if surplus.is_zero() {
-            return;
-        }
-        self.amount = to;
-        if let Some(back) = &mut self.back {
-            back(GivenBack::Unused(surplus));
+        if !surplus.is_zero() {
+            self.amount = to;
+            (self.back)(surplus);
         }
     }
 
     /// Gives everything back: nothing was signed, or nothing that was signed left the process.
     pub fn release(mut self) {
         self.trim(Amount::ZERO);
-    }
-
-    /// Says what became of the payment: a refusal gives back, acceptance and doubt do not.
-    pub fn resolve(mut self, outcome: &Outcome) {
-        if let (Outcome::Refused(_), Some(mut back)) = (outcome, self.back.take()) {
-            back(GivenBack::Refused(self.amount));
-        }
     }
 }
 

@@ -36,12 +36,12 @@ impl Verdict {
         }
     }
 
-    /// Was I charged? After a refusal this is the server's word.
+    /// Was I charged? Never [`Funds::Untouched`]: a server that says it refused has what was signed, and may use it until
+    /// it ends.
     pub fn funds(&self) -> Funds {
         match &self.outcome {
             Outcome::Accepted(_) => Funds::Committed,
-            Outcome::Refused(_) if !self.committed => Funds::Untouched,
-            Outcome::Refused(_) => Funds::Committed,
+            Outcome::Refused(_) if self.committed => Funds::Committed,
             _ => Funds::Unknown,
         }
     }
@@ -55,7 +55,6 @@ impl Verdict {
     pub fn error(&self) -> Option<Error> {
         let kind = match &self.outcome {
             _ if self.served => return None,
-            Outcome::Accepted(_) => return None,
             Outcome::Refused(_) => Kind::Refused(self.problem.clone()),
             _ => Kind::Unresolved(self.problem.clone()),
         };

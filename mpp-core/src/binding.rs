@@ -37,7 +37,7 @@ impl Keys {
 
     /// Gives a draft its id. From here on nothing in it can change.
     pub fn seal(&self, draft: Draft) -> Challenge {
-        let id = ChallengeId::of_mac(encoded::encode(mac(&self.current, &draft).bytes()));
+        let id = ChallengeId::of_mac(mac(&self.current, &draft).bytes());
         Challenge::received(id, draft)
     }
 
@@ -55,38 +55,48 @@ impl Keys {
     ) -> Result<Recognised, Rejection> {
         let refuse =
             |reason, detail| Err(Rejection::new(ProblemType::INVALID_CHALLENGE, reason, detail));
-        let challenge = &credential.challenge;
-        if !self.sealed(challenge) {
+        let Some(written) = self.written(&credential.challenge) else {
             return refuse(Reason::NOT_OURS, "This challenge was not issued by this server.");
-        }
-        if challenge.realm != *realm {
+        };
+        if credential.challenge.realm != *realm {
             return refuse(Reason::WRONG_REALM, "This challenge was issued for another realm.");
         }
-        Ok(Recognised(credential))
+        Ok(Recognised(match written {
+            Written::AsEchoed => credential,
+            Written::Canonical(request) => credential.with_request(request),
+        }))
     }
 
     /// Whether one of these keys made the id of this challenge.
     pub fn sealed(&self, challenge: &Challenge) -> bool {
-        let Ok(claimed) = encoded::decode_strict(challenge.id().as_str()) else { return false };
+        self.written(challenge).is_some()
+    }
+
+    /// The request as this challenge was made with it, if one of these keys made it.
+    fn written(&self, challenge: &Challenge) -> Option<Written> {
+        let claimed = encoded::decode_strict(challenge.id().as_str()).ok()?;
         // The separator inside a slot could move text from one slot to its neighbour under one MAC.
         if ambiguous(challenge) {
-            return false;
+            return None;
         }
         let ours = |draft: &Draft| {
-            std::iter::once(&self.current)
-                .chain(&self.previous)
-                .any(|key| mac(key, draft).matches(&claimed))
+            let mut keys = std::iter::once(&self.current).chain(&self.previous);
+            keys.any(|key| mac(key, draft).matches(&claimed))
         };
         if ours(challenge) {
-            return true;
+            return Some(Written::AsEchoed);
         }
-        match challenge.request.canonical() {
-            Ok(canonical) if canonical != challenge.request => {
-                ours(&Draft { request: canonical, ..challenge.to_draft() })
-            }
-            _ => false,
-        }
+        let canonical = challenge.request.canonical().ok().filter(|c| *c != challenge.request)?;
+        let draft = Draft { request: canonical.clone(), ..challenge.to_draft() };
+        ours(&draft).then_some(Written::Canonical(canonical))
     }
+}
+
+/// How the request of a challenge of ours stood when it was sealed.
+enum Written {
+    AsEchoed,
+    /// Deployed peers decode and encode anew; this is what we wrote (D-03).
+    Canonical(encoded::Encoded),
 }
 
 impl std::fmt::Debug for Keys {
@@ -100,7 +110,7 @@ impl std::fmt::Debug for Keys {
 /// Seven slots joined by `|`: realm, method, intent, request, expires, digest, opaque; where the credential belongs in
 /// another header than `Authorization`, its name is an eighth, before opaque (C-25).
 pub fn challenge_id(secret: &[u8], draft: &Draft) -> ChallengeId {
-    ChallengeId::of_mac(encoded::encode(mac(&prepared(secret), draft).bytes()))
+    ChallengeId::of_mac(mac(&prepared(secret), draft).bytes())
 }
 
 fn checked(secret: &[u8]) -> Result<&[u8], Error> {
@@ -216,7 +226,8 @@ impl Admitted {
     /// `invalid-challenge` for a request of another shape, `invalid-payload` for such a payload.
     pub fn claim<M: Method>(self) -> Result<Claim<M>, Rejection> {
         let unreadable = "The request of this challenge cannot be read.";
-        let request = self.0.challenge.read::<M>().map_err(|e| {
+        // Ours, and so canonical: it names no member twice.
+        let request = self.0.challenge.request_of::<M>().map_err(|e| {
             Rejection::new(ProblemType::INVALID_CHALLENGE, Reason::UNREADABLE, unreadable)
                 .because(e)
         })?;
@@ -224,7 +235,6 @@ impl Admitted {
             let detail = "Credential payload is invalid.";
             Rejection::new(ProblemType::INVALID_PAYLOAD, Reason::UNREADABLE, detail).because(e)
         })?;
-        let request = request.request;
         let Credential { challenge, source, .. } = self.0;
         Ok(Claim { challenge, request, payload, source })
     }

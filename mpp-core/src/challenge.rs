@@ -2,6 +2,7 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
@@ -50,8 +51,16 @@ impl ChallengeId {
         if good { Ok(Self(id.into())) } else { Err(Error::Id) }
     }
 
-    pub(crate) fn of_mac(text: String) -> Self {
-        Self(text.into())
+    pub(crate) fn of_mac(mac: &[u8; 32]) -> Self {
+        let mut text = [0; 43];
+        // 32 bytes are 43 characters of ASCII, always.
+        let written = URL_SAFE_NO_PAD.encode_slice(mac, &mut text).unwrap_or_default();
+        Self(
+            text.get(..written)
+                .and_then(|t| std::str::from_utf8(t).ok())
+                .unwrap_or_default()
+                .into(),
+        )
     }
 
     /// The id as text.
@@ -113,22 +122,31 @@ impl Challenge {
     /// # Errors
     /// Another method or intent, a request of another shape, or one whose JSON names a member twice.
     pub fn read<M: Method>(&self) -> Result<Demand<'_, M>, Error> {
+        jcs::refuse_duplicates(self.request.json())?;
+        Ok(Demand { challenge: self, request: self.request_of::<M>()? })
+    }
+
+    /// Reads a request that is known to name no member twice, as one that we wrote ourselves.
+    pub(crate) fn request_of<M: Method>(&self) -> Result<Request<M>, Error> {
         if self.method != M::NAME || self.intent != <M::Intent as crate::Intent>::NAME {
             return Err(Error::OtherMethod(self.method_id()));
         }
-        let json = self.request.bytes()?;
-        jcs::refuse_duplicates(&json)?;
+        let json = self.request.json();
         // Each half reads the object by itself, since flattening first builds a tree of all of it; details that only a
         // flattened read takes, such as `()`, get one.
         let halves = || {
-            let terms = serde_json::from_slice(&json).ok()?;
-            Some(Request { terms, details: serde_json::from_slice(&json).ok()? })
+            let terms = serde_json::from_slice(json).ok()?;
+            Some(Request { terms, details: serde_json::from_slice(json).ok()? })
         };
-        let request = match halves() {
-            Some(request) => request,
-            None => serde_json::from_slice(&json).map_err(jcs::JsonError::Shape)?,
-        };
-        Ok(Demand { challenge: self, request })
+        match halves() {
+            Some(request) => Ok(request),
+            None => serde_json::from_slice(json).map_err(|e| jcs::JsonError::Shape(e).into()),
+        }
+    }
+
+    /// The same challenge with the request as its id was made over.
+    pub(crate) fn with_request(self, request: Encoded) -> Self {
+        Self { body: Draft { request, ..self.body }, ..self }
     }
 }
 

@@ -121,6 +121,11 @@ impl Credential {
         self.payload_as()
     }
 
+    /// The same credential with the request of its challenge as its server wrote it.
+    pub(crate) fn with_request(self, request: encoded::Encoded) -> Self {
+        Self { challenge: self.challenge.with_request(request), ..self }
+    }
+
     pub(crate) fn payload_as<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_str(self.payload.get()).map_err(|e| JsonError::Shape(e).into())
     }

@@ -39,21 +39,27 @@ pub enum EncodedError {
 /// Challenge ids are computed over this text and credentials echo it, so it is never written anew from what it
 /// means (core draft, `request`). Written by us it is canonical and unpadded; read, the standard alphabet and
 /// padding pass too.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Encoded(Arc<str>);
+#[derive(Clone)]
+pub struct Encoded(Arc<Inner>);
+
+struct Inner {
+    text: Box<str>,
+    /// What the text holds: decoded once, when it is proven to be an object, and read from then on.
+    json: Box<[u8]>,
+}
 
 impl Encoded {
     /// Encodes a value: canonical JSON, then unpadded base64url.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, EncodedError> {
-        Self::of_json(&jcs::to_vec(value)?)
+        Self::of_json(jcs::to_vec(value)?)
     }
 
-    fn of_json(json: &[u8]) -> Result<Self, EncodedError> {
-        let text = URL_SAFE_NO_PAD.encode(json);
+    fn of_json(json: Vec<u8>) -> Result<Self, EncodedError> {
+        let text = URL_SAFE_NO_PAD.encode(&json);
         if text.len() > LONGEST_REQUEST {
             return Err(EncodedError::TooLong { limit: LONGEST_REQUEST });
         }
-        Ok(Self(text.into()))
+        Ok(Self(Arc::new(Inner { text: text.into(), json: json.into() })))
     }
 
     /// Reads a text that must be base64url of a JSON object.
@@ -61,25 +67,25 @@ impl Encoded {
         if text.len() > LONGEST_REQUEST {
             return Err(EncodedError::TooLong { limit: LONGEST_REQUEST });
         }
-        let encoded = Self(text.into());
+        let json = decode(text)?;
         // The cheapest proof that it is an object: nothing is built from its members.
-        encoded.decode::<Object>()?;
-        Ok(encoded)
+        serde_json::from_slice::<Object>(&json).map_err(JsonError::Shape)?;
+        Ok(Self(Arc::new(Inner { text: text.into(), json: json.into() })))
     }
 
     /// The text as it came.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.0.text
     }
 
     /// The JSON text inside.
-    pub fn bytes(&self) -> Result<Vec<u8>, EncodedError> {
-        decode(&self.0)
+    pub fn json(&self) -> &[u8] {
+        &self.0.json
     }
 
     /// Reads the JSON inside as a `T`. Unknown members are ignored; see [`jcs::refuse_duplicates`].
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, EncodedError> {
-        serde_json::from_slice(&self.bytes()?).map_err(|e| JsonError::Shape(e).into())
+        serde_json::from_slice(self.json()).map_err(|e| JsonError::Shape(e).into())
     }
 
     /// The same value in canonical form: what a peer computes ids over that decodes before it hashes.
@@ -111,15 +117,30 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
+/// Two are the same where their texts are: ids authenticate the text.
+impl PartialEq for Encoded {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Encoded {}
+
+impl std::hash::Hash for Encoded {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
 impl fmt::Debug for Encoded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
 impl Serialize for Encoded {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&self.0)
+        s.serialize_str(self.as_str())
     }
 }
 

@@ -94,9 +94,9 @@ pub(super) fn encoded(request: &Value) -> anyhow::Result<Encoded> {
 
 /// The ABI's object for a challenge.
 pub(super) fn written(challenge: &Challenge) -> anyhow::Result<Value> {
-    let json = challenge.request.bytes()?;
-    jcs::refuse_duplicates(&json)?;
-    let request: Value = serde_json::from_slice(&json)?;
+    let json = challenge.request.json();
+    jcs::refuse_duplicates(json)?;
+    let request: Value = serde_json::from_slice(json)?;
     let mut object = Map::new();
     object.insert("id".into(), challenge.id().as_str().into());
     object.insert("realm".into(), challenge.realm.as_str().into());

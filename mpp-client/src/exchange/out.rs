@@ -1,0 +1,69 @@
+//! A credential that is out, and what its answers may be taken to say.
+
+use mpp_core::{
+    Credential, Receipt,
+    payer::{Hold, Outcome, Step},
+    problem::{Problem, ProblemType, Reason},
+};
+
+use crate::unfinished::Unfinished;
+
+/// Refusals of a credential that was taken before, be it from something underneath us that sent it twice.
+const TAKEN_BEFORE: [Reason; 5] = [
+    Reason::ALREADY_USED,
+    Reason::CREDITED_ELSEWHERE,
+    Reason::IN_FLIGHT,
+    Reason::REDEEMED_TOO_OFTEN,
+    Reason::OUTCOME_UNKNOWN,
+];
+
+/// A credential that is out, and whom its answer concerns.
+pub(super) struct Out {
+    pub(super) credential: Credential,
+    pub(super) step: Step,
+    pub(super) hold: Option<Hold>,
+    /// It may have been seen before: a refusal then refuses the copy, and says nothing of the first.
+    shown_before: bool,
+    /// What a redirect that answered it said: no later answer takes that back.
+    receipt: Option<Receipt>,
+}
+
+impl Out {
+    pub(super) fn new(credential: Credential, step: Step, hold: Option<Hold>) -> Self {
+        Self { credential, step, hold, shown_before: false, receipt: None }
+    }
+
+    pub(super) fn again(unfinished: &Unfinished) -> Self {
+        let fresh = Self::new(unfinished.credential().clone(), Step::Pay, None);
+        Self { shown_before: true, ..fresh }
+    }
+
+    pub(super) fn show_again(&mut self) {
+        self.shown_before = true;
+    }
+
+    pub(super) fn redirected(&mut self, receipt: Option<Receipt>) {
+        self.shown_before = true;
+        self.receipt = self.receipt.take().or(receipt);
+    }
+
+    /// What an answer comes to, in the light of those before it.
+    pub(super) fn judge(&mut self, heard: Outcome, problem: Option<&Problem>) -> Outcome {
+        match (heard, self.receipt.take()) {
+            (Outcome::Accepted(receipt), _) => Outcome::Accepted(receipt),
+            (_, Some(receipt)) => Outcome::Accepted(Box::new(receipt)),
+            (Outcome::Refused(_), None)
+                if self.shown_before || problem.is_some_and(taken_before) =>
+            {
+                Outcome::Unknown
+            }
+            (heard, None) => heard,
+        }
+    }
+}
+
+fn taken_before(problem: &Problem) -> bool {
+    let reason = problem.reason.as_deref();
+    problem.kind == ProblemType::INVALID_CHALLENGE.uri()
+        || TAKEN_BEFORE.iter().any(|taken| Some(taken.as_str()) == reason)
+}
