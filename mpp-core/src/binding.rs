@@ -8,8 +8,9 @@ use crate::{
     challenge::{Challenge, ChallengeId, Draft},
     credential::{Credential, Fingerprint, Source},
     digest::Digest,
-    encoded,
+    encoded::{self, Encoded},
     error::Error,
+    name::{IntentName, MethodName},
     problem::{ProblemType, Reason, Rejection},
     secret::Tag,
     time::Timestamp,
@@ -96,7 +97,7 @@ impl Keys {
 enum Written {
     AsEchoed,
     /// Deployed peers decode and encode anew; this is what we wrote (D-03).
-    Canonical(encoded::Encoded),
+    Canonical(Encoded),
 }
 
 impl std::fmt::Debug for Keys {
@@ -121,20 +122,73 @@ fn prepared(secret: &[u8]) -> Hmac<Sha256> {
     <Hmac<Sha256> as KeyInit>::new_from_slice(secret).expect("HMAC takes keys of any length")
 }
 
+/// The hash of what all challenges of one offer share, begun once: realm, method, intent and request.
+#[derive(Clone)]
+pub struct Stem {
+    key: Hmac<Sha256>,
+    begun: Hmac<Sha256>,
+    realm: Realm,
+    method: MethodName,
+    intent: IntentName,
+    request: Encoded,
+}
+
+impl Keys {
+    /// Begins the hash of every challenge that shares the first four slots of this draft.
+    pub fn stem(&self, of: &Draft) -> Stem {
+        Stem {
+            key: self.current.clone(),
+            begun: begin(&self.current, of),
+            realm: of.realm.clone(),
+            method: of.method.clone(),
+            intent: of.intent.clone(),
+            request: of.request.clone(),
+        }
+    }
+}
+
+impl Stem {
+    /// As [`Keys::seal`], with the keys it came from; from the start where the draft shares less than it was begun for.
+    pub fn seal(&self, draft: Draft) -> Challenge {
+        let shared = self.request == draft.request
+            && self.realm == draft.realm
+            && self.method == draft.method
+            && self.intent == draft.intent;
+        let tag = if shared { end(self.begun.clone(), &draft) } else { mac(&self.key, &draft) };
+        Challenge::received(ChallengeId::of_mac(tag.bytes()), draft)
+    }
+}
+
+impl std::fmt::Debug for Stem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stem").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
 fn mac(key: &Hmac<Sha256>, d: &Draft) -> Tag {
+    end(begin(key, d), d)
+}
+
+fn begin(key: &Hmac<Sha256>, d: &Draft) -> Hmac<Sha256> {
     let mut mac = key.clone();
     // In one piece: many short updates cost more than the one they become.
     let mut text = String::with_capacity(512);
+    for slot in [d.realm.as_str(), d.method.as_str(), d.intent.as_str(), d.request.as_str()] {
+        text.push_str(slot);
+        text.push('|');
+    }
+    mac.update(text.as_bytes());
+    mac
+}
+
+fn end(mut mac: Hmac<Sha256>, d: &Draft) -> Tag {
+    let mut text = String::with_capacity(256);
     let mut slot = |slot: &str, last: bool| {
         text.push_str(slot);
         if !last {
             text.push('|');
         }
     };
-    slot(d.realm.as_str(), false);
-    slot(d.method.as_str(), false);
-    slot(d.intent.as_str(), false);
-    slot(d.request.as_str(), false);
     slot(d.expires.as_ref().map_or("", Timestamp::as_str), false);
     slot(d.digest.as_ref().map_or("", Digest::as_str), false);
     if let Some(header) = d.header.as_ref().filter(|h| !h.is_default()) {

@@ -151,7 +151,7 @@ pub enum Step {
 pub enum Outcome {
     /// The server took it.
     Accepted(Box<Receipt>),
-    /// The server refused it, and says nothing moved; why, where it said so.
+    /// The server refused it, and says nothing moved; why, where it said so. Its word: what it was sent, it can still use.
     Refused(Option<Box<Problem>>),
     /// No answer, or one that tells neither.
     Unknown,
@@ -208,7 +208,7 @@ pub enum Funds {
     Untouched,
     /// Money moved, or is signed away.
     Committed,
-    /// It cannot be told yet: do not pay again before it can.
+    /// It cannot be told yet: do not pay again before it can. Where a proof was sent, a refusal alone does not tell.
     Unknown,
 }
 

@@ -7,8 +7,8 @@ use std::{
 };
 
 use mpp_core::{
-    Challenge, Encoded, Intent, Method, Request,
-    binding::Admitted,
+    Challenge, Draft, Encoded, Intent, Method, Request,
+    binding::{Admitted, Keys, Stem},
     fate::Fate,
     intent::{Once, PriceError, Terms},
     method::{AskOf, TermsOf},
@@ -24,12 +24,25 @@ use crate::ledger::Ledger;
 
 /// One way to pay for a route: a method at a price. Made by [`Offers`].
 #[derive(Clone)]
-pub struct Offer(pub(crate) Arc<dyn ErasedOffer>);
+pub struct Offer(pub(crate) Arc<dyn ErasedOffer>, Arc<OnceLock<(GateId, Stem)>>);
+
+/// Which gate sealed with a stem: an offer may stand at two gates with keys of their own.
+pub(crate) type GateId = u64;
 
 impl Offer {
     /// The method and intent it is paid by.
     pub fn id(&self) -> &MethodId {
         self.0.id()
+    }
+
+    pub(crate) fn new(offer: Arc<dyn ErasedOffer>) -> Self {
+        Self(offer, Arc::default())
+    }
+
+    /// Seals a challenge of this offer, from a hash begun with its first where the same gate asks again.
+    pub(crate) fn seal(&self, gate: GateId, keys: &Keys, draft: Draft) -> Challenge {
+        let (sealed_by, stem) = self.1.get_or_init(|| (gate, keys.stem(&draft)));
+        if *sealed_by == gate { stem.seal(draft) } else { keys.seal(draft) }
     }
 }
 
@@ -100,7 +113,7 @@ impl<I: Intent<Reuse = Once>, V: Verifier<Method: Method<Intent = I>>> Sell<I, O
     fn offer(self: &Arc<Self>, ask: &I::Ask) -> Result<Offer, PriceError> {
         let terms = self.terms(ask)?;
         let (id, account) = (MethodId::of::<V::Method>(), self.settles_at().into_owned());
-        Ok(Offer(Arc::new(ByVerifier {
+        Ok(Offer::new(Arc::new(ByVerifier {
             it: self.clone(),
             id,
             account,

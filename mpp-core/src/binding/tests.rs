@@ -117,6 +117,17 @@ fn sealed() -> Challenge {
 }
 
 #[test]
+fn a_stem_seals_as_its_keys_do_whatever_the_draft() {
+    let stem = keys().stem(&base());
+    let other = Draft { realm: Realm::parse("other").unwrap(), ..base() };
+    for draft in
+        [base(), expires(base()), expires(meta(base(), &[("a", "b")])), draft(json!({})), other]
+    {
+        assert_eq!(stem.seal(draft.clone()), keys().seal(draft));
+    }
+}
+
+#[test]
 fn a_short_secret_is_no_key() {
     assert!(matches!(Keys::new([0; 31]), Err(Error::ShortSecret(31))));
     assert!(Keys::new([0; 32]).is_ok() && keys().and_previous("short").is_err());

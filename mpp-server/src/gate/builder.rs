@@ -1,6 +1,12 @@
 //! Building a gate.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use mpp_core::{binding::Keys, store::Store, time::Clock};
 
@@ -175,6 +181,7 @@ impl GateBuilder {
             events: events.clone(),
         };
         Ok(Gate(Arc::new(Inner {
+            id: GATES.fetch_add(1, Ordering::Relaxed),
             realms,
             keys,
             ledger,
@@ -187,3 +194,5 @@ impl GateBuilder {
         })))
     }
 }
+
+static GATES: AtomicU64 = AtomicU64::new(0);

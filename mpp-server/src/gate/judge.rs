@@ -213,7 +213,7 @@ impl Gate {
             _ => end,
         };
         let id = offer.id();
-        let challenge = self.0.keys.seal(Draft {
+        let draft = Draft {
             realm: place.realm.clone(),
             method: id.method.clone(),
             intent: id.intent.clone(),
@@ -223,7 +223,8 @@ impl Gate {
             description: None,
             header: place.header.cloned(),
             opaque: Some(Opaque::bind(&nonce, &place.at.scope)),
-        });
+        };
+        let challenge = offer.seal(self.0.id, &self.0.keys, draft);
         self.0.events.send(|| Event::ChallengeCreated {
             challenge: challenge.id().as_str().to_owned(),
             method: id.clone(),

@@ -14,6 +14,7 @@ use crate::{
     ledger::Ledger,
     limit::Limiter,
     nonce::Nonces,
+    offer::GateId,
 };
 
 pub use self::builder::{GateBuilder, Plaintext};
@@ -36,6 +37,7 @@ pub struct Gate(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    id: GateId,
     realms: Realms,
     keys: Keys,
     ledger: Ledger,

@@ -50,7 +50,8 @@ impl Ledger {
     pub(crate) async fn go_on(&self, key: Key, start: Start) -> Result<Serving, Rejection> {
         let me = self.clone();
         let (hand, taken) = oneshot::channel();
-        tokio::spawn(async move { me.keep_going(key, start, hand).await });
+        // Boxed: a task's future is moved several times on its way to the runtime, and this one has room for a payment.
+        tokio::spawn(Box::pin(me.keep_going(key, start, hand)));
         // A panic in a method's code drops the sender and leaves the entry in its state; past the lease the rail is asked.
         taken.await.unwrap_or_else(|e| Err(Rejection::unknown(e)))
     }
@@ -69,7 +70,7 @@ impl Ledger {
                 let open = rejection.reason == Reason::OUTCOME_UNKNOWN;
                 let _ = hand.send(Err(rejection));
                 if let Some(offer) = offer.filter(|_| open) {
-                    self.ask_after(key, offer).await;
+                    Box::pin(self.ask_after(key, offer)).await;
                 }
                 return;
             }
@@ -99,12 +100,13 @@ impl Ledger {
                 payment
             }
             Start::Resume(version, entry, offer) => {
-                let mut payment = Payment::take_over(self.clone(), key, version, entry).await?;
-                payment.resume(offer, asked_for).await?;
+                let mut payment =
+                    Box::pin(Payment::take_over(self.clone(), key, version, entry)).await?;
+                Box::pin(payment.resume(offer, asked_for)).await?;
                 payment
             }
             Start::Serve(version, entry) => {
-                return Ok(Payment { ledger: self.clone(), key, version, entry });
+                return Ok(Payment { ledger: self.clone(), key, version, entry: Box::new(entry) });
             }
         };
         payment.tell();

@@ -22,7 +22,8 @@ pub(super) struct Payment {
     pub(super) ledger: Ledger,
     pub(super) key: Key,
     pub(super) version: Version,
-    pub(super) entry: Entry,
+    /// Boxed: it moves through every step.
+    pub(super) entry: Box<Entry>,
 }
 
 impl Payment {
@@ -40,7 +41,7 @@ impl Payment {
             return Err(Rejection::new(ProblemType::PAYMENT_EXPIRED, Reason::EXPIRED, detail));
         }
         let (mark, mark_until) = spends.map_or((None, None), |(mark, until)| (Some(mark), until));
-        let entry = Entry {
+        let entry = Box::new(Entry {
             v: FORM,
             state: State::Reserved,
             until: ledger.now_millis() + millis(ledger.settling_lease()),
@@ -56,7 +57,7 @@ impl Payment {
             receipt: None,
             payer: None,
             served: 0,
-        };
+        });
         let opened = ledger.store.write(&key, None, &entry, Keep::Forever).await.map_err(broken)?;
         // Absent a moment ago and present now: another copy of this credential, or another answer to this challenge.
         let version = opened.ok_or_else(in_flight)?;
@@ -78,7 +79,7 @@ impl Payment {
         version: Version,
         entry: Entry,
     ) -> Result<Self, Rejection> {
-        let mut me = Self { ledger, key, version, entry };
+        let mut me = Self { ledger, key, version, entry: Box::new(entry) };
         if me.entry.state == State::Reserved {
             me.entry.until = me.ledger.now_millis() + millis(me.ledger.settling_lease());
             me.advance(State::Reserved).await?;

@@ -476,3 +476,14 @@ async fn a_renewal_or_an_end_whose_answer_was_lost_still_ends_the_turn() {
     s.clock.advance(600);
     assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()), (402, Reason::ALREADY_USED, 1));
 }
+
+#[tokio::test]
+async fn one_offer_at_two_gates_is_sealed_with_the_keys_of_each() {
+    let s = Shop::new();
+    let other = builder_over(Memory::volatile(), &s.clock).secret([7; 32]).build().unwrap();
+    s.coupon("b1").await;
+    let asked = other.judge(&s.offers, call(None)).await.unwrap_err();
+    let c = answer(&asked.challenges[0], "b1");
+    assert_eq!(why(&s.ask(Some(&c)).await.unwrap_err()).1, Reason::NOT_OURS);
+    assert!(other.judge(&s.offers, call(Some(&c))).await.is_ok());
+}
