@@ -2,11 +2,7 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use mpp_core::{
-    Amount,
-    payer::Quote,
-    store::BoxFuture,
-};
+use mpp_core::{Amount, payer::Quote, store::BoxFuture};
 
 /// Decides on payments. No wallet exists without one; [`Limits`](crate::Limits) is the one that comes with this crate.
 ///

@@ -5,6 +5,7 @@
 mod drive;
 mod extend;
 mod origin;
+mod problem;
 mod road;
 
 use std::sync::Arc;
@@ -40,8 +41,9 @@ pub fn paying(
 /// The middleware that answers 402 with a payment and sends the request again.
 ///
 /// It pays the origin that was asked and no other, over HTTPS (or to loopback, or to hosts the wallet names). A request
-/// that already carries a `Payment` credential is sent as it is. Put middleware that retries above it: a retried
-/// request shows the credential of the try before, and pays nothing new.
+/// that already carries a `Payment` credential is sent as it is. Put middleware that retries above it: as long as a try
+/// was not served with a receipt, a retried request shows the credential of the try before, and pays nothing new; where
+/// money may have moved before there was a credential, it is sent without paying.
 ///
 /// A client's default headers are added underneath and are unknown here: an application's own `Authorization` must be
 /// set on the request, or a credential takes its place.
@@ -56,7 +58,7 @@ impl PaymentMiddleware {
     /// Pays with a wallet, over a client that may follow redirects by itself. Such a client would carry
     /// `Payment-Authorization` anywhere, so challenges that want that header are refused: see [`paying`].
     pub fn new(wallet: impl Into<Arc<Wallet>>) -> Self {
-        Self { wallet: wallet.into(), redirects_off: false, shows: 2 }
+        Self { wallet: wallet.into(), redirects_off: false, shows: 5 }
     }
 
     /// Says that the client underneath follows no redirects (`redirect::Policy::none()`): the middleware follows them.
@@ -67,8 +69,8 @@ impl PaymentMiddleware {
     }
 
     /// Shows the same credential up to `times` more, where the connection broke before an answer, or the server asked
-    /// for time (503 with a `Retry-After` of at most ten seconds). Costs nothing anew. Default 2. Time-outs are the
-    /// caller's, and are not repeated.
+    /// for time (403 without a challenge or 503, with a `Retry-After` in seconds). Costs nothing anew, and waits no more
+    /// than fifteen seconds in all. Default 5. Time-outs are the caller's, and are not repeated.
     pub fn show_again(mut self, times: u8) -> Self {
         self.shows = times;
         self

@@ -65,9 +65,9 @@ impl Wallet {
         self
     }
 
-    /// Lets one request be paid up to `most` times (at least once), each time after the server refused what was sent before. Default 1:
-    /// a server that took the money and says it did not gets no more. Steps that manage an account (opening a channel)
-    /// are not counted.
+    /// Lets one request be paid up to `most` times (at least once), each time after the server refused what was sent
+    /// before. Default 1: a server that took the money and says it did not gets no more. Each counts against the policy,
+    /// refused or not. Steps that manage an account (opening a channel) are not counted.
     pub fn max_payments(mut self, most: u32) -> Self {
         self.max_payments = most.max(1);
         self

@@ -161,10 +161,7 @@ async fn a_402_after_a_payment_is_the_callers_answer_and_not_paid() {
     assert!(matches!(exchange.hear(one(12)).await, Ok(Turn::Done)));
     assert_eq!(said(&diary), "pay coupon, refused");
     let verdict = exchange.verdict().unwrap();
-    assert!(matches!(
-        (verdict.outcome(), verdict.funds()),
-        (Outcome::Refused(_), Funds::Untouched)
-    ));
+    assert!(matches!((verdict.outcome(), verdict.funds()), (Outcome::Refused(_), Funds::Unknown)));
     assert!(matches!(verdict.error().unwrap().kind(), Kind::Refused(_)));
 }
 
@@ -176,6 +173,8 @@ async fn a_policy_may_allow_a_second_payment_but_never_of_the_same_challenge_nor
     exchange.hear(one(10)).await.unwrap();
     let same = exchange.hear(one(10)).await.unwrap_err();
     assert!(matches!(same.kind(), Kind::NoPayer(_)));
+    assert_eq!(same.funds(), Funds::Unknown);
+    assert!(same.unfinished().is_some());
     assert!(matches!(exchange.hear(one(11)).await, Ok(Turn::Send(_))));
     assert!(matches!(exchange.hear(one(12)).await, Ok(Turn::Done)));
     for doubt in [troubled(500), troubled(503), troubled(403), Answer::Served(None)] {
@@ -210,7 +209,7 @@ async fn a_lost_answer_is_in_doubt_and_can_be_asked_for_again_but_not_paid_again
 }
 
 #[tokio::test]
-async fn a_refusal_of_a_second_copy_gives_no_budget_back() {
+async fn a_refusal_of_a_second_copy_is_doubt() {
     let diary = Diary::default();
     let wallet = wallet(&diary);
     let mut exchange = wallet.exchange(to());
@@ -218,6 +217,49 @@ async fn a_refusal_of_a_second_copy_gives_no_budget_back() {
     assert!(exchange.again().is_some());
     exchange.hear(one(11)).await.unwrap();
     assert_eq!(said(&diary), "pay coupon, unknown");
+}
+
+#[tokio::test]
+async fn servers_that_take_the_money_and_say_they_refused_meet_every_limit() {
+    for hosts in [1, 1000] {
+        let diary = Diary::default();
+        let wallet = wallet(&diary);
+        for at in 0..1000 {
+            let origin = format!("https://a{}.liar", at % hosts);
+            let mut exchange = wallet.exchange(Site { origin, ..to() });
+            if exchange.hear(one(100)).await.is_ok() {
+                exchange.hear(one(100)).await.unwrap();
+            }
+        }
+        // Ten times the limit of a payment per host, fifty times in all.
+        let expected = if hosts == 1 { 10 } else { 50 };
+        assert_eq!(said(&diary).matches("refused").count(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_on_the_way_stands_whatever_comes_after() {
+    for (answer, served) in [
+        (Some(one(11)), false),
+        (Some(troubled(500)), false),
+        (Some(Answer::Served(None)), true),
+        (None, false),
+    ] {
+        let diary = Diary::default();
+        let wallet = wallet(&diary).max_payments(2);
+        let mut exchange = wallet.exchange(to());
+        exchange.hear(one(10)).await.unwrap();
+        exchange.redirected(Some(receipt()));
+        exchange.redirected(None);
+        match answer {
+            Some(answer) => assert!(matches!(exchange.hear(answer).await, Ok(Turn::Done))),
+            None => assert_eq!(exchange.lost("reset").funds(), Funds::Committed),
+        }
+        let verdict = exchange.verdict().unwrap();
+        assert_eq!((verdict.funds(), verdict.receipt()), (Funds::Committed, Some(&receipt())));
+        assert_eq!(verdict.error().is_none(), served);
+        assert_eq!(said(&diary), "pay coupon, accepted");
+    }
 }
 
 #[tokio::test]

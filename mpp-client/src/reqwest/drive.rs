@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, header};
 use mpp_core::{
-    payer::Funds,
+    payer::{Funds, Outcome},
     transport::{ACCEPT_PAYMENT, Answer, Http, PAYMENT_AUTHORIZATION},
 };
 use reqwest::{Method, Request, Response, Url};
 use reqwest_middleware::Error as Failure;
 
 use super::{
-    extend::PerRequest,
-    origin,
+    extend::{Memory, PerRequest},
+    origin, problem,
     road::{Arrival, Road},
 };
 use crate::{
@@ -22,10 +22,8 @@ use crate::{
     wallet::Wallet,
 };
 
-/// The longest 402 body that is read.
-const LONGEST_PROBLEM: usize = 64 * 1024;
-/// The longest `Retry-After` that is waited for in place of the caller.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// The longest that is waited in place of the caller, over all times that one credential is shown.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// What is waited before a credential is shown again over a new connection.
 const NEW_CONNECTION: Duration = Duration::from_millis(200);
 
@@ -55,7 +53,7 @@ impl Drive<'_> {
             request.headers_mut().insert(ACCEPT_PAYMENT, value);
         }
         let from = origin::of(request.url());
-        let mut arrived = self.road.unpaid(request).await?;
+        let arrived = self.road.unpaid(request).await?;
         let at = arrived.response.url().clone();
         if !matches!(answer(&arrived.response, None), Answer::Required { .. }) {
             return Ok(arrived.response);
@@ -78,17 +76,27 @@ impl Drive<'_> {
         if let Some(most) = asked.within {
             exchange = exchange.within(most);
         }
-        // Read to its end, so that its connection can carry the payment.
-        let body = problem_body(&mut arrived.response).await;
-        let required = answer(&arrived.response, body.as_deref());
-        let turn = exchange.hear(required).await.map_err(Failure::middleware)?;
-        self.go_on(exchange, turn, spare).await
+        // Read to its end where that is near, so that its connection can carry the payment.
+        let (response, body) = problem::peek(arrived.response).await;
+        let required = answer(&response, body.as_deref());
+        drop(response);
+        // While the payer pays there is nothing to show yet: should this future be dropped, nobody pays anew.
+        self.road.remember(Memory::PayNoMore);
+        match exchange.hear(required).await {
+            Ok(turn) => self.go_on(exchange, turn, spare).await,
+            Err(e) => {
+                if e.funds() == Funds::Untouched {
+                    self.road.remember(Memory::Nothing);
+                }
+                Err(Failure::middleware(e))
+            }
+        }
     }
 
     /// Shows a credential of before, to the origin it was made for, and pays nothing.
     async fn resume(
         mut self,
-        request: Request,
+        mut request: Request,
         unfinished: &Unfinished,
     ) -> Result<Response, Failure> {
         self.check_transport(request.url())?;
@@ -104,6 +112,7 @@ impl Drive<'_> {
         if !default && !self.road.redirects_off() {
             return Err(unpaid(Kind::RedirectsFollowed));
         }
+        origin::lead_to(&mut request, unfinished.to());
         let spare = request.try_clone().ok_or_else(|| unpaid(Kind::BodyNotCloneable))?;
         let exchange = self.wallet.resume(unfinished);
         let turn = Turn::Send(unfinished.credential().clone());
@@ -128,13 +137,18 @@ impl Drive<'_> {
                 return Err(lost(&mut exchange, e));
             }
             // Should this future be dropped or fail, whoever tries again above shows this, and pays nothing new.
-            self.road.remember(Some(Unfinished::new(credential, exchange.to().clone())));
-            let mut response = self.show(&mut exchange, &request).await?;
-            turn = exchange.hear(answer(&response, None)).await.map_err(Failure::middleware)?;
+            let shown = Unfinished::new(credential, exchange.to().clone());
+            self.road.remember(Memory::Show(Box::new(shown)));
+            let response = self.show(&mut exchange, &request).await?;
+            let (mut response, answer) = heard(response).await;
+            let next = exchange.hear(answer).await;
             let verdict = exchange.verdict();
-            if verdict.is_some_and(|v| v.funds() != Funds::Unknown) {
-                self.road.remember(None);
+            if verdict.is_some_and(|v| v.served && matches!(v.outcome(), Outcome::Accepted(_))) {
+                // Past an account that was opened, a failure leaves nothing to show.
+                let failed = next.is_err();
+                self.road.remember(if failed { Memory::PayNoMore } else { Memory::Nothing });
             }
+            turn = next.map_err(Failure::middleware)?;
             if matches!(turn, Turn::Done) {
                 if let Some(verdict) = verdict {
                     let extensions = response.extensions_mut();
@@ -148,17 +162,18 @@ impl Drive<'_> {
 
     /// Shows one credential until it is answered, or not worth showing again.
     async fn show(&mut self, exchange: &mut Exchange, paid: &Request) -> Result<Response, Failure> {
-        let mut left = self.shows;
+        let (mut left, mut patience) = (self.shows, PATIENCE);
         loop {
             let Some(request) = paid.try_clone() else { return Err(lost(exchange, NoCopy)) };
-            let arrived = self.road.paid(request).await;
+            let arrived = self.road.paid(request, exchange).await;
             let wait = match &arrived {
                 Ok(Arrival::Here(response)) => asked_to_wait(response),
                 Ok(_) => None,
                 Err(e) => broke(e).then_some(NEW_CONNECTION),
             };
-            if let Some(wait) = wait.filter(|_| left > 0) {
-                left -= 1;
+            let rest = wait.and_then(|wait| Some((wait, patience.checked_sub(wait)?)));
+            if let Some((wait, rest)) = rest.filter(|_| left > 0) {
+                (left, patience) = (left - 1, rest);
                 exchange.again();
                 tracing::debug!("showing the same credential again");
                 tokio::time::sleep(wait).await;
@@ -169,8 +184,17 @@ impl Drive<'_> {
                 Ok(Arrival::Elsewhere(to)) => Err(Failure::middleware(exchange.misled(&to))),
                 Ok(Arrival::Moved(next)) => {
                     // The server took the credential, and answers an ordinary request elsewhere.
-                    exchange.hear(Answer::Served(None)).await.map_err(Failure::middleware)?;
-                    Ok(self.road.unpaid(next).await?.response)
+                    let moved = self.road.unpaid(next).await.map_err(|e| lost(exchange, e))?;
+                    if moved.crossed {
+                        // Another origin cannot speak for the one that was paid, nor give its receipts.
+                        let status = moved.response.status();
+                        let said = match status.is_success() {
+                            true => Answer::Served(None),
+                            false => Answer::Troubled { status: status.as_u16(), problem: None },
+                        };
+                        exchange.hear(said).await.map_err(Failure::middleware)?;
+                    }
+                    Ok(moved.response)
                 }
                 Err(e) => Err(lost(exchange, e)),
             };
@@ -197,19 +221,22 @@ pub(super) fn carries_credential(headers: &HeaderMap) -> bool {
         || headers.get_all(header::AUTHORIZATION).iter().any(scheme)
 }
 
-/// Reads the body of a problem, whole or not at all; a longer one is left where it is.
-pub(super) async fn problem_body(response: &mut Response) -> Option<Vec<u8>> {
-    if response.content_length().is_some_and(|n| n > LONGEST_PROBLEM as u64) {
-        return None;
+/// What a credential was answered, its problem included. Refused is what these statuses say: challenges that come with
+/// any other (429, 408) invite whoever retries, and say nothing of the credential.
+async fn heard(response: Response) -> (Response, Answer) {
+    let status = response.status();
+    if status.is_success() || status.is_redirection() {
+        let said = answer(&response, None);
+        return (response, said);
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.ok()? {
-        if body.len() + chunk.len() > LONGEST_PROBLEM {
-            return None;
+    let (response, body) = problem::peek(response).await;
+    let said = match answer(&response, body.as_deref()) {
+        Answer::Required { problem, .. } if !matches!(status.as_u16(), 401 | 402 | 410) => {
+            Answer::Troubled { status: status.as_u16(), problem }
         }
-        body.extend_from_slice(&chunk);
-    }
-    Some(body)
+        said => said,
+    };
+    (response, said)
 }
 
 pub(super) fn answer(response: &Response, body: Option<&[u8]>) -> Answer {
@@ -223,25 +250,15 @@ fn without_content(request: &Request) -> Request {
     let mut bare = Request::new(Method::POST, url);
     *bare.timeout_mut() = request.timeout().copied();
     *bare.headers_mut() = request.headers().clone();
-    for content in [
-        header::CONTENT_TYPE,
-        header::CONTENT_LENGTH,
-        header::CONTENT_ENCODING,
-        header::TRANSFER_ENCODING,
-        header::EXPECT,
-    ] {
-        bare.headers_mut().remove(content);
-    }
+    origin::remove_content(&mut bare);
     bare
 }
 
-/// How long a server that cannot tell yet asks to wait, where that is short.
+/// How long a server asks to wait that cannot tell yet (503), or has the credential in hand (403).
 fn asked_to_wait(response: &Response) -> Option<Duration> {
-    if response.status() != StatusCode::SERVICE_UNAVAILABLE {
-        return None;
-    }
+    let Answer::Troubled { status: 403 | 503, .. } = answer(response, None) else { return None };
     let wait = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(wait)).filter(|wait| *wait <= LONGEST_WAIT)
+    Some(Duration::from_secs(wait))
 }
 
 /// Whether a connection failed before an answer came, in less than the time the caller gave.

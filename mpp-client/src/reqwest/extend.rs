@@ -6,7 +6,7 @@ use mpp_core::{Price, Receipt, transport::Answer};
 use reqwest::Response;
 use reqwest_middleware::RequestBuilder;
 
-use super::drive;
+use super::{drive, problem};
 use crate::{error::Error, unfinished::Unfinished, verdict::Verdict};
 
 /// What one request says, beside its wallet.
@@ -24,7 +24,7 @@ pub trait RequestBuilderExt: Sized + sealed::Sealed {
     /// Pays nothing: a 402 is returned as it came.
     fn without_paying(self) -> Self;
     /// Shows a credential of before again, and pays nothing: for [`Error::unfinished`] and [`Verdict::unfinished`].
-    /// The request must be the same as then.
+    /// The request must be the same as then. Where redirects had led to what was paid, it is sent to that place.
     fn resume(self, unfinished: &Unfinished) -> Self;
 }
 
@@ -39,6 +39,26 @@ impl RequestBuilderExt for RequestBuilder {
 
     fn resume(self, unfinished: &Unfinished) -> Self {
         saying(self, |asked| asked.resume = Some(unfinished.clone()))
+    }
+}
+
+/// What one try leaves in the extensions for the next, where middleware above repeats a request.
+pub(super) enum Memory {
+    /// Nothing is in doubt.
+    Nothing,
+    /// A credential to be shown instead of paying anew.
+    Show(Box<Unfinished>),
+    /// Money may have moved, and there is nothing to show for it: whatever asks for payment is the caller's answer.
+    PayNoMore,
+}
+
+impl PerRequest {
+    pub(super) fn remember(&mut self, memory: Memory) {
+        self.without_paying = matches!(memory, Memory::PayNoMore);
+        self.resume = match memory {
+            Memory::Show(unfinished) => Some(*unfinished),
+            Memory::Nothing | Memory::PayNoMore => None,
+        };
     }
 }
 
@@ -70,19 +90,18 @@ impl ResponseExt for Response {
         drive::answer(self, None)
     }
 
-    async fn error_for_payment(mut self) -> Result<Self, Error> {
+    async fn error_for_payment(self) -> Result<Self, Error> {
         let Some(mut verdict) = self.verdict().cloned() else { return Ok(self) };
         if verdict.error().is_none() {
             return Ok(self);
         }
-        let body = drive::problem_body(&mut self).await;
-        let (Answer::Required { problem, .. } | Answer::Troubled { problem, .. }) =
-            drive::answer(&self, body.as_deref())
-        else {
-            return Ok(self);
-        };
-        verdict.problem = problem.map(Box::new);
-        verdict.error().map_or(Ok(self), Err)
+        let (response, body) = problem::peek(self).await;
+        if let Answer::Required { problem, .. } | Answer::Troubled { problem, .. } =
+            drive::answer(&response, body.as_deref())
+        {
+            verdict.problem = problem.map(Box::new).or(verdict.problem);
+        }
+        verdict.error().map_or(Ok(response), Err)
     }
 }
 

@@ -1,12 +1,15 @@
 //! The way to a server and back: what follows redirects, and what never does.
 
 use http::{Extensions, HeaderMap, HeaderName, StatusCode, header};
-use mpp_core::transport::PAYMENT_AUTHORIZATION;
+use mpp_core::{Receipt, transport::PAYMENT_AUTHORIZATION, transport::PAYMENT_RECEIPT};
 use reqwest::{Method, Request, Response, Url};
 use reqwest_middleware::{Next, Result};
 
-use super::{extend::PerRequest, origin};
-use crate::unfinished::Unfinished;
+use super::{
+    extend::{Memory, PerRequest},
+    origin,
+};
+use crate::exchange::Exchange;
 
 /// As many as clients follow by default.
 const MAX_REDIRECTS: u8 = 10;
@@ -56,10 +59,10 @@ impl<'a> Road<'a> {
         self.redirects_off
     }
 
-    /// Tells middleware above, by the extensions it sends again, what to show instead of paying anew.
-    pub(super) fn remember(&mut self, unfinished: Option<Unfinished>) {
+    /// Leaves, in the extensions that middleware above sends again, what to do instead of paying anew.
+    pub(super) fn remember(&mut self, memory: Memory) {
         let mut asked = self.extensions.get::<PerRequest>().cloned().unwrap_or_default();
-        asked.resume = unfinished;
+        asked.remember(memory);
         self.extensions.insert(asked);
     }
 
@@ -85,18 +88,32 @@ impl<'a> Road<'a> {
     }
 
     /// Sends a request with a credential. The credential stays in its origin: redirects within it are followed with
-    /// the credential where they move the request itself (307, 308), and without it where they only name the answer.
-    pub(super) async fn paid(&mut self, mut request: Request) -> Result<Arrival> {
+    /// the credential where they move the request itself (307, 308), and without it where they only name the answer. The
+    /// exchange hears of each: whoever answers with a redirect has seen the credential, and may have taken it.
+    pub(super) async fn paid(
+        &mut self,
+        mut request: Request,
+        exchange: &mut Exchange,
+    ) -> Result<Arrival> {
         let paid = origin::of(request.url());
         let mut left = MAX_REDIRECTS;
         loop {
             let spare = request.try_clone();
+            let mut sent_to = request.url().clone();
             let response = self.send(request).await?;
             let at = origin::of(response.url());
             if at != paid {
                 return Ok(Arrival::Elsewhere(at));
             }
+            if response.status().is_redirection() {
+                exchange.redirected(receipt(&response));
+            }
             if !self.redirects_off {
+                // Fragments stay with the client.
+                sent_to.set_fragment(response.url().fragment());
+                if sent_to != *response.url() {
+                    exchange.redirected(None);
+                }
                 return Ok(Arrival::Here(response));
             }
             let next = spare.as_ref().filter(|_| left > 0).and_then(|s| next(s, &response));
@@ -142,15 +159,7 @@ fn next(sent: &Request, response: &Response) -> Option<(Request, bool)> {
     let other = status == StatusCode::SEE_OTHER && *sent.method() != Method::HEAD;
     if post || other {
         *next.method_mut() = Method::GET;
-        *next.body_mut() = None;
-        for content in [
-            header::CONTENT_TYPE,
-            header::CONTENT_LENGTH,
-            header::CONTENT_ENCODING,
-            header::TRANSFER_ENCODING,
-        ] {
-            next.headers_mut().remove(content);
-        }
+        origin::remove_content(&mut next);
     }
     Some((next, crossed))
 }
@@ -167,6 +176,12 @@ fn at_final_url(mut spare: Request, url: &Url) -> Request {
 /// Whether the request was not served here and belongs elsewhere, as against served here and answered elsewhere.
 fn moves_the_request(status: StatusCode) -> bool {
     matches!(status.as_u16(), 307 | 308)
+}
+
+/// Codecs read receipts of successes alone; a redirect may be the whole answer to a credential.
+fn receipt(response: &Response) -> Option<Receipt> {
+    let token = response.headers().get(PAYMENT_RECEIPT)?.to_str().ok()?;
+    Receipt::from_token(token).ok()
 }
 
 /// An application's own `Authorization` stays.

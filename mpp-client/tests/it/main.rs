@@ -3,6 +3,7 @@
 
 #[path = "../../src/double.rs"]
 mod double;
+mod doubt;
 mod paying;
 mod quiet;
 mod safety;

@@ -58,6 +58,18 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn new(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::sending(reply, false).await
+    }
+
+    /// Announces more of every body than it sends, and leaves the connection open.
+    pub(crate) async fn trickling(reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+        Self::sending(reply, true).await
+    }
+
+    async fn sending(
+        reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+        trickles: bool,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self { at: listener.local_addr().unwrap(), log: Arc::default() };
         let (log, reply) = (server.log.clone(), Arc::new(reply));
@@ -65,7 +77,7 @@ impl Server {
             while let Ok((stream, _)) = listener.accept().await {
                 let (log, reply) = (log.clone(), reply.clone());
                 tokio::spawn(async move {
-                    let _ = serve(stream, &log, &*reply).await;
+                    let _ = serve(stream, &log, &*reply, trickles).await;
                 });
             }
         });
@@ -95,6 +107,7 @@ async fn serve(
     mut stream: TcpStream,
     log: &Mutex<Vec<Seen>>,
     reply: &(dyn Fn(&Seen) -> Reply + Send + Sync),
+    trickles: bool,
 ) -> std::io::Result<()> {
     let mut bytes = Vec::new();
     let head = loop {
@@ -130,11 +143,15 @@ async fn serve(
         out.extend_from_slice(b"\r\n");
     }
     if answer.status() != StatusCode::NO_CONTENT {
-        out.extend_from_slice(format!("content-length: {}\r\n", answer.body().len()).as_bytes());
+        let length = answer.body().len() + usize::from(trickles);
+        out.extend_from_slice(format!("content-length: {length}\r\n").as_bytes());
     }
     out.extend_from_slice(b"connection: close\r\n\r\n");
     out.extend_from_slice(answer.body());
     stream.write_all(&out).await?;
+    if trickles {
+        std::future::pending::<()>().await;
+    }
     stream.shutdown().await
 }
 
