@@ -67,8 +67,8 @@ impl Gate {
     }
 
     /// Refuses a call without a credential as [`Gate::judge`] would, where every request stands ready and nothing is waited
-    /// for. Most calls are such, and need no future.
-    pub(crate) fn ask(&self, route: &Route, call: &Call) -> Option<Refusal> {
+    /// for. Most calls are such, and need no future; `None` means that the call is one for [`Gate::judge`].
+    pub fn ask(&self, route: &Route, call: &Call) -> Option<Refusal> {
         if !matches!(call.credential, Ok(None)) {
             return None;
         }

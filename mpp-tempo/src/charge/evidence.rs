@@ -12,7 +12,7 @@ use crate::chain::{
     rpc::Log,
     signature::SignatureError,
     tip20::{self, Expected, MemoRule, NotTransfer, Transfer, Unmatched},
-    transaction::{Call, DecodeError, FeePayer, Signed},
+    transaction::{Call, DecodeError, FeePayer, Signed, Transaction},
 };
 
 /// A checked payment: the bytes that move the money, and what they say.
@@ -57,12 +57,25 @@ impl Evidence {
         self.signed.hash()
     }
 
+    pub(super) fn chain_id(&self) -> u64 {
+        self.signed.transaction.chain_id
+    }
+
+    pub(super) fn transaction(&self) -> &Transaction {
+        &self.signed.transaction
+    }
+
+    /// Who signed it.
+    pub(super) fn sender(&self) -> Address {
+        self.payer
+    }
+
     pub(super) fn valid_before(&self) -> u64 {
         self.valid_before.get()
     }
 
     pub(super) fn payer(&self) -> Source {
-        let did = Did { chain_id: self.signed.transaction.chain_id, address: self.payer };
+        let did = Did { chain_id: self.chain_id(), address: self.payer };
         Source::new(did.to_string())
     }
 

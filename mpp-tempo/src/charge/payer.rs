@@ -1,6 +1,6 @@
 //! The client half: signs the transfer that a challenge asks for, within limits, and sends nothing itself.
 
-use std::{collections::HashSet, num::NonZeroU64, sync::Arc, time::Duration};
+use std::{collections::HashSet, num::NonZeroU64, sync::Arc};
 
 use alloy::primitives::Address;
 use mpp_core::{
@@ -25,10 +25,15 @@ use crate::{
     clock::SystemClock,
 };
 
+mod validity;
+
+use self::validity::Moment;
+
 /// Pays in dollar stablecoins on one Tempo chain, with a key held in memory.
 ///
 /// The server gets a signed transaction and sends it. Until it does, and after the transaction's 25 seconds are over
-/// without it, nothing has moved. Fees are taken from the token that is paid unless said otherwise, and never exceed a cap.
+/// without it, nothing has moved. The seconds are counted by this clock or the chain's, whichever is behind; minutes
+/// apart, nothing is signed. Fees are taken from the token that is paid unless said otherwise, and never exceed a cap.
 #[derive(Debug)]
 pub struct Payer {
     key: Key,
@@ -144,31 +149,13 @@ impl Payer {
         Transfer { to, amount, memo }
     }
 
-    /// When the transaction ends to be valid: in 25 seconds, which every fork takes, or with the challenge (D-33).
-    fn valid_before(&self, demand: &Demand<'_, TempoCharge>) -> Result<NonZeroU64, PayError> {
-        let now = self.clock.now();
-        let longest = now.plus(LONGEST_VALID).unix_seconds();
-        let end = demand
-            .challenge
-            .expires
-            .as_ref()
-            .map_or(longest, |end| end.unix_seconds().min(longest));
-        if end < now.plus(LEAST_VALID).unix_seconds() {
-            return Err(PayError::untouched("the challenge ends too soon to be paid"));
-        }
-        let end = u64::try_from(end).ok().and_then(NonZeroU64::new);
-        end.ok_or_else(|| PayError::untouched("the clock is before 1970"))
-    }
-
     /// Fills in gas and fees as the node says, within a budget in base units.
     async fn with_fees(
         &self,
+        node: &dyn Rpc,
         transaction: Transaction,
         budget: u128,
     ) -> Result<Transaction, PayError> {
-        let node = self.node.node().await.map_err(|cause| {
-            PayError::untouched("the node cannot be asked, or is on another chain").because(cause)
-        })?;
         let trial = Trial {
             from: Some(self.key.address()),
             calls: transaction.calls.clone(),
@@ -219,17 +206,26 @@ impl mpp_core::payer::Payer for Payer {
             .up_to
             .checked_sub(amount)
             .ok_or_else(|| PayError::untouched("the price is higher than allowed"))?;
+        let node = self.node.node().await.map_err(|cause| {
+            PayError::untouched("the node cannot be asked, or is on another chain").because(cause)
+        })?;
+        let started = self.clock.now();
+        let block = node.latest_block().await.map_err(|cause| {
+            PayError::untouched("the node does not say what time it is").because(cause)
+        })?;
+        let moment = Moment::of(&started, block.timestamp)?;
+        let valid_before = moment.valid_before(demand.challenge)?;
         let transaction = Transaction {
             calls: vec![self.transfer(&asked).call(asked.token)],
-            valid_before: Some(self.valid_before(demand)?),
+            valid_before: Some(valid_before),
+            valid_after: moment.valid_after(demand.challenge),
             fee_token: Some(self.fee_token.unwrap_or(asked.token)),
             ..Transaction::on(asked.chain_id)
         };
         let budget = left.min(self.max_fee).get();
-        let transaction = self.with_fees(transaction, budget).await?;
-        let end = transaction.valid_before.map_or(0, NonZeroU64::get);
-        let least = self.clock.now().plus(LEAST_VALID).unix_seconds();
-        if i64::try_from(end).is_ok_and(|end| end < least) {
+        let transaction = self.with_fees(node, transaction, budget).await?;
+        let elapsed = self.clock.now().since(&started);
+        if i64::try_from(valid_before.get()).is_ok_and(|end| !moment.leaves_time(end, elapsed)) {
             return Err(PayError::untouched("the node took too long to say what the fee is"));
         }
         let exposed = amount.checked_add(Amount::new(transaction.max_fee()));
@@ -248,11 +244,6 @@ impl mpp_core::payer::Payer for Payer {
         Ok(Recall::Never)
     }
 }
-
-/// Valid on every fork: some nodes take 30 seconds, measured by their own clock.
-const LONGEST_VALID: Duration = Duration::from_secs(25);
-/// What a server needs to check and send it.
-const LEAST_VALID: Duration = Duration::from_secs(5);
 
 /// Only what is used is paid for. Some nodes run a server's trial of this transaction only with 771,000 or more.
 const LEAST_GAS: u64 = 800_000;

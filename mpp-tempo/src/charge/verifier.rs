@@ -29,6 +29,8 @@ mod examine;
 pub mod reason;
 mod settle;
 
+use self::examine::Window;
+
 /// Sells for a stablecoin on one Tempo chain, by transactions that payers sign and this server sends.
 ///
 /// A payment is checked without touching the chain's state, and sent once; what became of it is read from the logs
@@ -111,9 +113,37 @@ impl Verifier {
         if ours { Ok(asked) } else { Err(foreign()) }
     }
 
+    /// Whether the transaction can be mined now, and would pay.
+    async fn pays(&self, evidence: &Evidence, window: &Window<'_>) -> Result<(), Rejection> {
+        let transaction = evidence.transaction();
+        examine::runs(transaction)?;
+        window.includes(transaction)?;
+        self.can_pay(transaction, evidence.sender()).await
+    }
+
+    /// Whether the chain holds this very transaction already: sent by the payer, or by this server before its store
+    /// was lost. What the receipt shows is for the settlement to judge.
+    ///
+    /// A node that cannot say is no reason to refuse: that would invite the payer to pay again.
+    async fn is_mined(&self, evidence: &Evidence) -> Result<bool, Rejection> {
+        let node = self.node.node().await.map_err(unavailable)?;
+        let receipt = node.receipt(evidence.hash()).await.map_err(unavailable)?;
+        Ok(receipt.is_some_and(|receipt| receipt.hash == evidence.hash()))
+    }
+
     /// Asks the node whether the transfer would succeed now: a failing one is mined all the same, and costs its fee.
+    /// One below the base fee is not mined at all, and nobody says so.
     async fn can_pay(&self, transaction: &Transaction, payer: Address) -> Result<(), Rejection> {
         let node = self.node.node().await.map_err(unavailable)?;
+        // The price of a node that names no base fee has a tip in it, but there is nothing better to go by.
+        let least = match node.latest_block().await.map_err(unavailable)?.base_fee {
+            Some(base_fee) => base_fee,
+            None => node.gas_price().await.map_err(unavailable)?,
+        };
+        if transaction.max_fee_per_gas < least {
+            let detail = "The transaction's fee per gas is lower than the chain asks now.";
+            return Err(reason::refusal(reason::FEE_TOO_LOW, detail));
+        }
         let balance = Trial::read(self.token, tip20::balance_of(payer));
         let answer = node.call(balance).await.map_err(unavailable)?;
         let held = tip20::read_balance(&answer)
@@ -183,21 +213,25 @@ impl mpp_core::verifier::Verifier for Verifier {
         let signed = read(&claim.payload)?;
         let shown =
             examine::Shown { asked: &asked, signed: &signed, source: claim.source.as_ref() };
-        let payer = shown.payer()?;
-        let window = examine::Window {
+        shown.payer()?;
+        let evidence = Evidence::new(signed).map_err(|cause| {
+            reason::refusal(Reason::BAD_PROOF, "The transaction is no payment.").because(cause)
+        })?;
+        let window = Window {
             now: self.clock.now(),
             longest: self.longest_validity,
             challenge_ends: claim.challenge.expires.as_ref(),
         };
-        shown.in_time(&window)?;
-        self.can_pay(&signed.transaction, payer).await?;
-        Evidence::new(signed).map_err(|cause| {
-            reason::refusal(Reason::BAD_PROOF, "The transaction is no payment.").because(cause)
-        })
+        let Err(refusal) = self.pays(&evidence, &window).await else { return Ok(evidence) };
+        // Money that moved already is neither in time nor still held.
+        let moved = refusal.reason != reason::RAIL_UNAVAILABLE
+            && window.is_remembered(evidence.transaction())
+            && self.is_mined(&evidence).await?;
+        if moved { Ok(evidence) } else { Err(refusal) }
     }
 
-    /// The hash its expiring nonce is known by. An hour past the transaction's end no check takes it any more, whoever's
-    /// clock is asked.
+    /// The hash its expiring nonce is known by. An hour past the transaction's end no check takes it any more, mined or
+    /// not, whoever's clock is asked.
     fn spends<'e>(&self, evidence: &'e Evidence) -> Option<Spend<'e>> {
         let end = i64::try_from(evidence.valid_before()).unwrap_or(i64::MAX / 2_000);
         let until = Timestamp::from_unix(end.saturating_add(3600), 0);

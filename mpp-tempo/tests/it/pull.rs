@@ -233,6 +233,24 @@ async fn a_payment_settled_before_its_end_stays_settled_after_it() {
 }
 
 #[tokio::test]
+async fn a_payer_whose_money_moved_already_is_not_asked_for_more() {
+    let chain = Devnet::start().await.unwrap();
+    let poor = payer_with(&chain, &format!("0x{}", "5c".repeat(32)));
+    chain.fund(PATH_USD, &poor.address(), PRICE + 60_000).await.unwrap();
+    let asked = challenge(&shop(&chain), "order-1").await;
+    let payment = pay(&poor, &asked).await.unwrap();
+    let Payload::Transaction { signature } = &payment.payload else { panic!("pull mode") };
+    // By the payer, or by a server that forgot.
+    chain.rpc("eth_sendRawTransactionSync", json!([signature])).await.unwrap();
+    let before = chain.balance_of(PATH_USD, RECIPIENT.address).await.unwrap();
+    let shop = shop(&chain);
+    let evidence = shop.check(&claim(&asked, &payment)).await.unwrap();
+    reference(shop.settle(&evidence).await);
+    assert_eq!(chain.balance_of(PATH_USD, RECIPIENT.address).await.unwrap(), before);
+    chain.stop().await;
+}
+
+#[tokio::test]
 async fn a_transaction_that_the_node_drops_is_unknown_until_it_is_too_late() {
     let chain = Devnet::start().await.unwrap();
     let shop = shop(&chain).settle_deadline(Duration::from_secs(1));
@@ -240,8 +258,12 @@ async fn a_transaction_that_the_node_drops_is_unknown_until_it_is_too_late() {
     let payment = pay(&payer(&chain), &asked).await.unwrap();
     let Payload::Transaction { signature } = &payment.payload else { panic!("pull mode") };
     let starved = starve(signature);
+    // No check takes it; a store may hold one from before.
+    let stored = json!({ "transaction": starved });
     let payment = Payment { payload: Payload::Transaction { signature: starved }, ..payment };
-    let evidence = shop.check(&claim(&asked, &payment)).await.unwrap();
+    let refused = shop.check(&claim(&asked, &payment)).await.unwrap_err();
+    assert_eq!(refused.reason, reason::GAS_TOO_LOW);
+    let evidence: Evidence = serde_json::from_value(stored).unwrap();
     assert!(matches!(shop.settle(&evidence).await, Fate::Unknown(_)));
     assert!(matches!(shop.reconcile(&evidence).await, Fate::Absent));
     chain.rpc("evm_increaseTime", json!([60])).await.unwrap();

@@ -135,6 +135,7 @@ async fn a_node_in_trouble_or_elsewhere_costs_nothing() {
         },
         Scripted { gas: Box::new(|_| Err(refused(3))), ..Scripted::default() },
         Scripted { gas_price: Box::new(|()| Err(RpcError::Status(502))), ..Scripted::default() },
+        Scripted { block: Box::new(|()| Err(RpcError::Status(502))), ..Scripted::default() },
     ];
     let challenge = challenge(&request());
     for node in nodes {
@@ -167,6 +168,69 @@ async fn a_transaction_ends_with_its_challenge_and_is_not_made_for_a_moment() {
         });
         assert_eq!(made, end, "{left} s left");
     }
+}
+
+#[tokio::test]
+async fn the_clock_that_is_behind_says_when_a_transaction_ends() {
+    // The block's time and the challenge's end, both beside the payer's clock.
+    for (block, left, end) in [
+        (0, 300, Some(25)),
+        (-5, 300, Some(25)),
+        (5, 300, Some(25)),
+        (-6, 300, Some(19)),
+        (-300, 300, Some(-275)),
+        (-301, 300, None),
+        (6, 300, Some(25)),
+        (20, 300, Some(25)),
+        (21, 300, None),
+        (301, 300, None),
+        (-60, -40, Some(-40)),
+        (-60, -56, None),
+    ] {
+        let challenge = keys().seal(Draft {
+            expires: Some(Timestamp::from_unix(NOW + left, 0)),
+            ..challenge(&request()).to_draft()
+        });
+        let node = Arc::new(Scripted { block: at((NOW + block) as u64), ..Scripted::default() });
+        let paid = payer_at(node).pay(&challenge.read().unwrap(), &allowance(150_000)).await;
+        let made = match paid {
+            Ok(payment) => {
+                let transaction = read(&payment.payload).transaction;
+                let start = transaction.valid_after.unwrap().get() as i64;
+                assert!(start < NOW.min(NOW + block), "{block} s");
+                Some(transaction.valid_before.unwrap().get() as i64 - NOW)
+            }
+            Err(refused) => {
+                assert_eq!(refused.funds, Funds::Untouched);
+                None
+            }
+        };
+        assert_eq!(made, end, "{block} s, {left} s left");
+    }
+}
+
+#[tokio::test]
+async fn challenges_that_ask_for_the_same_are_paid_by_different_transactions() {
+    let mut request = request();
+    request.details.method_details.memo = Some(format!("0x{}", "42".repeat(32)));
+    let mut made = Vec::new();
+    for digit in 0..8 {
+        let challenge = keys().seal(Draft {
+            expires: Some(Timestamp::from_unix(NOW + 300 + digit, 0)),
+            ..challenge(&request).to_draft()
+        });
+        let (once, again) = (signed(&challenge).await, signed(&challenge).await);
+        assert_eq!(once, again, "one challenge is one payment");
+        made.push(once);
+    }
+    let hashes: std::collections::HashSet<_> = made.iter().map(Signed::hash).collect();
+    assert_eq!(hashes.len(), made.len());
+    assert!(made.windows(2).all(|two| two[0].transaction.calls == two[1].transaction.calls));
+}
+
+fn read(payload: &Payload) -> Signed {
+    let Payload::Transaction { signature } = payload else { panic!("pull mode") };
+    Signed::decode(&crate::chain::parse_hex(signature).unwrap()).unwrap()
 }
 
 #[tokio::test]

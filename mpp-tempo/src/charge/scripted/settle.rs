@@ -112,6 +112,8 @@ async fn an_error_is_never_a_failure_unless_the_chain_says_that_it_is_too_late()
             (none, END - 1, "unknown"),
             (none, END + 4, "unknown"),
             (none, END + 5, "expired"),
+            (none, END + 600, "expired"),
+            (none, END + 601, "unknown"),
         ];
         for (receipt, now, fate) in cases {
             let raw = raw.clone();
@@ -148,6 +150,9 @@ async fn reconciling_sends_nothing_and_tells_absence_from_ignorance() {
         (none(), at(END), "unknown"),
         (none(), at(END + 4), "unknown"),
         (none(), at(END + 5), "expired"),
+        (none(), at(END + 600), "expired"),
+        (none(), at(END + 601), "unknown"),
+        (none(), at(u64::MAX), "unknown"),
         (none(), lost(), "unknown"),
         (silent(), at(NOW as u64), "unknown"),
         (silent(), at(END + 100), "unknown"),
@@ -184,6 +189,44 @@ async fn a_node_on_another_chain_is_sent_nothing() {
     assert_eq!(word(&verifier.settle(&evidence).await), "unknown");
     assert_eq!(word(&verifier.reconcile(&evidence).await), "unknown");
     assert_eq!(node.asked(), ["chain_id", "chain_id"]);
+}
+
+#[tokio::test]
+async fn a_receipt_is_missing_only_once_it_was_missing_twice() {
+    type Late = fn(Bytes) -> Result<Option<Receipt>, RpcError>;
+    let cases: [(Late, &str); 3] = [
+        (|raw| Ok(Some(mined(&raw))), "settled"),
+        (|_| Err(RpcError::Unanswered(gone())), "unknown"),
+        (|_| Ok(None), "expired"),
+    ];
+    let evidence = evidence().await;
+    for (late, fate) in cases {
+        let (raw, first) = (evidence.raw(), Mutex::new(true));
+        let node = Arc::new(Scripted {
+            receipt: Box::new(move |_| {
+                let first = std::mem::take(&mut *first.lock().unwrap());
+                if first { Ok(None) } else { late(raw.clone()) }
+            }),
+            block: at(END + 60),
+            ..Scripted::default()
+        });
+        assert_eq!(word(&verifier_at(node.clone()).reconcile(&evidence).await), fate);
+        assert_eq!(node.asked(), ["chain_id", "block", "receipt", "receipt"]);
+    }
+}
+
+#[tokio::test]
+async fn a_payment_on_another_chain_is_not_told_by_this_ones_silence() {
+    let evidence = evidence().await;
+    let node = Arc::new(Scripted {
+        chain_id: Box::new(|()| Ok(4217)),
+        block: at(END + 100),
+        ..Scripted::default()
+    });
+    let verifier = Verifier::new(&Chain::MAINNET, SHOP, node.clone()).unwrap();
+    assert_eq!(word(&verifier.settle(&evidence).await), "unknown");
+    assert_eq!(word(&verifier.reconcile(&evidence).await), "unknown");
+    assert!(node.asked().is_empty());
 }
 
 #[tokio::test]

@@ -103,6 +103,18 @@ async fn a_transaction_that_is_not_this_payment_is_refused_with_its_reason() {
         ("too long", |t| t.valid_before = end(33), reason::VALID_TOO_LONG),
         ("for ever", |t| t.valid_before = NonZeroU64::new(u64::MAX), reason::VALID_TOO_LONG),
         ("later", |t| t.valid_after = end(1), reason::NOT_YET_VALID),
+        ("no gas", |t| t.gas_limit = 0, reason::GAS_TOO_LOW),
+        ("a call's gas", |t| t.gas_limit = 21_000, reason::GAS_TOO_LOW),
+        ("little gas", |t| t.gas_limit = 49_999, reason::GAS_TOO_LOW),
+        ("tip", |t| t.max_priority_fee_per_gas = t.max_fee_per_gas + 1, reason::TIP_TOO_HIGH),
+        (
+            "no fee",
+            |t| {
+                t.max_fee_per_gas = 0;
+                t.max_priority_fee_per_gas = 0;
+            },
+            reason::FEE_TOO_LOW,
+        ),
         (
             "sponsored",
             |t| {
@@ -297,7 +309,89 @@ async fn what_the_node_says_of_the_payer_is_believed_and_its_silence_is_our_faul
     for _ in 0..2 {
         verifier.check(&claim(&challenge, &payload, None)).await.unwrap();
     }
-    assert_eq!(once.asked(), ["chain_id", "call", "call", "call", "call"]);
+    let each = ["block", "gas_price", "call", "call"];
+    assert_eq!(once.asked(), [&["chain_id"][..], &each, &each].concat());
+}
+
+#[tokio::test]
+async fn a_fee_is_held_against_the_base_fee_or_else_the_price() {
+    let challenge = challenge(&request());
+    let made = signed(&challenge).await;
+    let price = 20_000_000_000;
+    for (base_fee, offered, taken) in [
+        (Some(7), 7, true),
+        (Some(7), 6, false),
+        (Some(price + 1), price, false),
+        (None, price, true),
+        (None, price - 1, false),
+    ] {
+        let block = move |()| Ok(Block { number: 9, timestamp: NOW as u64, base_fee });
+        let node = Arc::new(Scripted { block: Box::new(block), ..Scripted::default() });
+        let raw = resigned(&made, |t| {
+            t.max_fee_per_gas = offered;
+            t.max_priority_fee_per_gas = 0;
+        });
+        let checked = verifier_at(node).check(&claim(&challenge, &pull(&raw.encode()), None)).await;
+        let expected = if taken { Ok(()) } else { Err(reason::FEE_TOO_LOW) };
+        assert_eq!(checked.map(drop).map_err(|r| r.reason), expected, "{base_fee:?} {offered}");
+    }
+    for block in [Err(502), Ok(None)] {
+        let node = Arc::new(Scripted {
+            block: Box::new(move |()| match block {
+                Err(status) => Err(RpcError::Status(status)),
+                Ok(base_fee) => Ok(Block { number: 9, timestamp: NOW as u64, base_fee }),
+            }),
+            gas_price: Box::new(|()| Err(RpcError::Status(502))),
+            ..Scripted::default()
+        });
+        let payload = pull(&made.encode());
+        let refused = verifier_at(node).check(&claim(&challenge, &payload, None)).await;
+        assert_eq!(refused.unwrap_err().reason, reason::RAIL_UNAVAILABLE);
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_was_mined_already_is_taken_while_it_is_remembered() {
+    type Found = fn(&[u8]) -> Result<Option<Receipt>, RpcError>;
+    let found: Found = |raw| Ok(Some(mined(raw)));
+    let failed: Found = |raw| Ok(Some(Receipt { success: false, ..mined(raw) }));
+    let other: Found = |raw| Ok(Some(Receipt { hash: B256::ZERO, ..mined(raw) }));
+    let none: Found = |_| Ok(None);
+    let silent: Found = |_| Err(RpcError::Status(502));
+    let cases = [
+        ("spent", 25, found, None),
+        ("failed, for the settlement to say", 25, failed, None),
+        ("ended", -1, found, None),
+        ("ended ten minutes ago", -600, found, None),
+        ("ended longer ago", -601, found, Some(Reason::EXPIRED)),
+        ("spent elsewhere", 25, none, Some(reason::SHORT_OF_FUNDS)),
+        ("ended, never mined", -1, none, Some(Reason::EXPIRED)),
+        ("another's receipt", 25, other, Some(reason::SHORT_OF_FUNDS)),
+        ("cannot say", 25, silent, Some(reason::RAIL_UNAVAILABLE)),
+        ("ended, cannot say", -1, silent, Some(reason::RAIL_UNAVAILABLE)),
+    ];
+    let challenge = challenge(&request());
+    let made = signed(&challenge).await;
+    for (name, end, receipt, refusal) in cases {
+        let end = NonZeroU64::new((NOW + end) as u64);
+        let raw = resigned(&made, |t| t.valid_before = end).encode();
+        let sent = raw.clone();
+        let node = Arc::new(Scripted {
+            call: Box::new(|_| Ok(U256::ZERO.to_be_bytes_vec().into())),
+            receipt: Box::new(move |_| receipt(&sent)),
+            ..Scripted::default()
+        });
+        let checked = verifier_at(node).check(&claim(&challenge, &pull(&raw), None)).await;
+        assert_eq!(checked.err().map(|refused| refused.reason), refusal, "{name}");
+    }
+    // One that is not this payment is refused all the same, mined or not.
+    let raw = resigned(&made, |t| t.calls[0].to = ALPHA_USD).encode();
+    let sent = raw.clone();
+    let receipt: Script<_, _> = Box::new(move |_| Ok(Some(mined(&sent))));
+    let node = Arc::new(Scripted { receipt, ..Scripted::default() });
+    let refused = verifier_at(node.clone()).check(&claim(&challenge, &pull(&raw), None)).await;
+    assert_eq!(refused.unwrap_err().reason, reason::WRONG_TOKEN);
+    assert!(node.asked().is_empty());
 }
 
 #[tokio::test]

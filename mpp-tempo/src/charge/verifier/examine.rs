@@ -17,8 +17,12 @@ use crate::chain::{
     did::Did,
     signature::SignatureError,
     tip20::{self, NotTransfer, Transfer, Unmatched},
-    transaction::{EXPIRING, FeePayer, Signed},
+    transaction::{EXPIRING, FeePayer, Signed, Transaction},
 };
+
+/// Units of gas with which no transfer with a memo can run, cheap as its accounts may be: the cheapest that was seen
+/// used 62,000, and what a node asks before it starts is more than half of that.
+const LEAST_GAS: u64 = 50_000;
 
 /// Seconds of validity that must be left: sending takes time, and nodes refuse transactions about to end.
 const LEAST_LEFT: i64 = 3;
@@ -29,11 +33,57 @@ const LENIENCE: Duration = Duration::from_secs(2);
 /// Seconds that a transaction may outlive its challenge, for clocks that differ.
 const SKEW: i64 = 5;
 
+/// Seconds after its end for which a mined transaction is still taken; far less than payments are remembered for.
+const REMEMBERED: i64 = 600;
+
 /// When a transaction may be valid.
 pub(super) struct Window<'a> {
     pub(super) now: Timestamp,
     pub(super) longest: Duration,
     pub(super) challenge_ends: Option<&'a Timestamp>,
+}
+
+impl Window<'_> {
+    /// Whether a transaction can be mined, from now until soon.
+    pub(super) fn includes(&self, transaction: &Transaction) -> Result<(), Rejection> {
+        let now = self.now.unix_seconds();
+        let latest = self.now.plus(self.longest).plus(LENIENCE).unix_seconds();
+        // One without an end would be valid for too long.
+        let end = transaction.valid_before.map_or(i64::MAX, seconds);
+        if end < now.saturating_add(LEAST_LEFT) {
+            let detail = "The transaction's validity has ended, or is about to.";
+            return Err(Rejection::new(ProblemType::PAYMENT_EXPIRED, Reason::EXPIRED, detail));
+        }
+        let outlives = |limit: &Timestamp| end > limit.unix_seconds().saturating_add(SKEW);
+        if end > latest || self.challenge_ends.is_some_and(outlives) {
+            let detail = "The transaction is valid for too long: 25 seconds are enough, and no longer than the challenge.";
+            return Err(refusal(reason::VALID_TOO_LONG, detail));
+        }
+        if transaction.valid_after.map(seconds).is_some_and(|start| start > now) {
+            return Err(refusal(reason::NOT_YET_VALID, "The transaction is not valid yet."));
+        }
+        Ok(())
+    }
+
+    /// Whether a transaction ended so recently, or has yet to, that a payment by it is still remembered if it was ever
+    /// taken: the store forgets an hour after the end, and what it forgot must not buy twice.
+    pub(super) fn is_remembered(&self, transaction: &Transaction) -> bool {
+        let end = transaction.valid_before.map_or(i64::MIN, seconds);
+        end.saturating_add(REMEMBERED) >= self.now.unix_seconds()
+    }
+}
+
+/// Whether any node would run a transfer with this gas at these fees, whatever the chain is like.
+pub(super) fn runs(transaction: &Transaction) -> Result<(), Rejection> {
+    if transaction.gas_limit < LEAST_GAS {
+        let detail = "The transaction's gas limit is too low for a transfer.";
+        return Err(refusal(reason::GAS_TOO_LOW, detail));
+    }
+    if transaction.max_priority_fee_per_gas > transaction.max_fee_per_gas {
+        let detail = "The transaction's tip per gas is higher than its whole fee per gas.";
+        return Err(refusal(reason::TIP_TOO_HIGH, detail));
+    }
+    Ok(())
 }
 
 /// A transaction beside the transfer it should make.
@@ -55,8 +105,9 @@ impl Shown<'_> {
             return Err(refusal(reason::WRONG_CHAIN, "The transaction is for another chain."));
         }
         self.source_is(payer)?;
-        if transaction.nonce_key != EXPIRING || transaction.nonce != 0 {
-            let detail = "The transaction must have an expiring nonce.";
+        let expiring = transaction.nonce_key == EXPIRING && transaction.nonce == 0;
+        if !expiring || transaction.valid_before.is_none() {
+            let detail = "The transaction must have an expiring nonce, and name its end.";
             return Err(refusal(reason::NOT_EXPIRING, detail));
         }
         let plain = transaction.access_list.is_empty()
@@ -72,30 +123,6 @@ impl Shown<'_> {
         tip20::match_calls(self.asked.token, &[self.asked.expected], &transaction.calls)
             .map_err(|cause| self.mismatch(cause))?;
         Ok(payer)
-    }
-
-    /// Whether it can be mined, from now until soon.
-    pub(super) fn in_time(&self, window: &Window<'_>) -> Result<(), Rejection> {
-        let seconds = |at: NonZeroU64| i64::try_from(at.get()).unwrap_or(i64::MAX);
-        let now = window.now.unix_seconds();
-        let latest = window.now.plus(window.longest).plus(LENIENCE).unix_seconds();
-        let Some(end) = self.signed.transaction.valid_before.map(seconds) else {
-            let detail = "The transaction must name its end.";
-            return Err(refusal(reason::NOT_EXPIRING, detail));
-        };
-        if end < now.saturating_add(LEAST_LEFT) {
-            let detail = "The transaction's validity has ended, or is about to.";
-            return Err(Rejection::new(ProblemType::PAYMENT_EXPIRED, Reason::EXPIRED, detail));
-        }
-        let outlives = |limit: &Timestamp| end > limit.unix_seconds().saturating_add(SKEW);
-        if end > latest || window.challenge_ends.is_some_and(outlives) {
-            let detail = "The transaction is valid for too long: 25 seconds are enough, and no longer than the challenge.";
-            return Err(refusal(reason::VALID_TOO_LONG, detail));
-        }
-        if self.signed.transaction.valid_after.map(seconds).is_some_and(|start| start > now) {
-            return Err(refusal(reason::NOT_YET_VALID, "The transaction is not valid yet."));
-        }
-        Ok(())
     }
 
     /// A source is anybody's word; one that says something else than the signature is a lie or a mistake (D-32).
@@ -143,6 +170,10 @@ impl Shown<'_> {
             _ => (reason::WRONG_MEMO, "The transfer's memo does not belong to this challenge."),
         }
     }
+}
+
+fn seconds(at: NonZeroU64) -> i64 {
+    i64::try_from(at.get()).unwrap_or(i64::MAX)
 }
 
 pub(super) fn bad_signature(cause: SignatureError) -> Rejection {

@@ -42,6 +42,12 @@ pub const WRONG_MEMO: Reason = Reason::new("wrong-memo");
 pub const VALID_TOO_LONG: Reason = Reason::new("valid-too-long");
 /// The transaction is not valid yet.
 pub const NOT_YET_VALID: Reason = Reason::new("not-yet-valid");
+/// The gas limit is lower than any transfer with a memo needs: nodes drop such a transaction without a word.
+pub const GAS_TOO_LOW: Reason = Reason::new("gas-too-low");
+/// The highest fee per gas is below what the chain asks now.
+pub const FEE_TOO_LOW: Reason = Reason::new("fee-too-low");
+/// The tip per gas is higher than the whole fee per gas, which no chain takes.
+pub const TIP_TOO_HIGH: Reason = Reason::new("tip-too-high");
 /// The payer holds less than the amount and the fee.
 pub const SHORT_OF_FUNDS: Reason = Reason::new("short-of-funds");
 /// The token would refuse the transfer.

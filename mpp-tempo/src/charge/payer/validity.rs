@@ -1,0 +1,74 @@
+//! How long a signed transaction is alive: by the payer's clock and the chain's, whichever is behind.
+
+use std::{num::NonZeroU64, time::Duration};
+
+use alloy::primitives::keccak256;
+use mpp_core::{Challenge, Timestamp, payer::PayError};
+
+/// Valid on every fork: some nodes take 30 seconds, measured by their own clock.
+const LONGEST_VALID: Duration = Duration::from_secs(25);
+/// What a server needs to check and send it.
+const LEAST_VALID: Duration = Duration::from_secs(5);
+
+/// Seconds by which a clock and the latest block differ without anything being wrong.
+const AGREEING: u64 = 5;
+/// Seconds by which they differ when one of them cannot be believed at all.
+const ABSURD: u64 = 300;
+
+/// Seconds over which the starts of equal payments are spread.
+const SPREAD: u64 = 1 << 20;
+
+/// The time of a payment, as two clocks have it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// The earlier of the two: a clock that is ahead would sign money alive for longer than meant.
+    earlier: i64,
+    /// What the chain will judge by.
+    judged: i64,
+}
+
+impl Moment {
+    /// Takes the payer's time and that of the chain's latest block.
+    pub(super) fn of(now: &Timestamp, block: u64) -> Result<Self, PayError> {
+        let now = now.unix_seconds();
+        let block = i64::try_from(block).unwrap_or(i64::MAX);
+        let apart = now.abs_diff(block);
+        if apart > ABSURD {
+            let detail = "the clock and the chain's time are minutes apart: one of them is wrong";
+            return Err(PayError::untouched(detail));
+        }
+        if apart <= AGREEING {
+            return Ok(Self { earlier: now, judged: now });
+        }
+        Ok(Self { earlier: now.min(block), judged: block })
+    }
+
+    /// When the transaction ends to be valid: in 25 seconds, which every fork takes, or with the challenge (D-33).
+    pub(super) fn valid_before(self, challenge: &Challenge) -> Result<NonZeroU64, PayError> {
+        let longest = later(self.earlier, LONGEST_VALID);
+        let end = challenge.expires.as_ref().map_or(longest, |end| end.unix_seconds().min(longest));
+        if !self.leaves_time(end, Duration::ZERO) {
+            return Err(PayError::untouched("the challenge ends too soon to be paid"));
+        }
+        let end = u64::try_from(end).ok().and_then(NonZeroU64::new);
+        end.ok_or_else(|| PayError::untouched("the clock is before 1970"))
+    }
+
+    /// From when it is valid: some past second of the challenge's own, so that two payments which are alike in
+    /// everything else are two transactions.
+    pub(super) fn valid_after(self, challenge: &Challenge) -> Option<NonZeroU64> {
+        let [a, b, c, d, ..] = keccak256(challenge.id().as_str()).0;
+        let back = 1 + u64::from(u32::from_be_bytes([a, b, c, d])) % SPREAD;
+        let now = u64::try_from(self.earlier).ok()?;
+        now.checked_sub(back).and_then(NonZeroU64::new)
+    }
+
+    /// Whether a server can still take a transaction of this end, so long after this moment.
+    pub(super) fn leaves_time(self, end: i64, elapsed: Duration) -> bool {
+        end >= later(self.judged, elapsed.saturating_add(LEAST_VALID))
+    }
+}
+
+fn later(at: i64, by: Duration) -> i64 {
+    at.saturating_add(i64::try_from(by.as_secs()).unwrap_or(i64::MAX))
+}
