@@ -2,9 +2,10 @@
 
 use std::hint::black_box;
 
-use bench::rows::{id, parse, verify};
+use bench::rows::{id, parse, payer, verify};
 use criterion::{Criterion, criterion_group, criterion_main};
 use hmac::{Hmac, KeyInit};
+use secp256k1::Secp256k1;
 use sha2::Sha256;
 
 fn ids(c: &mut Criterion) {
@@ -34,5 +35,12 @@ fn credentials(c: &mut Criterion) {
     group.bench_function("peer", |b| b.iter(|| peers.take()));
 }
 
-criterion_group!(benches, ids, challenges, credentials);
+fn payers(c: &mut Criterion) {
+    let (bytes, curve) = (payer::signature(), Secp256k1::verification_only());
+    let mut group = c.benchmark_group("payer of a signature");
+    group.bench_function("ours", |b| b.iter(|| payer::ours(black_box(&bytes))));
+    group.bench_function("floor", |b| b.iter(|| payer::bare(&curve, black_box(&bytes))));
+}
+
+criterion_group!(benches, ids, challenges, credentials, payers);
 criterion_main!(benches);

@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         rows::issue::row(effort),
         rows::parse::row(effort),
         rows::verify::row(effort),
+        rows::payer::row(effort),
         rows::paid::row(effort),
         rows::loopback::row(effort),
     ];

@@ -6,4 +6,5 @@ pub mod issue;
 pub mod loopback;
 pub mod paid;
 pub mod parse;
+pub mod payer;
 pub mod verify;
