@@ -1,5 +1,7 @@
 //! A store in this process's memory: fast, bounded, and gone with the process.
 
+mod waiting;
+
 use std::{
     collections::{BTreeMap, HashMap, hash_map::RandomState},
     fmt,
@@ -10,7 +12,8 @@ use std::{
     },
 };
 
-use super::{BoxFuture, Keep, Key, Store, StoreError, Version, Versioned};
+use self::waiting::Waiting;
+use super::{BoxFuture, Keep, Key, Store, StoreError, Version, Versioned, Wakes, Watch};
 
 const SHARDS: usize = 16;
 const DEFAULT_BOUND: usize = 1_000_000;
@@ -21,13 +24,19 @@ const DEFAULT_BOUND: usize = 1_000_000;
 /// proofs were used (within a challenge's lifetime a credential could be shown again). Use it in tests, in examples, and
 /// where a restart outlives every challenge; use a durable store where money matters.
 pub struct Memory {
-    shards: Vec<Mutex<HashMap<Key, Entry>>>,
+    shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
     versions: AtomicU64,
     /// The latest time any writer named, in milliseconds: what expiry is judged by, since core reads no clock.
     now: AtomicI64,
     entries: AtomicUsize,
     bound: usize,
+}
+
+#[derive(Default)]
+struct Shard {
+    entries: HashMap<Key, Entry>,
+    waiting: Waiting,
 }
 
 struct Entry {
@@ -55,7 +64,7 @@ impl Memory {
         }
     }
 
-    fn shard(&self, key: &Key) -> MutexGuard<'_, HashMap<Key, Entry>> {
+    fn shard(&self, key: &Key) -> MutexGuard<'_, Shard> {
         let index = self.hasher.hash_one(key) as usize % SHARDS;
         lock(&self.shards[index])
     }
@@ -80,25 +89,25 @@ impl Memory {
             self.sweep();
         }
         let mut shard = self.shard(key);
-        let now = self.now.load(Ordering::Relaxed);
-        let live = shard.get(key).filter(|e| !e.past(now)).map(|e| e.version);
-        if live != expect {
+        if shard.live(key, self.now.load(Ordering::Relaxed)) != expect {
             return Ok(None);
         }
+        let version = self.next();
         let Some(value) = value else {
-            if shard.remove(key).is_some() {
+            if shard.entries.remove(key).is_some() {
                 self.entries.fetch_sub(1, Ordering::Relaxed);
             }
-            return Ok(Some(self.next()));
+            shard.waiting.wake(key);
+            return Ok(Some(version));
         };
-        if !shard.contains_key(key) {
+        if !shard.entries.contains_key(key) {
             if self.entries.load(Ordering::Relaxed) >= self.bound {
                 return Err(StoreError::Full);
             }
             self.entries.fetch_add(1, Ordering::Relaxed);
         }
-        let version = self.next();
-        shard.insert(key.clone(), Entry { version, value: value.to_vec(), until });
+        shard.entries.insert(key.clone(), Entry { version, value: value.to_vec(), until });
+        shard.waiting.wake(key);
         Ok(Some(version))
     }
 
@@ -109,11 +118,17 @@ impl Memory {
     fn sweep(&self) {
         let now = self.now.load(Ordering::Relaxed);
         for shard in &self.shards {
-            let mut shard = lock(shard);
-            let before = shard.len();
-            shard.retain(|_, e| !e.past(now));
-            self.entries.fetch_sub(before - shard.len(), Ordering::Relaxed);
+            let entries = &mut lock(shard).entries;
+            let before = entries.len();
+            entries.retain(|_, e| !e.past(now));
+            self.entries.fetch_sub(before - entries.len(), Ordering::Relaxed);
         }
+    }
+}
+
+impl Shard {
+    fn live(&self, key: &Key, now: i64) -> Option<Version> {
+        self.entries.get(key).filter(|e| !e.past(now)).map(|e| e.version)
     }
 }
 
@@ -135,7 +150,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Store for Memory {
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Versioned>, StoreError>> {
         let now = self.now.load(Ordering::Relaxed);
-        let found = self.shard(key).get(key).filter(|e| !e.past(now)).map(Entry::read);
+        let found = self.shard(key).entries.get(key).filter(|e| !e.past(now)).map(Entry::read);
         Box::pin(std::future::ready(Ok(found)))
     }
 
@@ -159,7 +174,7 @@ impl Store for Memory {
         let now = self.now.load(Ordering::Relaxed);
         let mut found = BTreeMap::new();
         for shard in &self.shards {
-            for (key, entry) in lock(shard).iter() {
+            for (key, entry) in &lock(shard).entries {
                 if key.is_under(prefix) && after.is_none_or(|a| key > a) && !entry.past(now) {
                     found.insert(key.clone(), entry.read());
                     if found.len() > limit {
@@ -172,6 +187,20 @@ impl Store for Memory {
     }
 }
 
+impl Watch for Memory {
+    fn wakes(&self) -> Wakes {
+        Wakes::Push
+    }
+
+    fn changed<'a>(
+        &'a self,
+        key: &'a Key,
+        seen: Option<Version>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(waiting::Changed::new(self, key, seen))
+    }
+}
+
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memory").field("entries", &self.entries).finish_non_exhaustive()
@@ -180,7 +209,7 @@ impl fmt::Debug for Memory {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{task::Poll, time::Duration};
 
     use super::*;
     use crate::time::Timestamp;
@@ -226,6 +255,26 @@ mod tests {
         assert!(
             m.get(&key("a")).await.unwrap().is_none() && m.get(&key("b")).await.unwrap().is_some()
         );
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_an_entry_is_woken_by_its_change_and_by_no_other() {
+        let m = Memory::volatile();
+        let v = m.swap(&key("a"), None, Some(b"1"), Keep::Forever).await.unwrap().unwrap();
+        m.changed(&key("a"), None).await.unwrap();
+        let seen = key("a");
+        let mut waits = m.changed(&seen, Some(v));
+        let mut pending = async || {
+            std::future::poll_fn(|cx| Poll::Ready(waits.as_mut().poll(cx).is_pending())).await
+        };
+        assert!(pending().await);
+        m.swap(&key("b"), None, Some(b"1"), Keep::Forever).await.unwrap();
+        assert!(pending().await);
+        m.swap(&key("a"), Some(v), None, Keep::Forever).await.unwrap();
+        assert!(!pending().await);
+        drop(waits);
+        // Nobody waits any more, and nothing is kept of who did.
+        assert!(m.shards.iter().all(|s| lock(s).waiting.is_empty()));
     }
 
     #[tokio::test]

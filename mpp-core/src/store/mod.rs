@@ -1,15 +1,20 @@
 //! Where state lives: one object-safe trait with one write, a compare-and-swap.
 
+mod key;
 mod memory;
+mod watch;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
-use sha2::Digest as _;
 
-use crate::{error::Error, time::Timestamp};
+use crate::time::Timestamp;
 
-pub use self::memory::Memory;
+pub use self::{
+    key::Key,
+    memory::Memory,
+    watch::{Wakes, Watch},
+};
 
 /// A boxed future: what object-safe seams return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -41,61 +46,6 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         after: Option<&'a Key>,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<(Key, Versioned)>, StoreError>>;
-}
-
-/// A key: segments joined by `/`, with `/` and `%` inside one escaped, so that two lists of segments never collide (S19).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Key(String);
-
-impl Key {
-    /// Joins segments.
-    ///
-    /// # Errors
-    /// No segment, an empty one, or more than 512 bytes in all.
-    pub fn of(segments: &[&str]) -> Result<Self, Error> {
-        let mut key = String::with_capacity(64);
-        for (i, segment) in segments.iter().enumerate() {
-            if segment.is_empty() {
-                return Err(Error::Key);
-            }
-            if i > 0 {
-                key.push('/');
-            }
-            for c in segment.chars() {
-                match c {
-                    '%' => key.push_str("%25"),
-                    '/' => key.push_str("%2F"),
-                    c => key.push(c),
-                }
-            }
-        }
-        if key.is_empty() || key.len() > 512 { Err(Error::Key) } else { Ok(Self(key)) }
-    }
-
-    /// Joins segments and the SHA-256 of a text, for texts that are long, or too secret to be in keys.
-    ///
-    /// # Errors
-    /// As for [`Key::of`].
-    pub fn of_hash(segments: &[&str], text: &str) -> Result<Self, Error> {
-        let hash = crate::encoded::encode(&sha2::Sha256::digest(text));
-        let all: Vec<&str> = segments.iter().copied().chain([hash.as_str()]).collect();
-        Self::of(&all)
-    }
-
-    /// Reads back what [`Key::as_str`] gave: for stores.
-    pub fn from_stored(key: impl Into<String>) -> Self {
-        Self(key.into())
-    }
-
-    /// The key as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether this key is `prefix`, or lies under it.
-    pub fn is_under(&self, prefix: &Self) -> bool {
-        self.0.strip_prefix(&prefix.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
 }
 
 /// Which write of an entry this is. Opaque: only equality means anything.
@@ -149,9 +99,40 @@ pub enum StoreError {
     /// It holds as much as it may, and nothing of it may be forgotten yet.
     #[error("the store is full")]
     Full,
-    /// An entry does not read as what its key says.
-    #[error("a stored value cannot be read")]
-    Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// An entry, or the file it is in, does not read as what it should be. Nothing else is affected.
+    #[error("{what} cannot be read: it is damaged, or was not written by this program")]
+    Corrupt {
+        /// Its key, or its file.
+        what: String,
+        /// How it does not read.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It was written by a newer version of this program, and is left as it is.
+    #[error("{what} is of form {found}, newer than the {known} that this version knows")]
+    Newer {
+        /// Its key, or its file.
+        what: String,
+        /// The form it is in.
+        found: u64,
+        /// The newest form that this version reads.
+        known: u64,
+    },
+}
+
+impl StoreError {
+    /// It cannot be reached, or broke.
+    pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(cause.into())
+    }
+
+    /// What is stored under a name does not read.
+    pub fn corrupt(
+        what: impl Into<String>,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Corrupt { what: what.into(), source: cause.into() }
+    }
 }
 
 /// What users of a store call: built on [`Store::swap`], not to be implemented.
@@ -163,8 +144,8 @@ pub trait StoreExt: Store {
     ) -> impl Future<Output = Result<Option<(Version, T)>, StoreError>> + Send + 'a {
         async move {
             let Some(entry) = self.get(key).await? else { return Ok(None) };
-            let value =
-                serde_json::from_slice(&entry.value).map_err(|e| StoreError::Corrupt(e.into()))?;
+            let value = serde_json::from_slice(&entry.value)
+                .map_err(|e| StoreError::corrupt(key.as_str(), e))?;
             Ok(Some((entry.version, value)))
         }
     }
@@ -178,7 +159,8 @@ pub trait StoreExt: Store {
         keep: Keep,
     ) -> impl Future<Output = Result<Option<Version>, StoreError>> + Send + 'a {
         async move {
-            let bytes = serde_json::to_vec(value).map_err(|e| StoreError::Corrupt(e.into()))?;
+            let bytes =
+                serde_json::to_vec(value).map_err(|e| StoreError::corrupt(key.as_str(), e))?;
             self.swap(key, expect, Some(&bytes), keep).await
         }
     }
@@ -237,34 +219,5 @@ impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<(Key, Versioned)>, StoreError>> {
         (**self).scan(prefix, after, limit)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_injective() {
-        let pairs: [(&[&str], &[&str]); 4] = [
-            (&["a:b"], &["a_b"]),
-            (&["a", "b"], &["a/b"]),
-            (&["a%2Fb"], &["a/b"]),
-            (&["a", "b%"], &["a", "b%25"]),
-        ];
-        for (one, other) in pairs {
-            assert_ne!(Key::of(one).unwrap(), Key::of(other).unwrap());
-        }
-        for bad in [&[][..], &[""], &["a", ""]] {
-            assert!(Key::of(bad).is_err());
-        }
-        assert!(Key::of(&[&"x".repeat(513)]).is_err());
-    }
-
-    #[test]
-    fn a_prefix_is_whole_segments() {
-        let paid = Key::of(&["paid"]).unwrap();
-        assert!(Key::of(&["paid", "x"]).unwrap().is_under(&paid));
-        assert!(!Key::of(&["paid2", "x"]).unwrap().is_under(&paid));
     }
 }
