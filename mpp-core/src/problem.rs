@@ -59,6 +59,8 @@ impl ProblemType {
         Self::new("verification-failed", "Verification Failed", 403, false);
     /// Paid, and yet not for this caller (C-06).
     pub const DENIED: Self = Self::new("verification-failed", "Verification Failed", 403, false);
+    /// An `Idempotency-Key` came with another request than the one it was first used for.
+    pub const KEY_REUSED: Self = Self::new("bad-request", "Unprocessable Content", 422, false);
     /// Our own fault.
     pub const INTERNAL: Self =
         Self::new("internal-payment-error", "Internal Payment Error", 500, false);
@@ -155,6 +157,8 @@ impl Reason {
     pub const IN_FLIGHT: Self = Self("in-flight");
     /// Paid, and served more often without being delivered than the server goes along with.
     pub const REDEEMED_TOO_OFTEN: Self = Self("redeemed-too-often");
+    /// The `Idempotency-Key` was first used for another request.
+    pub const KEY_REUSED: Self = Self("idempotency-key-reused");
     /// What became of the settlement is not known yet.
     pub const OUTCOME_UNKNOWN: Self = Self("outcome-unknown");
     /// The proof does not verify.

@@ -31,4 +31,7 @@ pub enum ConfigError {
     /// Challenges may not live that long, or that short.
     #[error("a challenge lives for 10 seconds to 24 hours")]
     Lifetime,
+    /// The system has no randomness: neither a challenge nor a lease could be told from another's.
+    #[error("the system gives no random numbers")]
+    Randomness(#[source] getrandom::Error),
 }

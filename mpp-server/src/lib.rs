@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../README.md")]
 
+pub mod answer;
 pub mod clock;
 pub mod error;
 pub mod event;
@@ -9,6 +10,7 @@ pub mod gate;
 pub mod limit;
 pub mod offer;
 pub mod permit;
+pub mod rail;
 pub mod route;
 
 #[cfg(feature = "axum")]
@@ -22,7 +24,9 @@ mod nonce;
 pub use self::{
     error::ConfigError,
     gate::{Gate, Plaintext},
+    ledger::Recovered,
     offer::{Offer, Offers},
     permit::{Admission, Paid, Permit},
-    route::Route,
+    rail::Rail,
+    route::{Order, Route},
 };

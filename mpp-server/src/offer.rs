@@ -9,7 +9,6 @@ use std::{
 use mpp_core::{
     Challenge, Draft, Encoded, Intent, Method, Request,
     binding::{Admitted, Keys, Stem},
-    fate::Fate,
     intent::{Once, PriceError, Terms},
     method::{AskOf, TermsOf},
     name::MethodId,
@@ -20,7 +19,7 @@ use mpp_core::{
 };
 use serde_json::value::RawValue;
 
-use crate::ledger::Ledger;
+use crate::{ledger::Ledger, rail::Rail};
 
 /// One way to pay for a route: a method at a price. Made by [`Offers`].
 #[derive(Clone)]
@@ -32,7 +31,12 @@ pub(crate) type GateId = u64;
 impl Offer {
     /// The method and intent it is paid by.
     pub fn id(&self) -> &MethodId {
-        self.0.id()
+        self.rail().id()
+    }
+
+    /// Where it settles.
+    pub fn rail(&self) -> &Rail {
+        self.0.rail()
     }
 
     pub(crate) fn new(offer: Arc<dyn ErasedOffer>) -> Self {
@@ -107,20 +111,25 @@ pub trait Sell<I: Intent, R = <I as Intent>::Reuse>: Send + Sync + 'static {
     /// # Errors
     /// As for [`Verifier::terms`].
     fn offer(self: &Arc<Self>, ask: &I::Ask) -> Result<Offer, PriceError>;
+
+    /// Where it settles, whatever the ask.
+    fn rail(self: &Arc<Self>) -> Rail;
 }
 
 impl<I: Intent<Reuse = Once>, V: Verifier<Method: Method<Intent = I>>> Sell<I, Once> for V {
     fn offer(self: &Arc<Self>, ask: &I::Ask) -> Result<Offer, PriceError> {
         let terms = self.terms(ask)?;
-        let (id, account) = (MethodId::of::<V::Method>(), self.settles_at().into_owned());
         Ok(Offer::new(Arc::new(ByVerifier {
             it: self.clone(),
-            id,
-            account,
+            rail: Rail::of(self),
             terms,
             lasting: OnceLock::new(),
             ask: PhantomData,
         })))
+    }
+
+    fn rail(self: &Arc<Self>) -> Rail {
+        Rail::of(self)
     }
 }
 
@@ -137,36 +146,28 @@ pub(crate) struct Checked {
     pub(crate) external_id: Option<String>,
 }
 
-/// An offer with its types forgotten; evidence is bytes, so that settling can be spawned, and resumed from a store.
+/// An offer with its types forgotten.
 pub(crate) trait ErasedOffer: Send + Sync {
-    fn id(&self) -> &MethodId;
-    fn settles_at(&self) -> &str;
+    fn rail(&self) -> &Rail;
     fn demand<'a>(&'a self, asking: Asking<'a>) -> BoxFuture<'a, Result<Demanded, Rejection>>;
     /// The request where every demand has the same, without a future.
     fn lasting(&self) -> Option<Encoded>;
     /// Whether a challenge asks what this offer asks: of two offers by one method, the one to answer by.
     fn asked(&self, challenge: &Challenge) -> bool;
     fn check<'a>(&'a self, admitted: Admitted) -> BoxFuture<'a, Result<Checked, Rejection>>;
-    fn settle(self: Arc<Self>, evidence: Box<RawValue>) -> BoxFuture<'static, Fate>;
-    fn reconcile(self: Arc<Self>, evidence: Box<RawValue>) -> BoxFuture<'static, Fate>;
 }
 
 struct ByVerifier<V: Verifier> {
     it: Arc<V>,
-    id: MethodId,
-    account: String,
+    rail: Rail,
     terms: TermsOf<V::Method>,
     lasting: OnceLock<Encoded>,
     ask: PhantomData<fn() -> AskOf<V::Method>>,
 }
 
 impl<V: Verifier> ErasedOffer for ByVerifier<V> {
-    fn id(&self) -> &MethodId {
-        &self.id
-    }
-
-    fn settles_at(&self) -> &str {
-        &self.account
+    fn rail(&self) -> &Rail {
+        &self.rail
     }
 
     fn lasting(&self) -> Option<Encoded> {
@@ -217,24 +218,6 @@ impl<V: Verifier> ErasedOffer for ByVerifier<V> {
             let evidence =
                 serde_json::value::to_raw_value(&evidence).map_err(Rejection::internal)?;
             Ok(Checked { spends, evidence, external_id })
-        })
-    }
-
-    fn settle(self: Arc<Self>, evidence: Box<RawValue>) -> BoxFuture<'static, Fate> {
-        Box::pin(async move {
-            match serde_json::from_str(evidence.get()) {
-                Ok(evidence) => self.it.settle(&evidence).await,
-                Err(e) => Fate::unknown(e),
-            }
-        })
-    }
-
-    fn reconcile(self: Arc<Self>, evidence: Box<RawValue>) -> BoxFuture<'static, Fate> {
-        Box::pin(async move {
-            match serde_json::from_str(evidence.get()) {
-                Ok(evidence) => self.it.reconcile(&evidence).await,
-                Err(e) => Fate::unknown(e),
-            }
         })
     }
 }

@@ -7,8 +7,10 @@ use mpp_core::{
 };
 
 use crate::{
+    answer::Answer,
     event::{Event, Events},
-    ledger::{Serving, TurnEnd},
+    gate::judge::Again,
+    ledger::{Serving, Turn},
 };
 
 /// What a gate says of a call that it does not refuse. An enum, so that no driver can forget the second.
@@ -19,17 +21,32 @@ pub enum Admission {
     Serve(Permit),
     /// Booked, and nothing is to be served: answer with the receipt alone.
     Acknowledge(Receipt),
+    /// Delivered before, to the same credential under the same `Idempotency-Key`: hand this over, and run nothing.
+    Replay {
+        /// What was paid.
+        receipt: Option<Receipt>,
+        /// What was handed over then.
+        answer: Box<Answer>,
+    },
 }
 
-/// Leave to run the handler once for a payment that settled.
+/// Leave to run the handler once: for a payment that settled, or, on a route that charges on success, for one that was
+/// checked and can settle.
+///
+/// A driver does the same in either case: it runs the handler, calls [`Permit::charge`] where that succeeded, hands the
+/// response over with the receipt, and ends with [`Permit::finish`].
 ///
 /// No public constructor. Dropped without [`Permit::finish`], it counts as not delivered: the same credential can be shown
 /// again, and runs the handler again without a new payment. While it lives, its turn is nobody else's.
 #[must_use = "a permit that is not finished was not delivered"]
 pub struct Permit {
-    turn: Option<TurnEnd>,
+    turn: Option<Turn>,
     events: Events,
     paid: Paid,
+    keep: Option<usize>,
+    answer: Option<Box<Answer>>,
+    /// How to ask for payment again, where the money is still to be taken.
+    again: Option<Box<Again>>,
 }
 
 /// How a permit ends.
@@ -43,8 +60,10 @@ pub enum Ending {
 }
 
 impl Permit {
-    pub(crate) fn new(Serving { paid, end }: Serving, events: Events) -> Self {
-        Self { turn: Some(end), events, paid }
+    pub(crate) fn new(serving: Serving, events: Events, again: impl FnOnce() -> Again) -> Self {
+        let Serving { paid, turn, keep } = serving;
+        let again = paid.receipt.is_none().then(|| Box::new(again()));
+        Self { turn: Some(turn), events, paid, keep, answer: None, again }
     }
 
     /// What was paid.
@@ -52,17 +71,55 @@ impl Permit {
         &self.paid
     }
 
-    /// The receipt to put on a success, and on nothing else (C-36). None where the money moves only after the handler.
+    /// The receipt to put on a success, and on nothing else (C-36). None where the money moves only after the handler, until
+    /// [`Permit::charge`].
     pub fn receipt(&self) -> Option<&Receipt> {
         self.paid.receipt.as_ref()
+    }
+
+    /// The handler succeeded: takes the money where it was not taken before. Nothing of its response may be handed over
+    /// before this returns. A caller that is dropped meanwhile changes nothing.
+    ///
+    /// # Errors
+    /// The payment cannot be settled any more (402, with fresh challenges), or it is not known whether it was (503): the
+    /// response must not be handed over.
+    pub async fn charge(&mut self) -> Result<(), Refusal> {
+        let (Some(again), Some(turn)) = (&self.again, &self.turn) else { return Ok(()) };
+        match turn.charge().await {
+            Ok(paid) => {
+                (self.paid, self.again) = (paid, None);
+                Ok(())
+            }
+            Err(rejection) => {
+                // The turn is over: what became of the payment is on the books.
+                self.turn = None;
+                let challenge = self.paid.challenge.clone();
+                Err(again.refuse(challenge, rejection).await)
+            }
+        }
+    }
+
+    /// The longest body to keep with [`Permit::keep`], where the client named its request and may ask for its answer again.
+    pub fn keeps(&self) -> Option<usize> {
+        self.keep
+    }
+
+    /// Keeps what is being handed over: it is stored with the delivery, in the same write.
+    pub fn keep(&mut self, answer: Answer) {
+        let fits = self.keep.is_some_and(|most| answer.body.len() <= most);
+        self.answer = fits.then(|| Box::new(answer));
     }
 
     /// Ends it, and returns the receipt of what was delivered. Waits until that is on the books; a caller that is dropped
     /// meanwhile changes nothing.
     ///
     /// # Errors
-    /// The store did not answer, over several tries; the entry then stays `serving` until its lease is over.
+    /// As for [`Permit::charge`]; or the store did not answer, over several tries: the entry then stays `serving` until its
+    /// lease is over.
     pub async fn finish(mut self, ending: Ending) -> Result<Option<Receipt>, Refusal> {
+        if ending == Ending::Delivered {
+            self.charge().await?;
+        }
         let receipt = self.paid.receipt.clone().filter(|_| ending == Ending::Delivered);
         if let Some(written) = self.end(ending) {
             written.await?;
@@ -85,7 +142,7 @@ impl Permit {
             Ending::Delivered => Event::Delivered { challenge: challenge.clone() },
             Ending::NotDelivered => Event::NotDelivered { challenge: challenge.clone() },
         });
-        Some(turn.tell(ending == Ending::Delivered))
+        Some(turn.end(ending == Ending::Delivered, self.answer.take()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A route: what it can be paid with, and where its credentials are looked for.
+//! A route: what it can be paid with, when the money moves, and where its credentials are looked for.
 
 use std::sync::Arc;
 
@@ -14,18 +14,38 @@ pub struct Route {
     pub offers: Arc<[Offer]>,
     /// The header credentials are looked for in, where that is not `Authorization`.
     pub header: Option<CredentialHeader>,
+    /// Whether the money moves before the handler runs, or after.
+    pub order: Order,
+}
+
+/// The order of money on a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Order {
+    /// Check, mark, settle, serve: the handler runs for money that is there.
+    #[default]
+    SettleFirst,
+    /// Check, mark, serve, settle: the handler runs first, its response is held, and the money moves only if it is a
+    /// success. What cannot be settled any more by then is not handed out, and the work was for nothing.
+    ServeFirst,
 }
 
 impl Route {
     /// A route with these offers.
     pub fn of(offers: impl IntoIterator<Item = Offer>) -> Self {
-        Self { offers: offers.into_iter().collect(), header: None }
+        let offers = offers.into_iter().collect();
+        Self { offers, header: None, order: Order::SettleFirst }
     }
 
     /// Looks for credentials in `Payment-Authorization`, and says so in its challenges: `Authorization` belongs to the
     /// application.
     pub fn in_payment_authorization(self) -> Self {
         Self { header: Some(CredentialHeader::PAYMENT_AUTHORIZATION), ..self }
+    }
+
+    /// Takes the money only for a response that is a success: [`Order::ServeFirst`].
+    pub fn charge_on_success(self) -> Self {
+        Self { order: Order::ServeFirst, ..self }
     }
 }
 

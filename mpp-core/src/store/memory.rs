@@ -3,9 +3,10 @@
 mod waiting;
 
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::RandomState},
+    collections::{BTreeMap, hash_map::RandomState},
     fmt,
     hash::BuildHasher,
+    ops::Bound,
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
@@ -35,7 +36,7 @@ pub struct Memory {
 
 #[derive(Default)]
 struct Shard {
-    entries: HashMap<Key, Entry>,
+    entries: BTreeMap<Key, Entry>,
     waiting: Waiting,
 }
 
@@ -172,14 +173,18 @@ impl Store for Memory {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<(Key, Versioned)>, StoreError>> {
         let now = self.now.load(Ordering::Relaxed);
+        let from =
+            after.filter(|after| *after > prefix).map_or(Bound::Included(prefix), Bound::Excluded);
         let mut found = BTreeMap::new();
         for shard in &self.shards {
-            for (key, entry) in &lock(shard).entries {
-                if key.is_under(prefix) && after.is_none_or(|a| key > a) && !entry.past(now) {
-                    found.insert(key.clone(), entry.read());
-                    if found.len() > limit {
-                        found.pop_last();
-                    }
+            let shard = lock(shard);
+            let under = shard.entries.range((from, Bound::Unbounded));
+            let under = under.take_while(|(key, _)| key.as_str().starts_with(prefix.as_str()));
+            let live = under.filter(|(key, entry)| key.is_under(prefix) && !entry.past(now));
+            for (key, entry) in live.take(limit) {
+                found.insert(key.clone(), entry.read());
+                if found.len() > limit {
+                    found.pop_last();
                 }
             }
         }

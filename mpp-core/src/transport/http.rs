@@ -2,6 +2,7 @@
 
 mod authorization;
 mod challenge;
+mod idempotency;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
 use serde::Serialize;
@@ -19,6 +20,7 @@ use crate::{
 pub use self::{
     authorization::{credential_from_field, read_credential},
     challenge::{read_challenges, read_field, write_challenge},
+    idempotency::IDEMPOTENCY_KEY,
 };
 
 /// What a client would pay with.
@@ -56,6 +58,7 @@ impl Http {
             credential,
             accept: Self::read_accept(&request.headers),
             wants: wants(request),
+            idempotency_key: idempotency::read(request, at.digest.is_some()),
             ..Call::to(at)
         }
     }

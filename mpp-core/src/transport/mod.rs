@@ -14,8 +14,8 @@ use crate::{
 };
 
 pub use self::http::{
-    ACCEPT_PAYMENT, Http, PAYMENT_AUTHORIZATION, PAYMENT_RECEIPT, credential_from_field,
-    read_challenges, read_credential, read_field, write_challenge,
+    ACCEPT_PAYMENT, Http, IDEMPOTENCY_KEY, PAYMENT_AUTHORIZATION, PAYMENT_RECEIPT,
+    credential_from_field, read_challenges, read_credential, read_field, write_challenge,
 };
 
 /// How one transport carries the messages, both ways. Pure.
@@ -64,6 +64,9 @@ pub struct Call {
     pub client: Option<String>,
     /// The host the call names, for gates that serve several.
     pub host: Option<String>,
+    /// The client's own name for this request (`Idempotency-Key`, C-55). Only where the whole request is known by its
+    /// resource: there is no body, or the route binds it.
+    pub idempotency_key: Option<String>,
 }
 
 impl Call {
@@ -77,6 +80,7 @@ impl Call {
             wants,
             client: None,
             host: None,
+            idempotency_key: None,
         }
     }
 }

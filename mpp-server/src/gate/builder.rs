@@ -10,12 +10,12 @@ use std::{
 
 use mpp_core::{binding::Keys, store::Store, time::Clock};
 
-use super::{Gate, Inner, Realms, realm};
+use super::{Gate, Inner, Latest, Realms, realm, recovery::Recovery};
 use crate::{
     clock::SystemClock,
     error::ConfigError,
     event::Events,
-    ledger::Ledger,
+    ledger::{Holds, Ledger, Rails},
     limit::{Limiter, Unlimited},
     nonce::Nonces,
 };
@@ -48,6 +48,9 @@ pub struct GateBuilder {
     deadline: Duration,
     serving: Duration,
     servings: u32,
+    longest_answer: usize,
+    alone: bool,
+    recover_every: Option<Duration>,
     plaintext: Plaintext,
 }
 
@@ -63,6 +66,9 @@ impl GateBuilder {
             deadline: Duration::from_secs(30),
             serving: Duration::from_secs(60),
             servings: 10,
+            longest_answer: 64 * 1024,
+            alone: false,
+            recover_every: Some(Duration::from_secs(60)),
             plaintext: Plaintext::default(),
         }
     }
@@ -140,6 +146,35 @@ impl GateBuilder {
         self
     }
 
+    /// Keeps answers of up to so many bytes of body, to be given again to the same credential under the same
+    /// `Idempotency-Key`, until an hour after the challenge's end; 64 KiB unless set, 0 keeps none. What is longer is
+    /// delivered once.
+    pub fn keep_answers_up_to(mut self, bytes: usize) -> Self {
+        self.longest_answer = bytes;
+        self
+    }
+
+    /// Says that no other process uses the store: what another held when this one started was held by the dead, and is
+    /// taken over at once instead of after its lease. True of a [`Memory`](mpp_core::store::Memory) and of a file that one
+    /// process opens. Said of a store that is shared, two processes may serve one payment.
+    pub fn alone(mut self) -> Self {
+        self.alone = true;
+        self
+    }
+
+    /// How often the books are gone through for what a crash left open, anywhere; a minute unless set. The first time is
+    /// with the first request.
+    pub fn recover_every(mut self, every: Duration) -> Self {
+        self.recover_every = Some(every.max(Duration::from_millis(10)));
+        self
+    }
+
+    /// Goes through the books only when [`Gate::recover`] is called.
+    pub fn recover_by_hand(mut self) -> Self {
+        self.recover_every = None;
+        self
+    }
+
     /// Says what to do with connections that are not TLS.
     pub fn plaintext(mut self, rule: Plaintext) -> Self {
         self.plaintext = rule;
@@ -171,13 +206,19 @@ impl GateBuilder {
         if self.lifetime < Duration::from_secs(10) || self.lifetime > Duration::from_secs(86_400) {
             return Err(ConfigError::Lifetime);
         }
-        let events = Events::new();
+        let (events, nonces) = (Events::new(), Nonces::new());
+        let [a, b, c, d, e, f, g, h, ..] = nonces.draw().map_err(ConfigError::Randomness)?;
         let ledger = Ledger {
             store: self.store,
             clock: self.clock.clone(),
             deadline: self.deadline,
             serving: self.serving,
             servings: self.servings,
+            longest_answer: self.longest_answer,
+            me: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+            alone: self.alone,
+            holds: Holds::default(),
+            rails: Rails::default(),
             events: events.clone(),
         };
         Ok(Gate(Arc::new(Inner {
@@ -188,9 +229,11 @@ impl GateBuilder {
             clock: self.clock,
             limiter: self.limiter,
             events,
-            nonces: Nonces::new(),
+            nonces,
             lifetime: self.lifetime,
             plaintext: self.plaintext,
+            recovery: Recovery::new(self.recover_every),
+            latest: Latest::new(),
         })))
     }
 }

@@ -11,15 +11,17 @@ use mpp_core::{
     name::CredentialHeader,
     opaque::Opaque,
     problem::{ProblemType, Reason, Rejection},
-    time::{Clock, Timestamp},
+    store::Key,
+    time::Timestamp,
     transport::{Call, Refusal, Resource},
     verifier::Asking,
 };
 
 use super::Gate;
 use crate::{
+    answer::Asked,
     event::Event,
-    ledger::{Ledger, Opening, Start},
+    ledger::{Found, Ledger, Manner, Opening, Start, in_flight, key_reused},
     limit::Effort,
     offer::{Checked, Demanded, ErasedOffer, Offer},
     permit::{Admission, Permit},
@@ -44,7 +46,8 @@ impl Gate {
     /// # Errors
     /// Everything that is not paid for, with every challenge that could be made and may be.
     pub async fn judge(&self, route: &Route, call: Call) -> Result<Admission, Refusal> {
-        let Call { credential, accept, at, client, host, .. } = call;
+        self.start_recovery();
+        let Call { credential, accept, at, client, host, idempotency_key, .. } = call;
         let realm = self.0.realms.of(host.as_deref()).ok_or_else(foreign_host)?;
         let place =
             Place { at: &at, realm, header: route.header.as_ref(), client: client.as_deref() };
@@ -54,8 +57,9 @@ impl Gate {
             Ok(Some(credential)) => {
                 let challenge = credential.challenge.id().as_str().to_owned();
                 // Boxed: a future with room for a whole payment would be moved with each 402 too.
-                match Box::pin(self.take(&route.offers, credential, place)).await {
-                    Ok(permit) => return Ok(Admission::Serve(permit)),
+                let asked = idempotency_key.map(|key| Asked::new(&key, place.at));
+                match Box::pin(self.take(route, credential, asked, place, &accept)).await {
+                    Ok(admission) => return Ok(admission),
                     Err(rejection) => self.refused(Some(challenge), rejection),
                 }
             }
@@ -97,27 +101,68 @@ impl Gate {
     /// Takes a credential: recognise, fit, look up; then admit, check, mark, settle, and the turn to serve.
     async fn take(
         &self,
-        offers: &[Offer],
+        route: &Route,
         credential: Credential,
+        asked: Option<Asked>,
         place: Place<'_>,
-    ) -> Result<Permit, Rejection> {
+        accept: &Accept,
+    ) -> Result<Admission, Rejection> {
         let known = self.0.keys.recognise(credential, place.realm)?;
-        known.fits(place.at)?;
-        self.limited(Effort::Verify, place.client)?;
         let key = Ledger::key(known.challenge().id().as_str())?;
         let print = known.fingerprint();
         let ledger = &self.0.ledger;
+        if let Err(misfit) = known.fits(place.at) {
+            return Err(self.misfit(&key, &print, asked, misfit).await);
+        }
+        self.limited(Effort::Verify, place.client)?;
+        // Settled, or served, or begun, by a task of this gate: one of a thousand copies is enough.
+        if ledger.holds.has(&key) {
+            return Err(in_flight());
+        }
+        let manner = Manner { order: route.order, asked };
         let start = match ledger.find(&key).await? {
             // On the books: looked at before the clock, and before what is on offer today.
-            Some((version, entry)) => ledger.redeem(version, entry, &print, offers)?,
+            Some(found) => match ledger.redeem(found, &print, &manner, &route.offers)? {
+                Found::Start(start) => start,
+                Found::Delivered(entry, answer) => {
+                    return Ok(Admission::Replay { receipt: entry.receipt, answer });
+                }
+            },
             None => {
-                let offer = answering(offers, known.challenge()).ok_or_else(not_offered)?;
-                let opening = self.check(known.admit(&self.0.clock.now())?, print, &offer).await?;
-                Start::New(Box::new(opening), offer)
+                let offer = answering(&route.offers, known.challenge()).ok_or_else(not_offered)?;
+                let admitted = known.admit(&self.now())?;
+                Start::New(Box::new(self.check(admitted, print, &offer).await?))
             }
         };
         // From here on the payment is the ledger's, in a task of its own: a hang-up changes nothing.
-        Ok(Permit::new(ledger.go_on(key, start).await?, self.0.events.clone()))
+        let serving = ledger.go_on(key, start, manner).await?;
+        let again = || Again {
+            gate: self.clone(),
+            route: route.clone(),
+            accept: accept.clone(),
+            at: place.at.clone(),
+            realm: place.realm.clone(),
+            client: place.client.map(str::to_owned),
+        };
+        Ok(Admission::Serve(Permit::new(serving, self.0.events.clone(), again)))
+    }
+
+    /// A credential that was made for something else. Where it was served under the very name this request bears, the name
+    /// is what is wrong.
+    async fn misfit(
+        &self,
+        key: &Key,
+        print: &Fingerprint,
+        asked: Option<Asked>,
+        misfit: Rejection,
+    ) -> Rejection {
+        let Some(asked) = asked else { return misfit };
+        let found = self.0.ledger.find(key).await.ok().flatten();
+        let first = found.filter(|(_, entry)| entry.print == *print).and_then(|(_, e)| e.asked);
+        match first {
+            Some(first) if first.key == asked.key && first.request != asked.request => key_reused(),
+            _ => misfit,
+        }
     }
 
     /// Checks a proof that is on no book. A crash or a hang-up here leaves nothing: checking writes nothing.
@@ -132,21 +177,12 @@ impl Gate {
         // `admit` lets nothing without an end pass.
         let expires =
             expires.ok_or_else(|| Rejection::internal("an admitted challenge without an end"))?;
-        let (method, account) = (offer.id().clone(), offer.settles_at().to_owned());
         let checked = tokio::time::timeout(self.0.ledger.deadline, offer.check(admitted)).await;
         // Nothing was sent, so the same credential may be shown again.
         let checked = checked.map_err(|late| unavailable().because(late))??;
         let Checked { spends, evidence, external_id } = checked;
-        Ok(Opening {
-            print,
-            method,
-            account,
-            challenge: id,
-            expires,
-            spends,
-            evidence,
-            external_id,
-        })
+        let rail = offer.rail().clone();
+        Ok(Opening { print, challenge: id, expires, spends, evidence, external_id, rail })
     }
 
     /// One refusal with every challenge that could be made. Ranked before anything is minted: an unwanted offer costs nothing.
@@ -183,7 +219,7 @@ impl Gate {
     /// When a challenge made now ends. Whole seconds: shorter, and what every peer prints.
     fn end(&self) -> Timestamp {
         let lifetime = i64::try_from(self.0.lifetime.as_secs()).unwrap_or(0);
-        Timestamp::from_unix(self.0.clock.now().unix_seconds().saturating_add(lifetime), 0)
+        Timestamp::from_unix(self.now().unix_seconds().saturating_add(lifetime), 0)
     }
 
     fn make(
@@ -252,6 +288,29 @@ impl Gate {
         }
         self.0.events.send(|| Event::PaymentFailed { challenge, reason: rejection.reason });
         rejection
+    }
+}
+
+/// Whom a permit asks for payment again, where its own could not be settled any more.
+#[derive(Debug)]
+pub(crate) struct Again {
+    gate: Gate,
+    route: Route,
+    accept: Accept,
+    at: Resource,
+    realm: Realm,
+    client: Option<String>,
+}
+
+impl Again {
+    pub(crate) async fn refuse(&self, challenge: String, rejection: Rejection) -> Refusal {
+        let rejection = self.gate.refused(Some(challenge), rejection);
+        if !rejection.kind.fresh {
+            return rejection.into();
+        }
+        let (header, client) = (self.route.header.as_ref(), self.client.as_deref());
+        let place = Place { at: &self.at, realm: &self.realm, header, client };
+        self.gate.invite(&self.route.offers, &self.accept, place, rejection).await
     }
 }
 

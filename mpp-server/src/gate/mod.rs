@@ -2,23 +2,30 @@
 
 mod builder;
 pub(crate) mod judge;
+mod latest;
 mod realm;
+mod recovery;
 
 use std::{sync::Arc, time::Duration};
 
-use mpp_core::{binding::Keys, time::Clock};
+use mpp_core::{
+    binding::Keys,
+    time::{Clock, Timestamp},
+};
 use tokio::sync::broadcast;
 
 use crate::{
     event::{Event, Events},
-    ledger::Ledger,
+    ledger::{Ledger, Recovered},
     limit::Limiter,
     nonce::Nonces,
     offer::GateId,
+    rail::Rail,
+    route::Route,
 };
 
 pub use self::builder::{GateBuilder, Plaintext};
-use self::realm::Realms;
+use self::{latest::Latest, realm::Realms};
 
 /// Issues challenges, judges credentials, keeps the books. Cheap to clone; one per server.
 ///
@@ -47,6 +54,8 @@ struct Inner {
     nonces: Nonces,
     lifetime: Duration,
     plaintext: Plaintext,
+    recovery: recovery::Recovery,
+    latest: Latest,
 }
 
 impl Gate {
@@ -67,6 +76,34 @@ impl Gate {
     /// Listens to what happens here from now on. A listener that lags misses the oldest events; no request waits.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.0.events.listen()
+    }
+
+    /// Goes through the books once, and goes on with what a crash left open: asks the rail, and sends only what the rail
+    /// never saw. A gate does this by itself, from its first credential on and then now and then
+    /// ([`GateBuilder::recover_every`]); call it at start-up to know before the first request.
+    ///
+    /// It goes on with payments that settle where a route of this gate does: build the routes first, or name them with
+    /// [`Gate::recovers`].
+    ///
+    /// # Errors
+    /// The store does not answer. What was done until then is done.
+    pub async fn recover(&self) -> Result<Recovered, mpp_core::store::StoreError> {
+        self.0.ledger.recover().await
+    }
+
+    /// Lets recovery go on with payments begun on this route. Layers say it themselves; who calls [`Gate::judge`] says it
+    /// once per route.
+    pub fn recovers(&self, route: &Route) {
+        route.offers.iter().for_each(|offer| self.settles_through(offer.rail()));
+    }
+
+    /// The time that challenges are made and judged by.
+    fn now(&self) -> Timestamp {
+        self.0.latest.of(self.0.clock.now())
+    }
+
+    pub(crate) fn settles_through(&self, rail: &Rail) {
+        self.0.ledger.rails.add(rail);
     }
 
     /// How the gate treats connections that are not TLS.

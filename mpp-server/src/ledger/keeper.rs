@@ -3,56 +3,47 @@
 //! Whoever asked holds one end of a channel and may go away at any moment; what was paid is then served to the same
 //! credential again.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use mpp_core::{
     problem::{Reason, Rejection},
-    store::{Key, StoreExt},
+    store::Key,
 };
-use tokio::{sync::oneshot, time};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time,
+};
 
-use super::{Entry, Ledger, Start, State, in_flight, millis, settle::Payment, too_often};
-use crate::{event::Event, offer::ErasedOffer, permit::Paid};
+use super::{
+    Ledger, Manner, Serving, Start, State, Turn,
+    hold::Hold,
+    in_flight,
+    refusal::too_often,
+    settle::Payment,
+    turn::{End, Word},
+};
+use crate::{event::Event, permit::Paid, rail::Rail, route::Order};
 
 /// How often the last write of a payment is tried: a delivery that is not written down is served again.
 const TRIES: u32 = 5;
 /// How often an unknown outcome is asked after with nobody waiting, each time after twice as long: two minutes in all.
 const ASKED_AFTER: u32 = 6;
 
-/// A turn to serve a settled payment. Dropped without [`Serving::end`], it counts as not delivered.
-pub(crate) struct Serving {
-    pub(crate) paid: Paid,
-    pub(crate) end: TurnEnd,
-}
-
-/// Where a turn says how it ended.
-pub(crate) struct TurnEnd(oneshot::Sender<End>);
-
-struct End {
-    delivered: bool,
-    written: oneshot::Sender<Result<(), Rejection>>,
-}
-
-impl TurnEnd {
-    /// Says how it ended, and waits until that is written down. A caller that is dropped meanwhile changes nothing.
-    pub(crate) fn tell(
-        self,
-        delivered: bool,
-    ) -> impl Future<Output = Result<(), Rejection>> + Send + use<> {
-        let (written, heard) = oneshot::channel();
-        let _ = self.0.send(End { delivered, written });
-        async move { heard.await.unwrap_or_else(|e| Err(Rejection::unknown(e))) }
-    }
-}
-
 impl Ledger {
     /// Goes on with a payment in a task of its own, until its turn to be served has come.
-    pub(crate) async fn go_on(&self, key: Key, start: Start) -> Result<Serving, Rejection> {
+    pub(crate) async fn go_on(
+        &self,
+        key: Key,
+        start: Start,
+        manner: Manner,
+    ) -> Result<Serving, Rejection> {
+        // Of a thousand copies one goes on; the others are told without a word to the store.
+        let hold = self.holds.take(&key).ok_or_else(in_flight)?;
         let me = self.clone();
         let (hand, taken) = oneshot::channel();
         // Boxed: a task's future is moved several times on its way to the runtime, and this one has room for a payment.
-        tokio::spawn(Box::pin(me.keep_going(key, start, hand)));
-        // A panic in a method's code drops the sender and leaves the entry in its state; past the lease the rail is asked.
+        tokio::spawn(Box::pin(me.keep_going(key, start, manner, hold, hand)));
+        // A panic in a method's code drops the sender and leaves the entry in its state: the rail is asked.
         taken.await.unwrap_or_else(|e| Err(Rejection::unknown(e)))
     }
 
@@ -60,76 +51,109 @@ impl Ledger {
         self,
         key: Key,
         start: Start,
+        manner: Manner,
+        hold: Hold,
         hand: oneshot::Sender<Result<Serving, Rejection>>,
     ) {
-        let offer = start.offer();
+        let rail = match &start {
+            Start::New(opening) => Some(opening.rail.clone()),
+            Start::Resume(_, _, rail) => Some(rail.clone()),
+            Start::Serve(..) => None,
+        };
         let asked_for = || !hand.is_closed();
-        let mut payment = match self.settled(key.clone(), start, asked_for).await {
+        let payment = match self.ready(key.clone(), start, &manner, asked_for).await {
             Ok(payment) => payment,
             Err(rejection) => {
+                drop(hold);
                 let open = rejection.reason == Reason::OUTCOME_UNKNOWN;
                 let _ = hand.send(Err(rejection));
-                if let Some(offer) = offer.filter(|_| open) {
-                    Box::pin(self.ask_after(key, offer)).await;
+                if let Some(rail) = rail.filter(|_| open) {
+                    Box::pin(self.ask_after(key, rail)).await;
                 }
                 return;
             }
         };
-        if payment.entry.state != State::Serving
-            && let Err(rejection) = payment.take_turn().await
-        {
-            return drop(hand.send(Err(rejection)));
-        }
-        // A crash from here on leaves `serving`: past its lease the same credential is served again, unpaid anew.
-        let (end, ended) = oneshot::channel();
+        let (turn, words) = Turn::new();
+        let keep =
+            (manner.asked.is_some() && self.longest_answer > 0).then_some(self.longest_answer);
         // Nobody there to take it: the turn is dropped, which ends it as not delivered.
-        let _ = hand.send(Ok(Serving { paid: payment.paid(), end: TurnEnd(end) }));
-        payment.serve(ended).await;
+        let _ = hand.send(Ok(Serving { paid: payment.paid(), turn, keep }));
+        if let Some(rail) = payment.serve(words, rail, hold).await {
+            Box::pin(self.ask_after(key, rail)).await;
+        }
     }
 
-    async fn settled(
+    /// Brings a payment to its turn: `serving`, or `reserved` where the handler runs first.
+    async fn ready(
         &self,
         key: Key,
         start: Start,
+        manner: &Manner,
         asked_for: impl Fn() -> bool,
     ) -> Result<Payment, Rejection> {
         let mut payment = match start {
-            Start::New(opening, offer) => {
-                let mut payment = Payment::open(self.clone(), key, *opening).await?;
-                payment.settle(offer, asked_for).await?;
+            Start::New(opening) => {
+                let rail = opening.rail.clone();
+                let mut payment =
+                    Payment::open(self.clone(), key, *opening, manner.clone()).await?;
+                if manner.order == Order::ServeFirst {
+                    return Ok(payment);
+                }
+                payment.settle(&rail, asked_for).await?;
                 payment
             }
-            Start::Resume(version, entry, offer) => {
-                let mut payment =
-                    Box::pin(Payment::take_over(self.clone(), key, version, entry)).await?;
-                Box::pin(payment.resume(offer, asked_for)).await?;
+            Start::Resume(version, entry, rail) => {
+                let reserved = entry.state == State::Reserved;
+                let mut payment = Payment::found(self.clone(), key, version, entry);
+                payment.entry.asked = manner.asked.clone();
+                if reserved && manner.order == Order::ServeFirst {
+                    // Nothing was sent, whatever the handler did: it runs again.
+                    payment.reserve_again().await?;
+                    return Ok(payment);
+                }
+                Box::pin(payment.resume(&rail, asked_for)).await?;
                 payment
             }
             Start::Serve(version, entry) => {
-                return Ok(Payment { ledger: self.clone(), key, version, entry: Box::new(entry) });
+                let mut payment = Payment::found(self.clone(), key, version, entry);
+                payment.entry.asked = manner.asked.clone();
+                payment.take_turn().await?;
+                return Ok(payment);
             }
         };
         payment.tell();
+        if payment.entry.state != State::Serving {
+            payment.take_turn().await?;
+        }
+        // A crash from here on leaves `serving`: past its lease the same credential is served again, unpaid anew.
         Ok(payment)
     }
 
+    /// Settles an open payment for which nobody waits, and leaves it to be redeemed.
+    pub(super) async fn settle_alone(
+        &self,
+        payment: &mut Payment,
+        rail: &Rail,
+    ) -> Result<(), Rejection> {
+        payment.resume(rail, || false).await?;
+        payment.tell();
+        Ok(())
+    }
+
     /// Asks the rail after an outcome that nobody waits for any more, so that the books say in time what became of it.
-    async fn ask_after(&self, key: Key, offer: Arc<dyn ErasedOffer>) {
+    async fn ask_after(&self, key: Key, rail: Rail) {
         for again in 0..ASKED_AFTER {
             time::sleep(Duration::from_secs(2 << again)).await;
             let Ok(Some((version, entry))) = self.find(&key).await else { continue };
             // Not for us any more: its payer came back, or it is decided.
-            if entry.state != State::Unknown {
+            if !matches!(entry.state, State::Unknown | State::Settling) {
                 return;
             }
-            if self.lapsed(&entry) {
-                let resumed = self
-                    .settled(key.clone(), Start::Resume(version, entry, offer.clone()), || false)
-                    .await;
-                match resumed {
-                    Err(e) if e.reason == Reason::OUTCOME_UNKNOWN => {}
-                    _ => return,
-                }
+            let Some(_hold) = self.holds.take(&key) else { return };
+            let mut payment = Payment::found(self.clone(), key.clone(), version, entry);
+            match self.settle_alone(&mut payment, &rail).await {
+                Err(e) if e.reason == Reason::OUTCOME_UNKNOWN => {}
+                _ => return,
             }
         }
     }
@@ -142,61 +166,87 @@ impl Payment {
             return Err(too_often());
         }
         self.entry.served += 1;
-        self.entry.until = self.ledger.now_millis() + millis(self.ledger.serving);
         self.advance(State::Serving).await
     }
 
-    /// Keeps the turn while it is being served, and writes down how it ended.
-    async fn serve(mut self, mut ended: oneshot::Receiver<End>) {
-        let lease = self.ledger.serving / 3;
+    /// Takes the turn to run the handler of what is charged on success.
+    async fn reserve_again(&mut self) -> Result<(), Rejection> {
+        self.ledger.mark(&self.key, &self.entry).await?;
+        self.advance(State::Reserved).await
+    }
+
+    /// Keeps the turn while it is being served, and writes down how it ended. Returns the rail to ask after where the money
+    /// was to be taken and nobody knows whether it was.
+    async fn serve(
+        mut self,
+        mut words: mpsc::UnboundedReceiver<Word>,
+        rail: Option<Rail>,
+        hold: Hold,
+    ) -> Option<Rail> {
         let end = loop {
-            match time::timeout(lease, &mut ended).await {
-                Ok(end) => break end.ok(),
-                // Still being served: the lease is for those who died, not for those who are slow.
-                Err(_) => self.entry.until = self.ledger.now_millis() + millis(self.ledger.serving),
+            match time::timeout(self.ledger.serving / 3, words.recv()).await {
+                // Still being served: the lease is for those who died, not for those who are slow. A renewal that cannot be
+                // written is tried again in time; the end is written whatever became of it.
+                Err(_) => drop(self.advance(self.entry.state).await),
+                Ok(Some(Word::Charge(reply))) => match self.charge_once(rail.as_ref()).await {
+                    Ok(()) => drop(reply.send(Ok(self.paid()))),
+                    Err(rejection) => {
+                        drop(hold);
+                        let open = rejection.reason == Reason::OUTCOME_UNKNOWN;
+                        let _ = reply.send(Err(rejection));
+                        return rail.filter(|_| open);
+                    }
+                },
+                Ok(Some(Word::End(end))) => break Some(end),
+                Ok(None) => break None,
             }
-            // A renewal that cannot be written is tried again in time; the end is written whatever became of it.
-            let _ = self.write_turn(State::Serving).await;
         };
-        let delivered = end.as_ref().is_some_and(|end| end.delivered);
-        let to = if delivered { State::Delivered } else { State::Settled };
-        let mut written = self.write_turn(to).await;
+        let (delivered, answer, told) = match end {
+            Some(End { delivered, answer, written }) => (delivered, answer, Some(written)),
+            None => (false, None, None),
+        };
+        self.entry.answer = answer.filter(|_| delivered);
+        let mut written = self.end(delivered, rail.as_ref()).await;
         for again in 1..TRIES {
             if written.is_ok() {
                 break;
             }
             time::sleep(Duration::from_millis(50 << again)).await;
-            written = self.write_turn(to).await;
+            written = self.end(delivered, rail.as_ref()).await;
         }
         if let Err(e) = &written {
             let reason = e.reason.as_str();
             tracing::error!(reason, delivered, "the end of a served payment could not be written");
         }
-        if let Some(end) = end {
-            let _ = end.written.send(written);
+        drop(hold);
+        if let Some(told) = told {
+            let _ = told.send(written);
         }
+        None
     }
 
-    /// Writes a state of our turn. A write whose answer was lost has moved the version on: as long as the entry is in this
-    /// very turn, it is ours to write.
-    async fn write_turn(&mut self, to: State) -> Result<(), Rejection> {
-        let Err(lost) = self.advance(to).await else { return Ok(()) };
-        let found = self.ledger.store.read::<Entry>(&self.key).await.ok().flatten();
-        match found {
-            Some((version, found))
-                if found.state == State::Serving && found.served == self.entry.served =>
-            {
-                self.version = version;
-                self.advance(to).await
+    async fn end(&mut self, delivered: bool, rail: Option<&Rail>) -> Result<(), Rejection> {
+        match (delivered, self.entry.state) {
+            // Nothing was sent, and nothing will be: the handler did not succeed.
+            (false, State::Reserved) => self.withdraw().await,
+            (false, _) => self.advance(State::Settled).await,
+            (true, _) => {
+                // A driver that handed the response over before it took the money; better late than given away.
+                self.charge_once(rail).await?;
+                self.advance(State::Delivered).await
             }
-            // Written before its answer was lost, or the turn is another's by now: theirs to end.
-            Some((_, found)) if found.state == to || found.served != self.entry.served => Ok(()),
-            Some(_) => Err(in_flight()),
-            None => Err(lost),
         }
     }
 
-    fn paid(&self) -> Paid {
+    /// Takes the money of what was reserved; of anything else it is taken already.
+    async fn charge_once(&mut self, rail: Option<&Rail>) -> Result<(), Rejection> {
+        let (State::Reserved, Some(rail)) = (self.entry.state, rail) else { return Ok(()) };
+        self.charge(rail).await?;
+        self.tell();
+        Ok(())
+    }
+
+    pub(super) fn paid(&self) -> Paid {
         let entry = &self.entry;
         Paid {
             receipt: entry.receipt.clone(),
@@ -207,7 +257,7 @@ impl Payment {
     }
 
     /// Says that money moved, to the log and to whoever listens, whether or not anybody waits for the result.
-    fn tell(&mut self) {
+    pub(super) fn tell(&self) {
         let Some(receipt) = &self.entry.receipt else { return };
         tracing::info!(method = %self.entry.method, reference = %receipt.reference, "payment settled");
         self.ledger.events.send(|| Event::PaymentSuccess { receipt: receipt.clone().into() });

@@ -2,22 +2,11 @@
 
 use mpp_core::{
     problem::Rejection,
-    store::{Keep, Key},
+    store::{Keep, Key, Versioned},
     time::Timestamp,
 };
 
-use super::{Entry, Ledger, broken};
-
-/// What is known of a proof after trying to mark it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Marked {
-    /// It was free, and is ours now.
-    Fresh,
-    /// It was ours already.
-    Ours,
-    /// It is another payment's.
-    Others,
-}
+use super::{Entry, Ledger, State, broken, in_flight, refusal::elsewhere};
 
 impl Ledger {
     /// The key of a proof's mark. Of the proof only its hash: it may be long, and it may be worth money.
@@ -25,26 +14,39 @@ impl Ledger {
         Key::of_hash(&["proof", method], proof).map_err(Rejection::internal)
     }
 
-    /// Tries to mark a payment's proof as its own.
-    pub(super) async fn mark(&self, key: &Key, entry: &Entry) -> Result<Marked, Rejection> {
-        let Some(mark) = entry.mark() else { return Ok(Marked::Fresh) };
-        let keep = self.keep_mark(entry.mark_until.as_ref());
-        if self
-            .store
-            .swap(&mark, None, Some(key.as_str().as_bytes()), keep)
-            .await
-            .map_err(broken)?
-            .is_some()
-        {
-            return Ok(Marked::Fresh);
+    /// Marks a payment's proof as its own, or finds that it is already.
+    ///
+    /// A mark of our own name where there is no entry is what a crash between the two leaves: nothing was sent. It is not
+    /// of an entry that was forgotten, since an entry outlives its challenge, and what has expired does not come here.
+    pub(super) async fn mark(&self, key: &Key, entry: &Entry) -> Result<(), Rejection> {
+        let Some(mark) = entry.mark() else { return Ok(()) };
+        let (name, keep) = (key.as_str().as_bytes(), self.keep_mark(entry.mark_until.as_ref()));
+        let fresh = self.store.swap(&mark, None, Some(name), keep.clone()).await.map_err(broken)?;
+        if fresh.is_some() {
+            return Ok(());
         }
-        let owner = self.store.get(&mark).await.map_err(broken)?;
-        let ours = owner.is_some_and(|owner| owner.value == key.as_str().as_bytes());
-        Ok(if ours { Marked::Ours } else { Marked::Others })
+        // Freed in this instant: whoever freed it says so, and the same credential can come again.
+        let owner = self.store.get(&mark).await.map_err(broken)?.ok_or_else(in_flight)?;
+        if owner.value == name {
+            return Ok(());
+        }
+        if !self.was_refused(&owner).await? {
+            return Err(elsewhere());
+        }
+        let taken = self.store.swap(&mark, Some(owner.version), Some(name), keep).await;
+        taken.map_err(broken)?.map(drop).ok_or_else(elsewhere)
     }
 
-    /// Frees a proof that the rail refused: nothing was credited for it. A crash before this leaves the proof marked by a
-    /// failed payment, which refuses a payer who could pay, and takes nothing from anyone.
+    /// Whether the rail refused the payment that owns a mark, and a crash came before the mark was freed.
+    async fn was_refused(&self, owner: &Versioned) -> Result<bool, Rejection> {
+        let Ok(owner) = std::str::from_utf8(&owner.value) else { return Ok(false) };
+        let found = self.find(&Key::from_stored(owner)).await?;
+        Ok(found.is_some_and(|(_, entry)| entry.state == State::Failed))
+    }
+
+    /// Frees a proof for which nothing was credited: the rail refused it, or its handler failed before anything was sent. A
+    /// crash before this leaves a mark of a failed payment, which the next one takes, or one of no payment, which the same
+    /// credential takes.
     pub(super) async fn unmark(&self, key: &Key, entry: &Entry) {
         let Some(mark) = entry.mark() else { return };
         let Ok(Some(owner)) = self.store.get(&mark).await else { return };

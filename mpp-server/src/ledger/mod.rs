@@ -4,29 +4,42 @@
 //! who try one step one wins, and what a crash leaves behind is a state from which anyone can go on.
 
 mod entry;
+mod hold;
 mod keeper;
 mod mark;
+mod recover;
+mod refusal;
 mod settle;
+mod turn;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use mpp_core::{
     credential::Fingerprint,
     fate::Fate,
-    name::MethodId,
-    problem::{ProblemType, Reason, Rejection},
-    store::{Keep, Key, Store, StoreError, StoreExt as _, Version},
+    problem::Rejection,
+    store::{Keep, Key, Store, StoreError, Version},
     time::{Clock, Timestamp},
 };
 use serde_json::value::RawValue;
 
+pub use self::recover::Recovered;
+use self::refusal::{broken, consumed};
 pub(crate) use self::{
-    entry::{Entry, FORM, State},
-    keeper::{Serving, TurnEnd},
+    entry::{Entry, State},
+    hold::Holds,
+    refusal::{in_flight, key_reused},
+    turn::{Serving, Turn},
 };
 use crate::{
+    answer::{Answer, Asked},
     event::Events,
-    offer::{ErasedOffer, Offer},
+    offer::Offer,
+    rail::Rail,
+    route::Order,
 };
 
 /// How long a final entry is kept past the end of its challenge: no clock we serve is further off than this.
@@ -43,42 +56,74 @@ pub(crate) struct Ledger {
     pub(crate) serving: Duration,
     /// How often one payment may be served in all, where it is not delivered.
     pub(crate) servings: u32,
+    /// The longest answer that is kept to be given again, in bytes of its body.
+    pub(crate) longest_answer: usize,
+    /// Which gate this is, among all that ever wrote to the store.
+    pub(crate) me: u64,
+    /// No other process shares the store: whatever another holds was held by the dead.
+    pub(crate) alone: bool,
+    /// What this gate has in hand.
+    pub(crate) holds: Holds,
+    /// Where payments of this gate's routes settle.
+    pub(crate) rails: Rails,
     /// Who hears what happens on the books.
     pub(crate) events: Events,
+}
+
+/// Where payments settle that recovery may go on with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rails(Arc<Mutex<Vec<Rail>>>);
+
+impl Rails {
+    pub(crate) fn add(&self, rail: &Rail) {
+        let mut rails = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !rails.iter().any(|known| known.is_of(rail.id(), rail.settles_at())) {
+            rails.push(rail.clone());
+        }
+    }
+
+    fn of(&self, entry: &Entry) -> Option<Rail> {
+        let rails = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        rails.iter().find(|rail| rail.is_of(&entry.method, &entry.account)).cloned()
+    }
 }
 
 /// A checked proof that is on no book yet.
 pub(crate) struct Opening {
     pub(crate) print: Fingerprint,
-    pub(crate) method: MethodId,
-    /// Where it settles, as its verifier says.
-    pub(crate) account: String,
     pub(crate) challenge: String,
     pub(crate) expires: Timestamp,
     /// The mark of what the proof uses up, and from when on it may be forgotten.
     pub(crate) spends: Option<(Key, Option<Timestamp>)>,
     pub(crate) evidence: Box<RawValue>,
     pub(crate) external_id: Option<String>,
+    pub(crate) rail: Rail,
+}
+
+/// How a call wants to be served.
+#[derive(Clone, Debug)]
+pub(crate) struct Manner {
+    pub(crate) order: Order,
+    /// By what name its answer may be asked for again.
+    pub(crate) asked: Option<Asked>,
 }
 
 /// What a payment is gone on from.
 pub(crate) enum Start {
     /// A proof that was checked just now.
-    New(Box<Opening>, Arc<dyn ErasedOffer>),
-    /// An entry whose lease ran out before its outcome was known.
-    Resume(Version, Entry, Arc<dyn ErasedOffer>),
+    New(Box<Opening>),
+    /// An entry that nobody has in hand, and of which nothing was handed out: what became of it is asked first.
+    Resume(Version, Entry, Rail),
     /// An entry that is settled, and served to nobody right now.
     Serve(Version, Entry),
 }
 
-impl Start {
-    /// What to ask the rail through, where there may be something to ask.
-    fn offer(&self) -> Option<Arc<dyn ErasedOffer>> {
-        match self {
-            Self::New(_, offer) | Self::Resume(_, _, offer) => Some(offer.clone()),
-            Self::Serve(..) => None,
-        }
-    }
+/// What the books say to a credential that is on them.
+pub(crate) enum Found {
+    /// It may go on.
+    Start(Start),
+    /// It was delivered to whoever names the same request again: here is what.
+    Delivered(Box<Entry>, Box<Answer>),
 }
 
 impl Ledger {
@@ -90,47 +135,56 @@ impl Ledger {
     /// Looks a payment up, so that one already on the books is looked at before the clock: a paid challenge that has
     /// expired since is redeemed, never charged anew.
     pub(crate) async fn find(&self, key: &Key) -> Result<Option<(Version, Entry)>, Rejection> {
-        let found = self.store.read::<Entry>(key).await.map_err(broken)?;
-        match found {
-            Some((_, e)) if e.v != FORM => {
-                Err(Rejection::internal("a ledger entry of a form this version cannot read"))
-            }
-            found => Ok(found),
-        }
+        self.read(key).await.map_err(broken)
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<(Version, Entry)>, StoreError> {
+        let Some(found) = self.store.get(key).await? else { return Ok(None) };
+        Ok(Some((found.version, Entry::read(key, &found.value)?)))
     }
 
     /// From where a credential that is on the books may go on. Nothing here takes new money: at most it finishes what was
     /// begun, by the verifier that began it or one that settles at the same place.
     pub(crate) fn redeem(
         &self,
-        version: Version,
-        entry: Entry,
+        (version, entry): (Version, Entry),
         print: &Fingerprint,
+        manner: &Manner,
         offers: &[Offer],
-    ) -> Result<Start, Rejection> {
-        let lapsed = self.lapsed(&entry);
+    ) -> Result<Found, Rejection> {
+        let ours = entry.print == *print;
+        let free = self.is_free(&entry);
         match entry.state {
+            State::Delivered if ours && entry.asked.is_some() && entry.asked == manner.asked => {
+                let mut entry = Box::new(entry);
+                let answer = entry.answer.take().ok_or_else(consumed)?;
+                Ok(Found::Delivered(entry, answer))
+            }
             State::Delivered | State::Failed => Err(consumed()),
             // Another proof for a challenge that one proof answers: knowing an id is not having paid. Nor is whoever signed
             // twice told to pay again while the first may have moved money.
-            _ if entry.print != *print => Err(in_flight()),
-            State::Settled => Ok(Start::Serve(version, entry)),
+            _ if !ours => Err(in_flight()),
+            State::Settled => Ok(Found::Start(Start::Serve(version, entry))),
             // Whoever was serving is gone; the swap decides who takes over.
-            State::Serving if lapsed => Ok(Start::Serve(version, entry)),
+            State::Serving if free => Ok(Found::Start(Start::Serve(version, entry))),
             State::Serving => Err(in_flight()),
-            State::Unknown if !lapsed => Err(Rejection::unknown("the rail was asked a moment ago")),
-            State::Reserved | State::Settling if !lapsed => Err(in_flight()),
+            State::Unknown if !self.lapsed(&entry) => {
+                Err(Rejection::unknown("the rail was asked a moment ago"))
+            }
+            State::Reserved | State::Settling if !free => Err(in_flight()),
             State::Reserved | State::Settling | State::Unknown => {
-                let same =
-                    |o: &&Offer| *o.id() == entry.method && o.0.settles_at() == entry.account;
-                match offers.iter().find(same) {
-                    Some(offer) => Ok(Start::Resume(version, entry, offer.0.clone())),
-                    None => Err(Rejection::unknown(
-                        "nothing on this route settles where this payment was begun",
-                    )),
-                }
+                let rail = self.rail_of(&entry, offers).ok_or_else(|| {
+                    Rejection::unknown("nothing at this gate settles where this payment was begun")
+                })?;
+                Ok(Found::Start(Start::Resume(version, entry, rail)))
             }
         }
+    }
+
+    fn rail_of(&self, entry: &Entry, offers: &[Offer]) -> Option<Rail> {
+        let offered = offers.iter().map(Offer::rail);
+        let same = offered.cloned().find(|rail| rail.is_of(&entry.method, &entry.account));
+        same.or_else(|| self.rails.of(entry))
     }
 
     async fn within_deadline(&self, fate: impl Future<Output = Fate>) -> Fate {
@@ -154,46 +208,30 @@ impl Ledger {
         self.clock.now().unix_millis()
     }
 
+    /// Whether nobody works on an entry. Of this gate's own that is known; of another's the lease tells, unless there can
+    /// be no other.
+    fn is_free(&self, entry: &Entry) -> bool {
+        entry.holder == self.me || self.alone || self.lapsed(entry)
+    }
+
     fn lapsed(&self, entry: &Entry) -> bool {
         entry.until <= self.now_millis()
     }
 
-    /// Longer than asking and sending together, so that nobody takes over while we may still send.
+    /// The end of a lease on asking and sending together, so that nobody takes over while we may still send.
     fn settling_lease(&self) -> Duration {
         self.deadline.saturating_mul(2).saturating_add(Duration::from_secs(5))
+    }
+
+    fn lease(&self, state: State) -> i64 {
+        let lease = match state {
+            State::Settling => self.settling_lease(),
+            _ => self.serving,
+        };
+        self.now_millis().saturating_add(millis(lease))
     }
 }
 
 fn millis(d: Duration) -> i64 {
     i64::try_from(d.as_millis()).unwrap_or(i64::MAX / 2)
-}
-
-/// The store did not answer. Whether a write happened is not known, so nobody is invited to pay.
-fn broken(e: StoreError) -> Rejection {
-    Rejection::unknown(e)
-}
-
-fn in_flight() -> Rejection {
-    let detail = "This payment is being settled or served right now. Repeat the request with the same credential.";
-    Rejection::new(ProblemType::ALREADY_CREDITED, Reason::IN_FLIGHT, detail)
-        .retry_after(Duration::from_secs(1))
-}
-
-fn consumed() -> Rejection {
-    Rejection::new(
-        ProblemType::INVALID_CHALLENGE,
-        Reason::ALREADY_USED,
-        "This challenge has already been used.",
-    )
-}
-
-fn elsewhere() -> Rejection {
-    let detail = "This payment is already credited, or being settled, under another challenge.";
-    Rejection::new(ProblemType::ALREADY_CREDITED, Reason::CREDITED_ELSEWHERE, detail)
-}
-
-fn too_often() -> Rejection {
-    let detail =
-        "This payment was served as often as this server goes along with, and never delivered.";
-    Rejection::new(ProblemType::DENIED, Reason::REDEEMED_TOO_OFTEN, detail)
 }

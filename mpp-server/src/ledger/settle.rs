@@ -1,6 +1,6 @@
 //! From a checked proof to money that moved.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use mpp_core::{
     fate::{Fate, Settlement},
@@ -8,14 +8,16 @@ use mpp_core::{
     receipt::{Receipt, Status},
     store::{Keep, Key, StoreExt, Version},
 };
+use serde_json::value::RawValue;
 
-use super::{
-    Entry, FORM, Ledger, Opening, State, broken, elsewhere, in_flight, mark::Marked, millis,
-};
-use crate::offer::ErasedOffer;
+use super::{Entry, Ledger, Manner, Opening, State, broken, entry::FORM, in_flight};
+use crate::{rail::Rail, route::Order};
 
 /// Between asking the rail about an unknown outcome and asking it again.
 const PATIENCE_MILLIS: i64 = 2_000;
+
+/// How often a step is tried over a write of our own whose answer was lost.
+const OVERTAKES: u32 = 3;
 
 /// A payment on the books, in the hands of the one task that may move it.
 pub(super) struct Payment {
@@ -24,30 +26,41 @@ pub(super) struct Payment {
     pub(super) version: Version,
     /// Boxed: it moves through every step.
     pub(super) entry: Box<Entry>,
+    /// When the lease under which something may be sent was taken, by a clock that nobody sets.
+    began: Instant,
+    /// A write of ours went unanswered: what is found in our name may be newer than what we know.
+    doubt: bool,
 }
 
 impl Payment {
-    /// Puts a checked proof on the books and marks what it uses up.
+    /// Marks what a checked proof uses up and puts it on the books: as `settling`, or as `reserved` where its handler runs
+    /// first.
     pub(super) async fn open(
         ledger: Ledger,
         key: Key,
         opening: Opening,
+        manner: Manner,
     ) -> Result<Self, Rejection> {
-        let Opening { print, method, account, challenge, expires, spends, evidence, external_id } =
-            opening;
+        let Opening { print, challenge, expires, spends, evidence, external_id, rail } = opening;
         // A check may take its time; what expired meanwhile takes no money (S5).
         if expires.expired_at(&ledger.clock.now()) {
             let detail = format!("Payment expired at {expires}.");
             return Err(Rejection::new(ProblemType::PAYMENT_EXPIRED, Reason::EXPIRED, detail));
         }
         let (mark, mark_until) = spends.map_or((None, None), |(mark, until)| (Some(mark), until));
+        let state = match manner.order {
+            Order::SettleFirst => State::Settling,
+            Order::ServeFirst => State::Reserved,
+        };
+        let began = Instant::now();
         let entry = Box::new(Entry {
             v: FORM,
-            state: State::Reserved,
-            until: ledger.now_millis() + millis(ledger.settling_lease()),
+            state,
+            until: ledger.lease(state),
+            holder: ledger.me,
             print,
-            method,
-            account,
+            method: rail.id().clone(),
+            account: rail.settles_at().to_owned(),
             challenge,
             expires,
             mark: mark.map(|m| m.as_str().to_owned()),
@@ -57,89 +70,77 @@ impl Payment {
             receipt: None,
             payer: None,
             served: 0,
+            asked: manner.asked,
+            answer: None,
         });
+        // A crash here leaves nothing.
+        ledger.mark(&key, &entry).await?;
+        // A crash here leaves a mark of this name and no entry: the same credential finds its own mark and goes on.
         let opened = ledger.store.write(&key, None, &entry, Keep::Forever).await.map_err(broken)?;
         // Absent a moment ago and present now: another copy of this credential, or another answer to this challenge.
         let version = opened.ok_or_else(in_flight)?;
-        let me = Self { ledger, key, version, entry };
-        // A crash here leaves `reserved`: nothing was sent, and the same credential goes on from it after the lease.
-        match me.ledger.mark(&me.key, &me.entry).await? {
-            // A crash here leaves `reserved` and a mark that names it: going on finds its own mark.
-            Marked::Fresh => Ok(me),
-            // A mark of our own name, for an entry that was not there, is of a payment whose entry was forgotten: it is as
-            // much used up as another's.
-            Marked::Ours | Marked::Others => Err(me.withdraw().await),
-        }
+        Ok(Self { ledger, key, version, entry, began, doubt: false })
     }
 
-    /// Takes an entry over whose lease ran out.
-    pub(super) async fn take_over(
-        ledger: Ledger,
-        key: Key,
-        version: Version,
-        entry: Entry,
-    ) -> Result<Self, Rejection> {
-        let mut me = Self { ledger, key, version, entry: Box::new(entry) };
-        if me.entry.state == State::Reserved {
-            me.entry.until = me.ledger.now_millis() + millis(me.ledger.settling_lease());
-            me.advance(State::Reserved).await?;
-            if me.ledger.mark(&me.key, &me.entry).await? == Marked::Others {
-                return Err(me.withdraw().await);
-            }
-        }
-        Ok(me)
+    /// Takes hold of an entry that is on the books.
+    pub(super) fn found(ledger: Ledger, key: Key, version: Version, entry: Entry) -> Self {
+        Self { ledger, key, version, entry: Box::new(entry), began: Instant::now(), doubt: false }
     }
 
-    /// The entry goes, so that asking again gets the same answer and no invitation. Nothing was sent for it.
-    async fn withdraw(self) -> Rejection {
-        let _ = self.ledger.store.swap(&self.key, Some(self.version), None, Keep::Forever).await;
-        elsewhere()
-    }
-
-    /// Settles. `asked_for` tells whether anybody still waits: then the turn to serve is taken in the same swap.
+    /// Settles what was opened just now.
     pub(super) async fn settle(
         &mut self,
-        offer: Arc<dyn ErasedOffer>,
+        rail: &Rail,
         asked_for: impl Fn() -> bool,
     ) -> Result<(), Rejection> {
-        let began = self.start_settling().await?;
-        let fate = self.send(offer, began).await;
+        let fate = self.send(rail).await;
         self.close(fate, asked_for).await
+    }
+
+    /// Settles what was reserved while its handler ran.
+    pub(super) async fn charge(&mut self, rail: &Rail) -> Result<(), Rejection> {
+        self.start_settling().await?;
+        self.settle(rail, || true).await
     }
 
     /// Goes on from an open outcome: asks the rail first, sends only what the rail never saw.
     pub(super) async fn resume(
         &mut self,
-        offer: Arc<dyn ErasedOffer>,
+        rail: &Rail,
         asked_for: impl Fn() -> bool,
     ) -> Result<(), Rejection> {
-        let began = self.start_settling().await?;
-        let known = offer.clone().reconcile(self.entry.evidence.clone());
+        if self.entry.state == State::Reserved {
+            // A crash before this came before anything was sent; the mark is ours still, or nobody's.
+            self.ledger.mark(&self.key, &self.entry).await?;
+        }
+        self.start_settling().await?;
+        let known = rail.reconcile(self.entry.evidence.clone());
         let fate = match self.ledger.within_deadline(known).await {
             // The rail never saw it: sending is safe, and still ours alone to do, under the lease.
-            Fate::Absent => self.send(offer, began).await,
+            Fate::Absent => self.send(rail).await,
             fate => fate,
         };
         self.close(fate, asked_for).await
     }
 
-    /// Takes the lease under which something may be sent, and notes when by a clock that nobody sets.
-    async fn start_settling(&mut self) -> Result<Instant, Rejection> {
-        let began = Instant::now();
-        self.entry.until = self.ledger.now_millis() + millis(self.ledger.settling_lease());
-        self.advance(State::Settling).await?;
-        Ok(began)
+    /// Takes the lease under which something may be sent.
+    async fn start_settling(&mut self) -> Result<(), Rejection> {
+        self.began = Instant::now();
+        // A crash after this leaves `settling`, whether or not anything was sent: the rail is asked.
+        self.advance(State::Settling).await
     }
 
-    async fn send(&self, offer: Arc<dyn ErasedOffer>, began: Instant) -> Fate {
+    async fn send(&self, rail: &Rail) -> Fate {
         // A store that took its time, or a machine that slept, used the lease up: another may be sending by now.
-        if began.elapsed() >= self.ledger.settling_lease() - self.ledger.deadline {
+        if self.began.elapsed() >= self.ledger.settling_lease() - self.ledger.deadline {
             return Fate::unknown("the lease was used up before anything was sent");
         }
         // A crash from here on leaves `settling`: the rail is asked before anything is sent again.
-        self.ledger.within_deadline(offer.settle(self.entry.evidence.clone())).await
+        self.ledger.within_deadline(rail.settle(self.entry.evidence.clone())).await
     }
 
+    /// Writes down what became of the order. `asked_for` tells whether anybody still waits: then the turn to serve is taken
+    /// in the same swap.
     async fn close(&mut self, fate: Fate, asked_for: impl Fn() -> bool) -> Result<(), Rejection> {
         match fate {
             Fate::Settled(settlement) => {
@@ -167,9 +168,17 @@ impl Payment {
         &mut self,
         cause: Box<dyn std::error::Error + Send + Sync>,
     ) -> Result<Rejection, Rejection> {
-        self.entry.until = self.ledger.now_millis() + PATIENCE_MILLIS;
         self.advance(State::Unknown).await?;
         Ok(Rejection::unknown(cause))
+    }
+
+    /// Takes a payment off the books for which nothing was sent: the same credential may come again.
+    pub(super) async fn withdraw(&mut self) -> Result<(), Rejection> {
+        let removed = self.ledger.store.swap(&self.key, Some(self.version), None, Keep::Forever);
+        removed.await.map_err(broken)?.ok_or_else(in_flight)?;
+        // A crash here leaves a mark of this name and no entry: the same credential finds its own mark.
+        self.ledger.unmark(&self.key, &self.entry).await;
+        Ok(())
     }
 
     fn receipt(&self, settlement: Settlement) -> Receipt {
@@ -185,17 +194,45 @@ impl Payment {
         }
     }
 
-    /// Moves on to a state; refused as in flight where somebody else moved first.
+    /// Moves on to a state, under a new lease; refused as in flight where somebody else moved first.
     pub(super) async fn advance(&mut self, to: State) -> Result<(), Rejection> {
+        self.entry.v = FORM;
         self.entry.state = to;
+        self.entry.holder = self.ledger.me;
+        self.entry.until = match to {
+            State::Unknown => self.ledger.now_millis() + PATIENCE_MILLIS,
+            to => self.ledger.lease(to),
+        };
         if to.is_final() {
             // Nothing can be settled from it any more, so what is worth money need not lie there.
-            self.entry.evidence = serde_json::value::RawValue::NULL.to_owned();
+            self.entry.evidence = RawValue::NULL.to_owned();
         }
         let keep = self.ledger.keep(&self.entry);
-        let written =
-            self.ledger.store.write(&self.key, Some(self.version), &self.entry, keep).await;
-        self.version = written.map_err(broken)?.ok_or_else(in_flight)?;
-        Ok(())
+        for _ in 0..OVERTAKES {
+            let (store, expect) = (&self.ledger.store, Some(self.version));
+            let written = store.write(&self.key, expect, &self.entry, keep.clone()).await;
+            self.doubt |= written.is_err();
+            if let Some(version) = written.map_err(broken)? {
+                self.version = version;
+                return Ok(());
+            }
+            // Another's, or an earlier one of our own whose answer was lost: this gate has a payment in one task's hand.
+            match self.ledger.find(&self.key).await? {
+                _ if !self.doubt => return Err(in_flight()),
+                Some((_, found)) if found.holder != self.ledger.me => return Err(in_flight()),
+                Some((_, found)) if found.state.is_final() => {
+                    return if found.state == to { Ok(()) } else { Err(in_flight()) };
+                }
+                Some((version, _)) => self.version = version,
+                None => return Err(in_flight()),
+            }
+        }
+        Err(in_flight())
+    }
+}
+
+impl std::fmt::Debug for Payment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Payment").field("entry", &self.entry).finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use super::kept::Passing;
 use crate::permit::{Ending, Permit};
 
 pin_project! {
@@ -21,6 +22,8 @@ pin_project! {
         #[pin]
         inner: Kind<B>,
         permit: Option<Permit>,
+        // What is kept to be given again.
+        passing: Option<Passing>,
         // What is left of the promised length, where one was promised.
         left: Option<u64>,
     }
@@ -37,29 +40,35 @@ pin_project! {
 
 impl<B: Body<Data = Bytes>> PaywallBody<B> {
     pub(crate) fn unpaid(body: B) -> Self {
-        Self { inner: Kind::Handler { body }, permit: None, left: None }
+        Self { inner: Kind::Handler { body }, permit: None, passing: None, left: None }
     }
 
     pub(crate) fn refusal(bytes: Bytes) -> Self {
-        Self {
-            inner: Kind::Refusal { bytes: Some(bytes).filter(|b| !b.is_empty()) },
-            permit: None,
-            left: None,
-        }
+        let inner = Kind::Refusal { bytes: Some(bytes).filter(|b| !b.is_empty()) };
+        Self { inner, permit: None, passing: None, left: None }
     }
 
     /// Delivers with its last frame, or with the last byte of `length`; at once where there is none.
-    pub(crate) fn paid(body: B, permit: Permit, length: Option<u64>) -> Self {
-        let mut me = Self { inner: Kind::Handler { body }, permit: Some(permit), left: length };
+    pub(super) fn paid(
+        body: B,
+        permit: Permit,
+        length: Option<u64>,
+        passing: Option<Passing>,
+    ) -> Self {
+        let inner = Kind::Handler { body };
+        let mut me = Self { inner, permit: Some(permit), passing, left: length };
         if length == Some(0) || me.is_end_stream() {
-            delivered(&mut me.permit);
+            delivered(&mut me.permit, &mut me.passing);
         }
         me
     }
 }
 
-fn delivered(permit: &mut Option<Permit>) {
-    if let Some(permit) = permit.take() {
+fn delivered(permit: &mut Option<Permit>, passing: &mut Option<Passing>) {
+    if let Some(mut permit) = permit.take() {
+        if let Some(answer) = passing.take().and_then(Passing::answer) {
+            permit.keep(answer);
+        }
         permit.finish_soon(Ending::Delivered);
     }
 }
@@ -80,6 +89,11 @@ impl<B: Body<Data = Bytes>> Body for PaywallBody<B> {
         if let (Some(Ok(frame)), Some(left)) = (&frame, me.left.as_mut()) {
             *left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
         }
+        if let (Some(Ok(frame)), Some(passing)) = (&frame, me.passing.as_mut())
+            && !passing.passes(frame.data_ref())
+        {
+            *me.passing = None;
+        }
         match &frame {
             Some(Err(_)) => drop(me.permit.take()),
             // A transport does not poll again once the body says it ended, or its promised length is written: the last
@@ -87,7 +101,7 @@ impl<B: Body<Data = Bytes>> Body for PaywallBody<B> {
             Some(Ok(_)) if !ended(&me.inner) && *me.left != Some(0) => {}
             // Shorter than was promised: the transport breaks off, and the client has nothing it can use.
             None if me.left.is_some_and(|left| left > 0) => drop(me.permit.take()),
-            _ => delivered(me.permit),
+            _ => delivered(me.permit, me.passing),
         }
         Poll::Ready(frame)
     }

@@ -16,7 +16,7 @@ use crate::{
     error::ConfigError,
     gate::{Gate, judge::quiet},
     offer::{Offer, Sell},
-    route::Route,
+    route::{Order, Route},
 };
 
 type Maker<I> = Arc<dyn Fn(&<I as Intent>::Ask) -> Result<Offer, PriceError> + Send + Sync>;
@@ -28,14 +28,14 @@ type Router = Arc<dyn Fn(&Parts) -> BoxFuture<'static, Result<Route, Rejection>>
 #[derive(Clone)]
 pub(crate) enum Menu {
     Fixed(Route),
-    Each { route: Router, header: Option<CredentialHeader> },
+    Each { route: Router, manner: RouteManner },
 }
 
 impl Menu {
     pub(crate) fn header(&self) -> Option<&CredentialHeader> {
         match self {
             Self::Fixed(route) => route.header.as_ref(),
-            Self::Each { header, .. } => header.as_ref(),
+            Self::Each { manner, .. } => manner.header.as_ref(),
         }
     }
 }
@@ -49,13 +49,26 @@ impl fmt::Debug for Menu {
     }
 }
 
+/// What is true of a route whatever it asks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RouteManner {
+    header: Option<CredentialHeader>,
+    pub(crate) order: Order,
+}
+
+impl RouteManner {
+    fn route(&self, offers: Vec<Offer>) -> Route {
+        Route { offers: offers.into(), header: self.header.clone(), order: self.order }
+    }
+}
+
 /// A route's ask, and the methods it can be paid by so far. Ends in a [`Paywall`].
 #[must_use]
 pub struct Selling<I: Intent> {
     gate: Gate,
     ask: Ask<I>,
     makers: Vec<Maker<I>>,
-    header: Option<CredentialHeader>,
+    manner: RouteManner,
 }
 
 enum Ask<I: Intent> {
@@ -83,7 +96,12 @@ impl Gate {
         Fut: Future<Output = Result<Price, Rejection>> + Send + 'static,
     {
         let pricer: Pricer<Charge> = Arc::new(move |head| Box::pin(price(head)));
-        Selling { gate: self.clone(), ask: Ask::Each(pricer), makers: Vec::new(), header: None }
+        Selling {
+            gate: self.clone(),
+            ask: Ask::Each(pricer),
+            makers: Vec::new(),
+            manner: RouteManner::default(),
+        }
     }
 
     /// Puts a route behind the gate whose offers were put together by hand: several intents, several prices.
@@ -95,18 +113,26 @@ impl Gate {
         if route.offers.is_empty() {
             return Err(ConfigError::NothingToOffer);
         }
+        self.recovers(&route);
+        self.start_recovery();
         Ok(Paywall::new(self.clone(), Menu::Fixed(route)))
     }
 
     /// Asks for a payment of any intent.
     pub fn sell<I: Intent>(&self, ask: I::Ask) -> Selling<I> {
-        Selling { gate: self.clone(), ask: Ask::Fixed(ask), makers: Vec::new(), header: None }
+        Selling {
+            gate: self.clone(),
+            ask: Ask::Fixed(ask),
+            makers: Vec::new(),
+            manner: RouteManner::default(),
+        }
     }
 }
 
 impl<I: Intent> Selling<I> {
     /// Takes payment by this method too; first named is first offered.
     pub fn via<S: Sell<I>>(mut self, seller: &Arc<S>) -> Self {
+        self.gate.settles_through(&seller.rail());
         let seller = seller.clone();
         self.makers.push(Arc::new(move |ask| seller.offer(ask)));
         self
@@ -114,7 +140,14 @@ impl<I: Intent> Selling<I> {
 
     /// Looks for credentials in `Payment-Authorization`: `Authorization` belongs to the application.
     pub fn in_payment_authorization(self) -> Self {
-        Self { header: Some(CredentialHeader::PAYMENT_AUTHORIZATION), ..self }
+        let header = Some(CredentialHeader::PAYMENT_AUTHORIZATION);
+        Self { manner: RouteManner { header, ..self.manner }, ..self }
+    }
+
+    /// Runs the handler first, holds its response, and takes the money only where that is a success:
+    /// [`Order::ServeFirst`].
+    pub fn charge_on_success(self) -> Self {
+        Self { manner: RouteManner { order: Order::ServeFirst, ..self.manner }, ..self }
     }
 
     /// Makes the layer.
@@ -122,16 +155,17 @@ impl<I: Intent> Selling<I> {
     /// # Errors
     /// A price that a method of its unit cannot say exactly; [`ConfigError::NothingToOffer`] where it is no method's unit.
     pub fn layer(self) -> Result<Paywall, ConfigError> {
-        let Self { gate, ask, makers, header } = self;
+        let Self { gate, ask, makers, manner } = self;
         let pricer = match ask {
             Ask::Fixed(ask) => {
-                return gate.paywall(Route { offers: offers::<I>(&makers, &ask)?.into(), header });
+                return gate.paywall(manner.route(offers::<I>(&makers, &ask)?));
             }
             Ask::Each(pricer) => pricer,
         };
-        let (makers, each): (Arc<[Maker<I>]>, _) = (makers.into(), header.clone());
+        gate.start_recovery();
+        let (makers, each): (Arc<[Maker<I>]>, _) = (makers.into(), manner.clone());
         let route: Router = Arc::new(move |head| {
-            let (ask, makers, header) = (pricer(head), makers.clone(), each.clone());
+            let (ask, makers, manner) = (pricer(head), makers.clone(), each.clone());
             Box::pin(async move {
                 // A price that cannot be said leaves nothing to pay with.
                 let offers = offers::<I>(&makers, &ask.await.map_err(quiet)?)
@@ -141,10 +175,10 @@ impl<I: Intent> Selling<I> {
                         Rejection::internal("the price is in no unit of this route's methods");
                     return Err(none.reason(Reason::NOTHING_TO_OFFER));
                 }
-                Ok(Route { offers: offers.into(), header })
+                Ok(manner.route(offers))
             })
         });
-        Ok(Paywall::new(gate, Menu::Each { route, header }))
+        Ok(Paywall::new(gate, Menu::Each { route, manner }))
     }
 }
 

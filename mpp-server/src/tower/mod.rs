@@ -1,6 +1,7 @@
 //! A paywall as a tower layer: under axum, under hyper, under anything that speaks `tower::Service`.
 
 mod body;
+mod kept;
 mod menu;
 #[cfg(not(feature = "axum"))]
 mod original;

@@ -14,7 +14,11 @@ use http_body::Body;
 use mpp_core::transport::{Call, Http, PAYMENT_AUTHORIZATION, Refusal, Resource, Transport};
 use tower_service::Service;
 
-use super::{Menu, PaywallBody, Reading, Wall, original, secure};
+use super::{
+    Menu, PaywallBody, Reading, Wall,
+    kept::{self, Passing},
+    original, secure,
+};
 use crate::{
     permit::{Admission, Ending, Permit},
     route::Route,
@@ -90,7 +94,7 @@ where
                     let is_head = request.method() == Method::HEAD;
                     // A hang-up drops this future, and with it the permit: not delivered, and redeemable.
                     let response = inner.call(request).await?;
-                    Ok(deliver(response, permit, is_head).await)
+                    Ok(wall.deliver(response, permit, is_head).await)
                 })
             };
             paying.await
@@ -147,6 +151,11 @@ impl Wall {
                 head.extensions.insert(permit.paid().clone());
                 Ok((Request::from_parts(head, body), permit))
             }
+            Ok(Admission::Replay { receipt, answer }) => {
+                let mut response = kept::again(receipt.as_ref(), *answer);
+                expose(response.headers_mut());
+                Err(response)
+            }
             Ok(Admission::Acknowledge(receipt)) => {
                 let mut response = Http::new().acknowledge(&head, &receipt).map(Bytes::from);
                 expose(response.headers_mut());
@@ -154,6 +163,52 @@ impl Wall {
             }
             Err(refusal) => Err(self.refuse(refusal)),
         }
+    }
+
+    /// Ends the handler's part. What is no error carries the receipt and is delivered with its last byte; an error, or a redirect
+    /// that asks for the same request elsewhere, gives the turn back.
+    async fn deliver<B: Body<Data = Bytes>>(
+        &self,
+        response: Response<B>,
+        mut permit: Permit,
+        is_head: bool,
+    ) -> Response<PaywallBody<B>> {
+        let (mut head, body) = response.into_parts();
+        // A 307 or 308 sends the client to ask the same elsewhere: nothing was served here.
+        let moved =
+            matches!(head.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+        if moved || head.status.is_client_error() || head.status.is_server_error() {
+            // Awaited, so that the same credential can be shown again the moment this response arrives.
+            if let Err(e) = permit.finish(Ending::NotDelivered).await {
+                tracing::warn!(
+                    reason = e.rejection.reason.as_str(),
+                    "a turn could not be given back; its lease will"
+                );
+            }
+            head.headers
+                .entry(header::CACHE_CONTROL)
+                .or_insert(HeaderValue::from_static("no-store"));
+            return Response::from_parts(head, PaywallBody::unpaid(body));
+        }
+        // Where the money moves only now: nothing of the response is handed over before it has.
+        if let Err(refusal) = permit.charge().await {
+            return self.refuse(refusal).map(PaywallBody::refusal);
+        }
+        if let Some(receipt) = permit.receipt() {
+            Http::put_receipt_in(&mut head.headers, receipt);
+        }
+        expose(&mut head.headers);
+        // A transport stops asking for frames once the promised length is written, so that is an end too.
+        let promised =
+            head.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        let bodiless = is_head
+            || matches!(
+                head.status,
+                StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::SWITCHING_PROTOCOLS
+            );
+        let length = if bodiless { Some(0) } else { promised.or_else(|| body.size_hint().exact()) };
+        let passing = permit.keeps().filter(|_| !bodiless).map(|room| Passing::of(&head, room));
+        Response::from_parts(head, PaywallBody::paid(body, permit, length, passing))
     }
 
     fn refuse(&self, refusal: Refusal) -> Response<Bytes> {
@@ -169,44 +224,6 @@ impl Wall {
         expose(headers);
         response
     }
-}
-
-/// Ends the handler's part. What is no error carries the receipt and is delivered with its last byte; an error, or a redirect
-/// that asks for the same request elsewhere, gives the turn back.
-async fn deliver<B: Body<Data = Bytes>>(
-    response: Response<B>,
-    permit: Permit,
-    is_head: bool,
-) -> Response<PaywallBody<B>> {
-    let (mut head, body) = response.into_parts();
-    // A 307 or 308 sends the client to ask the same elsewhere: nothing was served here.
-    let moved =
-        matches!(head.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
-    if moved || head.status.is_client_error() || head.status.is_server_error() {
-        // Awaited, so that the same credential can be shown again the moment this response arrives.
-        if let Err(e) = permit.finish(Ending::NotDelivered).await {
-            tracing::warn!(
-                reason = e.rejection.reason.as_str(),
-                "a turn could not be given back; its lease will"
-            );
-        }
-        head.headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-        return Response::from_parts(head, PaywallBody::unpaid(body));
-    }
-    if let Some(receipt) = permit.receipt() {
-        Http::put_receipt_in(&mut head.headers, receipt);
-    }
-    expose(&mut head.headers);
-    // A transport stops asking for frames once the promised length is written, so that is an end too.
-    let promised =
-        head.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    let bodiless = is_head
-        || matches!(
-            head.status,
-            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::SWITCHING_PROTOCOLS
-        );
-    let length = if bodiless { Some(0) } else { promised.or_else(|| body.size_hint().exact()) };
-    Response::from_parts(head, PaywallBody::paid(body, permit, length))
 }
 
 /// Names whoever asks, for limits: an application that knows puts it among a request's extensions.

@@ -171,8 +171,11 @@ async fn an_unknown_outcome_invites_nobody_and_the_rail_is_asked_before_anything
         assert_eq!(why(&refused), (503, Reason::OUTCOME_UNKNOWN, 0));
         assert!(refused.rejection.retry_after.is_some());
         s.booth.mood(Mood::Fine);
-        assert!(s.ask(Some(&c)).await.unwrap_err().challenges.is_empty());
-        s.clock.advance(120);
+        if mood != Mood::Panics {
+            // Asked a moment ago. Where our own code broke nobody was, and nobody has it in hand.
+            assert!(s.ask(Some(&c)).await.unwrap_err().challenges.is_empty());
+            s.clock.advance(120);
+        }
         s.ask(Some(&c)).await.unwrap().finish(Ending::Delivered).await.unwrap();
         assert_eq!(s.booth.taken(), 1);
     }
@@ -322,7 +325,10 @@ async fn a_clock_that_jumps_and_comes_back_sells_nothing_twice() {
     s.ask(Some(&second)).await.unwrap().finish(Ending::Delivered).await.unwrap();
     s.clock.back(3 * 3600);
     let refused = s.ask(Some(&c)).await.unwrap_err();
-    assert_eq!((refused.rejection.kind.status, s.booth.taken()), (403, 2));
+    assert_eq!((why(&refused), s.booth.taken()), ((402, Reason::EXPIRED, 1), 2));
+    // What is issued from then on can be paid all the same.
+    let third = answer(&refused.challenges[0], "b4");
+    s.ask(Some(&third)).await.unwrap().finish(Ending::Delivered).await.unwrap();
 }
 
 #[tokio::test]
