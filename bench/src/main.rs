@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         rows::paid::row(effort),
         rows::loopback::row(effort),
     ];
+    table.extend(rows::stores::rows(effort)?);
     table.splice(2..2, rows::allocations::rows(&counted()?));
     writeln!(std::io::stdout(), "{}", serde_json::json!({ "rows": table }))?;
     Ok(())

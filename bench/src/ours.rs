@@ -12,7 +12,7 @@ use mpp_core::{
     method::Nested,
     name::MethodName,
     problem::Rejection,
-    store::Memory,
+    store::{Memory, Store},
     transport::Http,
     verifier::{Asking, Minted, Spend, Verifier},
 };
@@ -87,9 +87,14 @@ pub fn keys() -> Keys {
     Keys::new(SECRET).expect("the secret is long enough")
 }
 
-/// An application with one route that costs a dime.
+/// An application with one route that costs a dime, over a store in memory.
 pub fn app() -> Router {
-    let gate = Gate::builder(Memory::volatile()).realm(REALM).secret(SECRET).build();
+    app_over(Memory::volatile())
+}
+
+/// The same, over any store.
+pub fn app_over(store: impl Store) -> Router {
+    let gate = Gate::builder(store).realm(REALM).secret(SECRET).build();
     let gate = gate.expect("realm and secret are fit");
     let selling = gate.charge("0.10 usd").expect("this is a price");
     let paywall = selling.via(&Arc::new(NoOp)).layer().expect("the method takes dollars");

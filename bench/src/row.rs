@@ -9,13 +9,15 @@ pub enum Goal {
     Ratio(f64),
     /// Our own figure is at most this.
     Ours(f64),
+    /// Our own figure, a rate, is at least this.
+    Rate(f64),
 }
 
 /// One piece of work, by us, by the peer, and by nobody who does less.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     /// What was done.
-    pub name: &'static str,
+    pub name: String,
     /// What the figures count.
     pub unit: &'static str,
     /// Our figure.
@@ -34,15 +36,21 @@ pub struct Row {
 
 impl Row {
     /// A cost, in a unit of which less is better.
-    pub fn cost(name: &'static str, unit: &'static str, ours: f64, peer: f64) -> Self {
-        let ratio = Some(peer / ours);
+    pub fn cost(name: impl Into<String>, unit: &'static str, ours: f64, peer: f64) -> Self {
+        let (name, ratio) = (name.into(), Some(peer / ours));
         Self { name, unit, ours, peer: Some(peer), floor: None, ratio, goal: None, met: None }
     }
 
     /// A cost in nanoseconds that the peer, as it is built here, does not have: the ratio is the part of the floor we reach.
-    pub fn alone(name: &'static str, ours: f64, floor: f64) -> Self {
-        let (unit, ratio) = ("ns", Some(floor / ours));
+    pub fn alone(name: impl Into<String>, ours: f64, floor: f64) -> Self {
+        let (name, unit, ratio) = (name.into(), "ns", Some(floor / ours));
         Self { name, unit, ours, peer: None, floor: Some(floor), ratio, goal: None, met: None }
+    }
+
+    /// A rate that no peer has; `floor` is the rate of the one thing it cannot do without, where there is one.
+    pub fn rate(name: impl Into<String>, unit: &'static str, ours: f64, floor: Option<f64>) -> Self {
+        let (name, ratio) = (name.into(), floor.map(|floor| ours / floor));
+        Self { name, unit, ours, peer: None, floor, ratio, goal: None, met: None }
     }
 
     /// Says what the least is.
@@ -55,6 +63,7 @@ impl Row {
         let (goal, met) = match goal {
             Goal::Ratio(least) => (least, self.ratio.is_some_and(|ratio| ratio >= least)),
             Goal::Ours(most) => (most, self.ours <= most),
+            Goal::Rate(least) => (least, self.ours >= least),
         };
         Self { goal: Some(goal), met: Some(met), ..self }
     }

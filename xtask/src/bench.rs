@@ -72,6 +72,7 @@ fn lines(rows: &[Row]) -> Vec<String> {
         };
         // A goal for a count is the most it may be; any other is the least the ratio may be.
         let goal = match row.unit.as_str() {
+            "requests/s" => row.goal.map_or_else(|| "–".into(), |goal| format!("≥ {goal}")),
             "allocations" => row.goal.map_or_else(|| "–".into(), |goal| format!("≤ {goal}")),
             _ => row.goal.map_or_else(|| "–".into(), |goal| format!("≥ {goal:.2}")),
         };

@@ -7,4 +7,5 @@ pub mod loopback;
 pub mod paid;
 pub mod parse;
 pub mod payer;
+pub mod stores;
 pub mod verify;

@@ -1,0 +1,64 @@
+//! The two processes that `cargo xtask crash` kills: a paid API over a real store, and a client with a journal.
+//!
+//! They speak in lines: commands on standard input, one JSON object a line on standard output. Built with
+//! `--cfg drop_mark="POINT"`, one durable write is left out, and the books must show it.
+
+mod buyer;
+mod seller;
+mod stores;
+mod tripwire;
+
+use std::io::{BufRead, Write};
+
+use clap::Parser;
+use tokio::sync::mpsc;
+
+/// Who this process is.
+#[derive(Parser, Clone, Debug)]
+pub(crate) struct Args {
+    /// `seller` or `buyer`.
+    role: String,
+    /// A path to a redb file, or the URL of a Redis or Postgres.
+    #[arg(long)]
+    store: String,
+    /// The node.
+    #[arg(long)]
+    rpc: String,
+    /// Where the API listens.
+    #[arg(long)]
+    port: u16,
+    /// How many seconds the seller's clock is ahead.
+    #[arg(long, default_value_t = 0)]
+    ahead: u64,
+    /// The buyer may show what it has, and pay nothing new.
+    #[arg(long)]
+    broke: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let (commands, told) = mpsc::unbounded_channel();
+    // A thread: reading standard input blocks.
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if commands.send(line).is_err() {
+                return;
+            }
+        }
+        // Whoever started us is gone.
+        std::process::exit(0);
+    });
+    runtime.block_on(async {
+        match args.role.as_str() {
+            "seller" => seller::run(args, told).await,
+            _ => buyer::run(args, told).await,
+        }
+    })
+}
+
+/// Says one thing to whoever started this process.
+pub(crate) fn say(what: &serde_json::Value) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{what}").and_then(|()| out.flush());
+}

@@ -1,0 +1,158 @@
+//! A store that kills its process at a named write, or leaves one write out.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use mpp_core::store::{BoxFuture, Keep, Key, Store, StoreError, Version, Versioned};
+use rustix::process::{Signal, getpid, kill_process};
+
+/// The point this process dies at, once it is armed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fuse(Arc<Mutex<Option<String>>>);
+
+impl Fuse {
+    pub(crate) fn arm(&self, point: &str) {
+        *lock(&self.0) = Some(point.to_owned());
+    }
+
+    /// Dies here, if this is the point: SIGKILL, so that nothing is flushed, told or cleaned up.
+    pub(crate) fn pass(&self, point: &str) {
+        if lock(&self.0).as_deref() == Some(point) {
+            let _ = kill_process(getpid(), Signal::KILL);
+            loop {
+                std::thread::park();
+            }
+        }
+    }
+}
+
+/// The durable write that this build leaves out.
+const DROPPED: Option<&str> = dropped();
+
+const fn dropped() -> Option<&'static str> {
+    if cfg!(drop_mark = "settling") {
+        Some("settling")
+    } else if cfg!(drop_mark = "settled") {
+        Some("settled")
+    } else if cfg!(drop_mark = "delivered") {
+        Some("delivered")
+    } else if cfg!(drop_mark = "signed") {
+        Some("signed")
+    } else {
+        None
+    }
+}
+
+/// Which write this is, by what is written where; `None` where it is none of the named.
+pub(crate) type Naming = fn(&Key, &serde_json::Value) -> Option<&'static str>;
+
+/// A store under watch.
+#[derive(Debug)]
+pub(crate) struct Tripwire {
+    store: Arc<dyn Store>,
+    fuse: Fuse,
+    naming: Naming,
+    /// Writes that were left out: this process goes on as if they had happened, and no other ever sees them.
+    phantoms: Mutex<HashMap<Key, Phantom>>,
+    versions: AtomicU64,
+}
+
+#[derive(Clone, Debug)]
+struct Phantom {
+    shown: Versioned,
+    beneath: Option<Version>,
+}
+
+impl Tripwire {
+    pub(crate) fn new(store: Arc<dyn Store>, fuse: Fuse, naming: Naming) -> Self {
+        let (phantoms, versions) = (Mutex::default(), AtomicU64::new(u64::MAX));
+        Self { store, fuse, naming, phantoms, versions }
+    }
+
+    fn name(&self, key: &Key, value: Option<&[u8]>) -> Option<&'static str> {
+        (self.naming)(key, &serde_json::from_slice(value?).unwrap_or_default())
+    }
+
+    fn phantom(&self, key: &Key) -> Option<Phantom> {
+        lock(&self.phantoms).get(key).cloned()
+    }
+
+    fn leave_out(&self, key: &Key, beneath: Option<Version>, value: &[u8]) -> Version {
+        let version = Version(self.versions.fetch_sub(1, Ordering::Relaxed));
+        let shown = Versioned { version, value: value.to_vec() };
+        lock(&self.phantoms).insert(key.clone(), Phantom { shown, beneath });
+        version
+    }
+
+    async fn write(
+        &self,
+        key: &Key,
+        expect: Option<Version>,
+        value: Option<&[u8]>,
+        keep: Keep,
+    ) -> Result<Option<Version>, StoreError> {
+        let name = self.name(key, value);
+        let phantom = self.phantom(key);
+        let seen = match &phantom {
+            Some(phantom) if expect == Some(phantom.shown.version) => phantom.beneath,
+            Some(_) => return Ok(None),
+            None => expect,
+        };
+        if let (Some(value), true) = (value, name.is_some() && name == DROPPED) {
+            let there = self.store.get(key).await?.map(|found| found.version);
+            return Ok((there == seen).then(|| self.leave_out(key, seen, value)));
+        }
+        let written = self.store.swap(key, seen, value, keep).await?;
+        if written.is_some() {
+            lock(&self.phantoms).remove(key);
+        }
+        Ok(written)
+    }
+}
+
+impl Store for Tripwire {
+    fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Versioned>, StoreError>> {
+        match self.phantom(key) {
+            Some(phantom) => Box::pin(std::future::ready(Ok(Some(phantom.shown)))),
+            None => self.store.get(key),
+        }
+    }
+
+    fn swap<'a>(
+        &'a self,
+        key: &'a Key,
+        expect: Option<Version>,
+        value: Option<&'a [u8]>,
+        keep: Keep,
+    ) -> BoxFuture<'a, Result<Option<Version>, StoreError>> {
+        Box::pin(async move {
+            let Some(name) = self.name(key, value) else {
+                return self.write(key, expect, value, keep).await;
+            };
+            self.fuse.pass(&format!("before {name}"));
+            let written = self.write(key, expect, value, keep).await;
+            if matches!(written, Ok(Some(_))) {
+                self.fuse.pass(&format!("after {name}"));
+            }
+            written
+        })
+    }
+
+    fn scan<'a>(
+        &'a self,
+        prefix: &'a Key,
+        after: Option<&'a Key>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(Key, Versioned)>, StoreError>> {
+        self.store.scan(prefix, after, limit)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

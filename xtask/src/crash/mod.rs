@@ -1,0 +1,165 @@
+//! Kills a paid API and its client at every named point and at random, and then holds the books against the chain.
+
+mod books;
+mod child;
+mod market;
+mod plan;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, ensure};
+use clap::ValueEnum;
+use mpp_testkit::{devnet::Devnet, services};
+use serde_json::json;
+
+use self::market::Market;
+use crate::{console::Console, workspace::Workspace};
+
+/// What to kill processes over, and how often.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Options {
+    /// How many processes to kill.
+    #[arg(long, default_value_t = 200)]
+    pub(crate) rounds: u64,
+    /// The store that both processes keep their books in.
+    #[arg(long, value_enum, default_value_t = Kept::Redb)]
+    pub(crate) store: Kept,
+    /// Repeats a run.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+}
+
+/// A durable store.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Kept {
+    /// A file of each process.
+    Redb,
+    /// A server of its own, that writes each command down before it answers.
+    Redis,
+    /// A server of its own.
+    Postgres,
+}
+
+/// Durable writes of which each, left out by `--cfg drop_mark="POINT"`, must show in the tally.
+pub(crate) const DROPS: &[&str] = &["settling", "settled", "delivered", "signed"];
+
+/// Builds the processes, runs the rounds and audits. False where the books are wrong.
+pub(crate) fn command(
+    workspace: &Workspace,
+    console: Console,
+    options: &Options,
+) -> anyhow::Result<bool> {
+    let program = build(workspace, console, None)?;
+    let (tally, right) = run(console, options, &program)?;
+    console.object(&tally);
+    Ok(right)
+}
+
+/// Runs with one durable write left out. True where the tally shows it.
+pub(crate) fn shows_drop(
+    workspace: &Workspace,
+    console: Console,
+    options: &Options,
+    point: &str,
+) -> anyhow::Result<bool> {
+    ensure!(DROPS.contains(&point), "no such write: {point} (one of {DROPS:?})");
+    let program = build(workspace, console, Some(point))?;
+    let (_, right) = run(console, options, &program)?;
+    let word = if right { "does NOT show" } else { "shows, as it must" };
+    console.say(format_args!("without the write of {point}: {word}"));
+    Ok(!right)
+}
+
+fn run(
+    console: Console,
+    options: &Options,
+    program: &Path,
+) -> anyhow::Result<(serde_json::Value, bool)> {
+    let seed = options.seed.unwrap_or_else(from_the_clock);
+    let store = format!("{:?}", options.store).to_lowercase();
+    console.say(format_args!("crash: {} rounds over {store}, seed {seed}", options.rounds));
+    let began = Instant::now();
+    crate::runtime()?.block_on(async {
+        let folder = tempfile::tempdir()?;
+        let chain = Devnet::start().await?;
+        let service = Service::start(options.store).await?;
+        let stores = service.stores(folder.path());
+        let before = market::received(&chain).await?;
+        let mut market = Market::open(console, program, &chain, stores, seed).await?;
+        let mut outcome = market.rounds(options.rounds).await;
+        if outcome.is_ok() {
+            outcome = market.audit().await;
+        }
+        let books = market.close().await;
+        outcome.with_context(|| format!("seed {seed}"))?;
+        let sums = books.sum(&chain, before).await?;
+        let seconds = began.elapsed().as_secs_f64();
+        let run = json!({ "seed": seed, "store": store, "rounds": options.rounds, "seconds": seconds });
+        let tally = books.tally(&sums, &run);
+        let right = sums.are_right(&books);
+        console.say(&tally);
+        if !right {
+            console.say(format_args!("crash: WRONG (--seed {seed}): {sums:?}, {:?}", books.double_delivered));
+        }
+        chain.stop().await;
+        Ok((tally, right))
+    })
+}
+
+/// The server behind the stores of both processes, where there is one.
+enum Service {
+    None,
+    Redis(services::Redis),
+    Postgres(services::Postgres),
+}
+
+impl Service {
+    async fn start(kept: Kept) -> anyhow::Result<Self> {
+        Ok(match kept {
+            Kept::Redb => Self::None,
+            Kept::Redis => Self::Redis(services::Redis::start().await?),
+            Kept::Postgres => Self::Postgres(services::Postgres::start().await?),
+        })
+    }
+
+    /// Where seller and buyer keep their books. On one server they share it: their keys differ.
+    fn stores(&self, folder: &Path) -> (String, String) {
+        let file = |name: &str| folder.join(name).display().to_string();
+        match self {
+            Self::None => (file("seller.redb"), file("buyer.redb")),
+            Self::Redis(server) => (server.url().to_owned(), server.url().to_owned()),
+            Self::Postgres(server) => (server.url().to_owned(), server.url().to_owned()),
+        }
+    }
+}
+
+/// Builds the program that both processes are. One that leaves a write out is put aside under a name of its own.
+fn build(
+    workspace: &Workspace,
+    console: Console,
+    drop: Option<&str>,
+) -> anyhow::Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["rustc", "--quiet", "--locked", "--package", "xtask", "--bin", "crash", "--"]);
+    if let Some(point) = drop {
+        cargo.args(["--cfg", &format!("drop_mark=\"{point}\"")]);
+    }
+    ensure!(console.run(&mut cargo)?, "the processes to be killed do not build");
+    // Copied: a build of another kind takes its place while this one runs.
+    let built = workspace.target().join("debug").join(format!("crash{}", std::env::consts::EXE_SUFFIX));
+    let kept = workspace.target().join("crash").join(drop.unwrap_or("whole"));
+    let folder = kept.parent().context("a folder")?;
+    std::fs::create_dir_all(folder)?;
+    let fresh = folder.join(format!("{}.{}", drop.unwrap_or("whole"), std::process::id()));
+    std::fs::copy(&built, &fresh).with_context(|| built.display().to_string())?;
+    std::fs::rename(&fresh, &kept)?;
+    Ok(kept)
+}
+
+fn from_the_clock() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::from(now.subsec_nanos()) ^ now.as_secs()
+}
