@@ -10,6 +10,7 @@ pub mod limit;
 pub mod offer;
 pub mod permit;
 pub mod route;
+pub mod store;
 
 #[cfg(feature = "axum")]
 pub mod axum;
