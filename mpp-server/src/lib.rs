@@ -12,6 +12,7 @@ pub mod offer;
 pub mod permit;
 pub mod rail;
 pub mod route;
+pub mod store;
 
 #[cfg(feature = "axum")]
 pub mod axum;
