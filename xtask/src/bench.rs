@@ -55,8 +55,7 @@ pub(crate) fn command(
 
 /// Beside the workspace's own output, where two lock files' crates do not drive each other out.
 pub(crate) fn target(workspace: &Workspace) -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    workspace.root.join(target).join("bench")
+    workspace.target().join("bench")
 }
 
 fn lines(rows: &[Row]) -> Vec<String> {

@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod conformance;
 mod console;
+mod crash;
 mod demo;
 mod devnet;
 mod docs;
@@ -60,6 +61,14 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
+    /// Kill a paid API and its client at every named point, and hold the books against the chain.
+    Crash {
+        #[command(flatten)]
+        options: crash::Options,
+        /// Leave this durable write out, and succeed only if the books show it.
+        #[arg(long)]
+        drop_mark: Option<String>,
+    },
     /// Run a local Tempo chain until interrupted.
     Devnet,
     /// Build the documentation, and see that the programs of READMEs are compiled.
@@ -95,6 +104,12 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
         Command::Bench { quick } => bench::command(&workspace, console, *quick),
         Command::Demo => demo::command(console),
         Command::Serve { rpc, port } => serve::command(console, rpc, *port),
+        Command::Crash { options, drop_mark: None } => {
+            crash::command(&workspace, console, options)
+        }
+        Command::Crash { options, drop_mark: Some(point) } => {
+            crash::shows_drop(&workspace, console, options, point)
+        }
         Command::Devnet => devnet::command(console),
         Command::Docs => docs::command(&workspace, console),
     }

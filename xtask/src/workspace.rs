@@ -63,6 +63,12 @@ impl Workspace {
         cargo
     }
 
+    /// Where cargo puts what it builds.
+    pub(crate) fn target(&self) -> PathBuf {
+        let told = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+        self.root.join(told)
+    }
+
     /// Every file that is committed or about to be, relative to the root: what git ignores is
     /// somebody's own. Without git, as in an unpacked archive, everything but build output.
     pub(crate) fn files(&self) -> anyhow::Result<Vec<String>> {

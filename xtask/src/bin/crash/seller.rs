@@ -1,6 +1,7 @@
 //! The paid API: three kinds of route, a price for each order, and a rail that can be cut off.
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
     convert::Infallible,
     pin::Pin,
@@ -9,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use alloy::primitives::{B256, Bytes as Hex};
 use anyhow::Context as _;
 use axum::{
     Router,
@@ -22,15 +22,19 @@ use axum::{
 use http_body::Frame;
 use mpp_core::{
     Price,
+    binding::Claim,
+    fate::Fate,
+    intent::{ChargeTerms, PriceError},
+    method::DetailsOf,
     problem::Rejection,
     store::Key,
     time::{Clock, Timestamp},
+    verifier::{Asking, Minted, Spend, Verifier as _},
 };
 use mpp_server::{Gate, clock::SystemClock};
 use mpp_tempo::{
     Chain, HttpRpc,
-    chain::rpc::{Answer, Block, Receipt, Rpc, Trial},
-    charge::Verifier,
+    charge::{Evidence, TempoCharge, Verifier},
 };
 use mpp_testkit::devnet::RECIPIENT;
 use serde_json::{Value, json};
@@ -53,11 +57,11 @@ pub(crate) async fn run(
     let fuse = Fuse::default();
     let store = stores::open(&args.store).await?;
     let store = Tripwire::new(store, fuse.clone(), name);
-    let node = HttpRpc::new(&args.rpc)?;
-    let rpc = Arc::new(Wired { node, fuse: fuse.clone() });
+    let rpc = Arc::new(HttpRpc::new(&args.rpc)?);
     let chain = Chain::by_id(mpp_testkit::devnet::Options::default().chain_id);
     let verifier = Verifier::new(&chain, RECIPIENT.address, rpc)?;
-    let verifier = Arc::new(verifier.settle_deadline(Duration::from_secs(3)));
+    let it = verifier.settle_deadline(Duration::from_secs(3));
+    let verifier = Arc::new(Wired { it, fuse: fuse.clone() });
     let gate = Gate::builder(store)
         .realm("crash")
         .secret("the same secret in every life of this server")
@@ -84,7 +88,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-fn app(gate: &Gate, verifier: &Arc<Verifier>, fuse: &Fuse) -> anyhow::Result<Router> {
+fn app(gate: &Gate, verifier: &Arc<Wired>, fuse: &Fuse) -> anyhow::Result<Router> {
     let failed = Arc::new(Mutex::new(HashSet::new()));
     let handler = |flaky: bool| {
         let (fuse, failed) = (fuse.clone(), failed.clone());
@@ -111,7 +115,7 @@ fn app(gate: &Gate, verifier: &Arc<Verifier>, fuse: &Fuse) -> anyhow::Result<Rou
 fn price(head: &Parts) -> Result<Price, Rejection> {
     let order = head.uri.path().rsplit('/').next().and_then(|order| order.parse::<u64>().ok());
     let units = 10_000 + order.ok_or_else(|| Rejection::internal("no such order"))?;
-    format!("0.{units:06} usd").parse().map_err(|e: mpp_core::intent::PriceError| Rejection::internal(e))
+    format!("0.{units:06} usd").parse().map_err(|e: PriceError| Rejection::internal(e))
 }
 
 /// The whole body of an order.
@@ -188,38 +192,48 @@ impl Clock for Ahead {
     }
 }
 
-/// The node, with a place to die on either side of a broadcast.
-#[derive(Debug)]
+/// The verifier of the real method, with a place to die on either side of a broadcast.
 struct Wired {
-    node: HttpRpc,
+    it: Verifier,
     fuse: Fuse,
 }
 
-impl Rpc for Wired {
-    fn chain_id(&self) -> Answer<'_, u64> {
-        self.node.chain_id()
+impl mpp_core::verifier::Verifier for Wired {
+    type Method = TempoCharge;
+    type Evidence = Evidence;
+
+    fn settles_at(&self) -> Cow<'_, str> {
+        self.it.settles_at()
     }
-    fn gas_price(&self) -> Answer<'_, u128> {
-        self.node.gas_price()
+
+    fn terms(&self, price: &Price) -> Result<ChargeTerms, PriceError> {
+        self.it.terms(price)
     }
-    fn latest_block(&self) -> Answer<'_, Block> {
-        self.node.latest_block()
+
+    async fn details(
+        &self,
+        terms: &ChargeTerms,
+        asking: Asking<'_>,
+    ) -> Result<Minted<DetailsOf<TempoCharge>>, Rejection> {
+        self.it.details(terms, asking).await
     }
-    fn estimate_gas(&self, trial: Trial) -> Answer<'_, u64> {
-        self.node.estimate_gas(trial)
+
+    async fn check(&self, claim: &Claim<TempoCharge>) -> Result<Evidence, Rejection> {
+        self.it.check(claim).await
     }
-    fn call(&self, trial: Trial) -> Answer<'_, Hex> {
-        self.node.call(trial)
+
+    fn spends<'e>(&self, evidence: &'e Evidence) -> Option<Spend<'e>> {
+        self.it.spends(evidence)
     }
-    fn send(&self, raw: Hex) -> Answer<'_, Receipt> {
-        Box::pin(async move {
-            self.fuse.pass("before send");
-            let sent = self.node.send(raw).await;
-            self.fuse.pass("after send");
-            sent
-        })
+
+    async fn settle(&self, evidence: &Evidence) -> Fate {
+        self.fuse.pass("before send");
+        let fate = self.it.settle(evidence).await;
+        self.fuse.pass("after send");
+        fate
     }
-    fn receipt(&self, hash: B256) -> Answer<'_, Option<Receipt>> {
-        self.node.receipt(hash)
+
+    async fn reconcile(&self, evidence: &Evidence) -> Fate {
+        self.it.reconcile(evidence).await
     }
 }
