@@ -1,8 +1,11 @@
-//! Suites that a custom method, store or transport must pass, and a real local Tempo chain.
+//! Suites that a custom method, store or transport must pass, and real servers on this machine.
 //!
 #![doc = include_str!("../README.md")]
 
 pub mod devnet;
 pub mod method;
+pub mod services;
 pub mod store;
 pub mod transport;
+
+mod target;

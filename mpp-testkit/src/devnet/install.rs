@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::DevnetError;
+use crate::target::target_directory;
 
 const PACKAGE: &str = "@foundry-rs/anvil@1.7.1";
 const FOLDER: &str = "anvil-1.7.1";
@@ -35,25 +36,6 @@ pub(super) async fn anvil() -> Result<PathBuf, DevnetError> {
             None => tokio::time::sleep(Duration::from_millis(200)).await,
         }
     }
-}
-
-/// Cargo's target directory: the one it was told, else the one this program was built into, else
-/// the one beside the workspace's lock file.
-fn target_directory() -> Option<PathBuf> {
-    if let Some(told) = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from)
-        && told.is_absolute()
-    {
-        return Some(told);
-    }
-    let built = env::current_exe().ok();
-    let built =
-        built.iter().flat_map(|exe| exe.ancestors()).find(|dir| dir.join("CACHEDIR.TAG").is_file());
-    if let Some(dir) = built {
-        return Some(dir.to_owned());
-    }
-    let here = env::current_dir().ok()?;
-    let workspace = here.ancestors().find(|dir| dir.join("Cargo.lock").is_file())?;
-    Some(workspace.join("target"))
 }
 
 /// Where the npm package keeps the program: npm picks the part made for this platform.

@@ -17,7 +17,9 @@ use mpp_testkit::{store, transport};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_in_memory_behaves() {
-    store::behaves(Arc::new(Memory::volatile()), "memory").await;
+    let memory = Arc::new(Memory::volatile());
+    store::suite(async || memory.clone() as _).await;
+    store::watch_suite(async || memory.clone()).await;
 }
 
 #[test]

@@ -40,13 +40,8 @@ pub(super) async fn connect(url: &str) -> Result<PgPool, StoreError> {
 const SESSION: &str = "
     SELECT set_config('default_transaction_isolation', 'read committed', false),
         set_config('statement_timeout', '5s', false),
-        set_config('synchronous_commit', 'on', false)
-        WHERE current_setting('synchronous_commit') = 'off'
-    UNION ALL
-    SELECT set_config('default_transaction_isolation', 'read committed', false),
-        set_config('statement_timeout', '5s', false),
-        NULL
-        WHERE current_setting('synchronous_commit') <> 'off'";
+        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+            WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)";
 
 /// Warns of what the server is told that loses swaps.
 pub(super) async fn warn_of_losses(pool: &PgPool) {
