@@ -1,4 +1,4 @@
-//! Measures every row and prints one JSON object; `--quick` looks less closely.
+//! Measures every row and prints one JSON object; `--quick` looks less closely, `--stores` at the stores alone.
 
 use std::{env, error::Error, io::Write, process::Command};
 
@@ -8,10 +8,13 @@ use bench::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let effort = match env::args().skip(1).any(|argument| argument == "--quick") {
-        true => Effort::QUICK,
-        false => Effort::FULL,
-    };
+    let given = |flag: &str| env::args().skip(1).any(|argument| argument == flag);
+    let effort = if given("--quick") { Effort::QUICK } else { Effort::FULL };
+    if given("--stores") {
+        let table = rows::stores::rows(effort)?;
+        writeln!(std::io::stdout(), "{}", serde_json::json!({ "rows": table }))?;
+        return Ok(());
+    }
     let mut table = vec![
         rows::id::row(effort),
         rows::issue::row(effort),

@@ -5,7 +5,8 @@ use std::{process::Command, time::Instant};
 use serde_json::json;
 
 use crate::{
-    bench::target, conformance, console::Console, demo, docs, features, tidy, workspace::Workspace,
+    bench::target, conformance, console::Console, crash, demo, docs, features, tidy,
+    workspace::Workspace,
 };
 
 /// One line per stage: its name, and what runs.
@@ -15,6 +16,7 @@ const STAGES: &[(&str, Run)] = &[
     ("lints", |on, to| cargo(on, to, LINTS)),
     ("features", |on, to| features::command(on, to).map(Outcome::from)),
     ("tests", tests),
+    ("crash", |on, to| crash::gate(on, to).map(Outcome::from)),
     ("conformance", |on, to| conformance::command(on, to).map(Outcome::from)),
     ("demo", |_, to| demo::command(to).map(Outcome::from)),
     ("docs", |on, to| docs::command(on, to).map(Outcome::from)),

@@ -104,9 +104,7 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
         Command::Bench { quick } => bench::command(&workspace, console, *quick),
         Command::Demo => demo::command(console),
         Command::Serve { rpc, port } => serve::command(console, rpc, *port),
-        Command::Crash { options, drop_mark: None } => {
-            crash::command(&workspace, console, options)
-        }
+        Command::Crash { options, drop_mark: None } => crash::command(&workspace, console, options),
         Command::Crash { options, drop_mark: Some(point) } => {
             crash::shows_drop(&workspace, console, options, point)
         }

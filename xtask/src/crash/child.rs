@@ -34,7 +34,8 @@ impl Peer {
         let stdin = child.stdin.take().context("standard input")?;
         let stdout = child.stdout.take().context("standard output")?;
         let mut me = Self { child, stdin, lines: BufReader::new(stdout).lines() };
-        let ready = me.hear().await?.with_context(|| format!("{args:?} died before it was ready"))?;
+        let ready =
+            me.hear().await?.with_context(|| format!("{args:?} died before it was ready"))?;
         Ok((me, ready))
     }
 

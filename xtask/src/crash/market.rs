@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::time::{self, Instant};
 
 use super::{
+    Options,
     books::Books,
     child::Peer,
     plan::{Deck, Dice, Kind, POINTS, Point, Victim},
@@ -36,6 +37,7 @@ pub(super) struct Market {
     seller: Option<Peer>,
     buyer: Option<Peer>,
     dice: Dice,
+    one_away_in: u64,
     deck: Deck,
     orders: u64,
     kinds: BTreeMap<u64, Kind>,
@@ -57,6 +59,7 @@ impl Market {
         program: &Path,
         chain: &Devnet,
         stores: (String, String),
+        options: &Options,
         seed: u64,
     ) -> anyhow::Result<Self> {
         // The same port in every life: the client knows a server by its origin.
@@ -70,6 +73,7 @@ impl Market {
             seller: None,
             buyer: None,
             dice: Dice::new(seed),
+            one_away_in: options.one_away_in,
             deck: Deck::default(),
             orders: 0,
             kinds: BTreeMap::new(),
@@ -172,8 +176,10 @@ impl Market {
         let peer = self.victim(victim)?;
         let died = loop {
             match time::timeout_at(deadline, peer.hear()).await {
-                Ok(said) if said?.is_none() => break true,
-                Ok(_) => {}
+                Ok(said) => match said? {
+                    Some(_) => {}
+                    None => break true,
+                },
                 Err(_) => break false,
             }
         };
@@ -195,7 +201,7 @@ impl Market {
                 continue;
             }
             self.interrupted.insert(*order);
-            if self.dice.one_in(4) {
+            if self.dice.one_in(self.one_away_in) {
                 self.away.insert(*order);
                 continue;
             }

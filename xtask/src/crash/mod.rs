@@ -30,6 +30,9 @@ pub(crate) struct Options {
     /// Repeats a run.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// Of how many interrupted orders one is left alone until the audit.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) one_away_in: u64,
 }
 
 /// A durable store.
@@ -45,6 +48,27 @@ pub(crate) enum Kept {
 
 /// Durable writes of which each, left out by `--cfg drop_mark="POINT"`, must show in the tally.
 pub(crate) const DROPS: &[&str] = &["settling", "settled", "delivered", "signed"];
+
+/// What gates a change: every store, and two builds that must be found out.
+pub(crate) fn gate(workspace: &Workspace, console: Console) -> anyhow::Result<bool> {
+    let program = build(workspace, console, None)?;
+    for (store, rounds) in [(Kept::Redb, 200), (Kept::Redis, 40), (Kept::Postgres, 40)] {
+        let options = Options { rounds, store, seed: None, one_away_in: 4 };
+        let (tally, right) = run(console, &options, &program)?;
+        let covered = tally["points"].as_object().map_or(0, serde_json::Map::len);
+        if !right || covered < plan::POINTS.len() {
+            console.say(format_args!("{covered} of {} points", plan::POINTS.len()));
+            return Ok(false);
+        }
+    }
+    for point in ["settling", "signed"] {
+        let options = Options { rounds: 40, store: Kept::Redb, seed: Some(1), one_away_in: 2 };
+        if !shows_drop(workspace, console, &options, point)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
 
 /// Builds the processes, runs the rounds and audits. False where the books are wrong.
 pub(crate) fn command(
@@ -88,7 +112,7 @@ fn run(
         let service = Service::start(options.store).await?;
         let stores = service.stores(folder.path());
         let before = market::received(&chain).await?;
-        let mut market = Market::open(console, program, &chain, stores, seed).await?;
+        let mut market = Market::open(console, program, &chain, stores, options, seed).await?;
         let mut outcome = market.rounds(options.rounds).await;
         if outcome.is_ok() {
             outcome = market.audit().await;
@@ -97,12 +121,16 @@ fn run(
         outcome.with_context(|| format!("seed {seed}"))?;
         let sums = books.sum(&chain, before).await?;
         let seconds = began.elapsed().as_secs_f64();
-        let run = json!({ "seed": seed, "store": store, "rounds": options.rounds, "seconds": seconds });
+        let run =
+            json!({ "seed": seed, "store": store, "rounds": options.rounds, "seconds": seconds });
         let tally = books.tally(&sums, &run);
         let right = sums.are_right(&books);
         console.say(&tally);
         if !right {
-            console.say(format_args!("crash: WRONG (--seed {seed}): {sums:?}, {:?}", books.double_delivered));
+            console.say(format_args!(
+                "crash: WRONG (--seed {seed}): {sums:?}, {:?}",
+                books.double_delivered
+            ));
         }
         chain.stop().await;
         Ok((tally, right))
@@ -137,11 +165,7 @@ impl Service {
 }
 
 /// Builds the program that both processes are. One that leaves a write out is put aside under a name of its own.
-fn build(
-    workspace: &Workspace,
-    console: Console,
-    drop: Option<&str>,
-) -> anyhow::Result<PathBuf> {
+fn build(workspace: &Workspace, console: Console, drop: Option<&str>) -> anyhow::Result<PathBuf> {
     let mut cargo = workspace.cargo();
     cargo.args(["rustc", "--quiet", "--locked", "--package", "xtask", "--bin", "crash", "--"]);
     if let Some(point) = drop {
@@ -149,7 +173,8 @@ fn build(
     }
     ensure!(console.run(&mut cargo)?, "the processes to be killed do not build");
     // Copied: a build of another kind takes its place while this one runs.
-    let built = workspace.target().join("debug").join(format!("crash{}", std::env::consts::EXE_SUFFIX));
+    let built =
+        workspace.target().join("debug").join(format!("crash{}", std::env::consts::EXE_SUFFIX));
     let kept = workspace.target().join("crash").join(drop.unwrap_or("whole"));
     let folder = kept.parent().context("a folder")?;
     std::fs::create_dir_all(folder)?;

@@ -25,7 +25,8 @@ pub(crate) async fn run(
     let store = stores::open(&args.store).await?;
     let store = Arc::new(Tripwire::new(store, fuse.clone(), name));
     let chain = Chain::by_id(Options::default().chain_id);
-    let payer = Payer::new(PAYER.key.hex().parse::<Signer>()?, &chain, Arc::new(HttpRpc::new(&args.rpc)?));
+    let payer =
+        Payer::new(PAYER.key.hex().parse::<Signer>()?, &chain, Arc::new(HttpRpc::new(&args.rpc)?));
     let most = if args.broke { "0" } else { "1" };
     let limits = Limits::usd(most)?
         .per_host("100000", std::time::Duration::from_secs(3600))?
@@ -89,7 +90,10 @@ async fn delivered(store: &dyn mpp_core::store::Store) -> anyhow::Result<Vec<u64
             let record: Value = serde_json::from_slice(&record.value).unwrap_or_default();
             if record["state"] == "delivered" {
                 let resource = record.to_string();
-                let order = resource.split(['/', '"']).filter_map(|part| part.parse().ok()).next_back();
+                let order = resource
+                    .split(['/', '"'])
+                    .filter_map(|part| part.parse::<u64>().ok())
+                    .next_back();
                 orders.extend(order);
             }
         }

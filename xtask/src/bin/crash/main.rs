@@ -37,7 +37,8 @@ pub(crate) struct Args {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (commands, told) = mpsc::unbounded_channel();
     // A thread: reading standard input blocks.
     std::thread::spawn(move || {

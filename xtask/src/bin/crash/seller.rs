@@ -29,7 +29,7 @@ use mpp_core::{
     problem::Rejection,
     store::Key,
     time::{Clock, Timestamp},
-    verifier::{Asking, Minted, Spend, Verifier as _},
+    verifier::{Asking, Minted, Spend, Verifier as Verifies},
 };
 use mpp_server::{Gate, clock::SystemClock};
 use mpp_tempo::{
@@ -81,7 +81,9 @@ pub(crate) async fn run(
             Some(("arm", point)) => fuse.arm(point),
             _ => {
                 let found = gate.recover().await?;
-                say(&json!({ "open": found.open, "settled": found.settled, "failed": found.failed, "unreadable": found.unreadable }));
+                say(
+                    &json!({ "open": found.open, "settled": found.settled, "failed": found.failed, "unreadable": found.unreadable }),
+                );
             }
         }
     }
@@ -101,7 +103,7 @@ fn app(gate: &Gate, verifier: &Arc<Wired>, fuse: &Fuse) -> anyhow::Result<Router
             Response::new(Body::new(Pieces { order, left: PIECES, fuse: fuse.clone() }))
         })
     };
-    let priced = || gate.charge_each(async |head: &Parts| price(head)).via(verifier);
+    let priced = || gate.charge_each(|head| std::future::ready(price(head))).via(verifier);
     Ok(Router::new()
         .route("/item/{order}", handler(false).layer(priced().layer()?.bind_body(1024)))
         .route("/flaky/{order}", handler(true).layer(priced().layer()?.bind_body(1024)))
@@ -198,7 +200,7 @@ struct Wired {
     fuse: Fuse,
 }
 
-impl mpp_core::verifier::Verifier for Wired {
+impl Verifies for Wired {
     type Method = TempoCharge;
     type Evidence = Evidence;
 
