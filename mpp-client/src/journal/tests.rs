@@ -27,6 +27,7 @@ use crate::{
     Error, Exchange, Limits, Turn, Wallet,
     double::{Coupon, Diary, Holder, Rail, challenge, receipt},
     error::Kind,
+    policy::Policy,
 };
 
 /// A clock that tests move.
@@ -214,14 +215,21 @@ impl World {
         self.wallet().unfinished()
     }
 
-    /// What a day's budget still grants, in cents.
+    /// What one host may still get this hour, in cents.
     fn left(&self) -> u128 {
         let limits = self.limits(self.memory().clone());
-        let mut left = 0;
-        let mut quote = quote();
-        quote.exposes.amount = mpp_core::Amount::new(1);
-        while now(crate::Policy::reserve(&limits, &quote)).unwrap().is_ok() {
-            left += 1;
+        let (mut left, mut held) = (0, Vec::new());
+        for cents in [100, 10, 1] {
+            let mut quote = quote();
+            quote.exposes.amount = mpp_core::Amount::new(cents);
+            while let Ok(reserved) = now(limits.reserve(&quote)).unwrap() {
+                left += cents;
+                held.push(reserved);
+            }
+        }
+        for reserved in held {
+            let given = limits.give_back(reserved.booking().unwrap(), reserved.amount());
+            now(given).unwrap().unwrap();
         }
         left
     }

@@ -1,7 +1,7 @@
 //! The stored forms: what earlier builds wrote is read, and what later builds write is left alone.
 
 use super::*;
-use crate::policy::{Denied, Policy};
+use crate::policy::Denied;
 
 /// Written by the first build that had a journal. Never to be changed.
 const SIGNED: &str = include_str!("forms/signed.v1.json");
