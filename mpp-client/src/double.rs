@@ -11,7 +11,7 @@ use mpp_core::{
     challenge::Demand,
     method::NoDetails,
     name::{CredentialHeader, IntentName, MethodName},
-    payer::{Allowance, Exposure, Hold, Outcome, PayError, Payer, Payment, Recall, Step},
+    payer::{Allowance, Became, Exposure, Hold, Outcome, PayError, Payer, Payment, Recall, Step},
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,12 +40,23 @@ method!(Token, "token");
 /// What payers did and heard.
 pub(crate) type Diary = Arc<Mutex<Vec<String>>>;
 
+/// What a rail says when it is asked.
+#[derive(Default)]
+pub(crate) struct Rail {
+    /// Of a coupon; `None` is no answer.
+    pub(crate) became: Option<Became>,
+    /// Of an intent: paid, not paid, or forgotten.
+    pub(crate) recall: Option<bool>,
+}
+
 /// Pays with coupons worth whatever is asked; writes down every one, and what became of it.
 pub(crate) struct Holder<M> {
     pub(crate) diary: Diary,
     /// Opens a tab first.
     pub(crate) opens: Mutex<bool>,
     pub(crate) fails: Mutex<Option<PayError>>,
+    /// What it says became of every coupon, and whether it remembers intents.
+    pub(crate) rail: Arc<Mutex<Rail>>,
     pub(crate) method: std::marker::PhantomData<fn() -> M>,
 }
 
@@ -55,8 +66,14 @@ impl<M> Holder<M> {
             diary: diary.clone(),
             opens: Mutex::new(false),
             fails: Mutex::new(None),
+            rail: Arc::default(),
             method: std::marker::PhantomData,
         }
+    }
+
+    /// Asks this rail what became of things.
+    pub(crate) fn on(self, rail: &Arc<Mutex<Rail>>) -> Self {
+        Self { rail: rail.clone(), ..self }
     }
 
     pub(crate) fn opening(self) -> Self {
@@ -95,7 +112,18 @@ impl<M: Method<Intent = Charge, Payload = Code>> Payer for Holder<M> {
     }
 
     async fn recall(&self, _: &Demand<'_, M>) -> Result<Recall<M>, PayError> {
-        Ok(Recall::Unknown)
+        let remembers = self.rail.lock().unwrap().recall;
+        Ok(match remembers {
+            None => Recall::Unknown,
+            Some(false) => Recall::Never,
+            Some(true) => Recall::Paid(Payment::new(Code { code: SECRET.to_owned() })),
+        })
+    }
+
+    async fn became(&self, _: &Demand<'_, M>, payload: &Code) -> Result<Became, PayError> {
+        assert_eq!(payload.code, SECRET);
+        let became = self.rail.lock().unwrap().became;
+        became.ok_or_else(|| PayError::unknown("the rail does not answer"))
     }
 }
 

@@ -5,7 +5,7 @@ use mpp_core::{
     challenge::Demand,
     intent::Terms,
     name::MethodId,
-    payer::{Allowance, Hold, PayError, Payer, Payment, Quote, Site, Step},
+    payer::{Allowance, Became, Hold, PayError, Payer, Payment, Quote, Recall, Site, Step},
     store::BoxFuture,
 };
 
@@ -21,6 +21,21 @@ pub(crate) trait ErasedPayer: Send + Sync {
         challenge: &'a Challenge,
         within: &'a Allowance,
     ) -> BoxFuture<'a, Result<Signed, PayError>>;
+    /// What became of a payment that died before its proof was written down.
+    fn recall<'a>(&'a self, challenge: &'a Challenge)
+    -> BoxFuture<'a, Result<Recalled, PayError>>;
+    /// What became of a credential on its rail.
+    fn became<'a>(
+        &'a self,
+        credential: &'a Credential,
+    ) -> BoxFuture<'a, Result<Became, PayError>>;
+}
+
+/// [`Recall`], its method forgotten.
+pub(crate) enum Recalled {
+    Never,
+    Paid(Signed),
+    Unknown,
 }
 
 /// A payment whose method is forgotten.
@@ -58,6 +73,31 @@ impl<P: Payer> ErasedPayer for P {
             let demand = challenge.read::<P::Method>()?;
             let payment = Payer::pay(self, &demand, within).await?;
             signed(&demand, payment)
+        })
+    }
+
+    fn recall<'a>(
+        &'a self,
+        challenge: &'a Challenge,
+    ) -> BoxFuture<'a, Result<Recalled, PayError>> {
+        Box::pin(async move {
+            let demand = challenge.read::<P::Method>()?;
+            Ok(match Payer::recall(self, &demand).await? {
+                Recall::Never => Recalled::Never,
+                Recall::Paid(payment) => Recalled::Paid(signed(&demand, payment)?),
+                _ => Recalled::Unknown,
+            })
+        })
+    }
+
+    fn became<'a>(
+        &'a self,
+        credential: &'a Credential,
+    ) -> BoxFuture<'a, Result<Became, PayError>> {
+        Box::pin(async move {
+            let demand = credential.challenge.read::<P::Method>()?;
+            let payload = credential.payload::<P::Method>()?;
+            Payer::became(self, &demand, &payload).await
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mpp_core::{
-    Credential,
+    Credential, Receipt,
     name::MethodId,
     payer::{Funds, PayError},
     problem::Problem,
@@ -86,6 +86,18 @@ pub enum Kind {
     /// been taken before.
     #[error("the server could not say what became of the payment{}", because(.0.as_deref()))]
     Unresolved(Option<Box<Problem>>),
+    /// The journal could not be written, so nothing was sent. What may have been paid already is kept, and shown once the
+    /// journal can be written again.
+    #[error("the payment could not be written down, and was not sent")]
+    Journal,
+    /// What was paid before for the same purpose is not served, and is not provably dead either: it is kept, and nothing is
+    /// paid anew. Ask again later, or give it up ([`Wallet::write_off`](crate::Wallet::write_off)).
+    #[error("an earlier payment for the same is still open{}", because(.0.as_deref()))]
+    StillOpen(Option<Box<Problem>>),
+    /// What was paid before for the same purpose was taken, and the server says that it was used up. Said once: the next
+    /// request pays anew.
+    #[error("an earlier payment for the same was taken, and the server says that it was used up")]
+    Consumed(Option<Box<Receipt>>),
     /// A credential of another origin was to be shown.
     #[error("this credential was made for {0}")]
     OtherOrigin(String),
@@ -100,6 +112,11 @@ impl Error {
     /// Fails after a credential was sent.
     pub(crate) fn sent(kind: Kind, funds: Funds, unfinished: Unfinished) -> Self {
         Self(Box::new(Inner { kind, funds, unfinished: Some(unfinished), source: None }))
+    }
+
+    /// Fails, and the money may have moved though nothing was sent.
+    pub(crate) fn in_doubt(kind: Kind, funds: Funds, unfinished: Option<Unfinished>) -> Self {
+        Self(Box::new(Inner { kind, funds, unfinished, source: None }))
     }
 
     pub(crate) fn because(mut self, source: impl Into<Source>) -> Self {
@@ -141,7 +158,9 @@ impl Error {
     /// What the server said, where it said it in the protocol's form.
     pub fn problem(&self) -> Option<&Problem> {
         match &self.0.kind {
-            Kind::Refused(problem) | Kind::Unresolved(problem) => problem.as_deref(),
+            Kind::Refused(problem) | Kind::Unresolved(problem) | Kind::StillOpen(problem) => {
+                problem.as_deref()
+            }
             _ => None,
         }
     }

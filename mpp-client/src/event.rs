@@ -7,7 +7,7 @@ use mpp_core::{
     problem::Problem,
 };
 
-use crate::policy::Denied;
+use crate::{journal::State, policy::Denied};
 
 /// Something that happened. Owned, so that a hook can hand it to a channel and return at once.
 #[derive(Clone, Debug)]
@@ -37,6 +37,31 @@ pub enum Event {
         challenge: ChallengeId,
         /// Whether it pays for the request or manages an account.
         step: Step,
+    },
+    /// A credential of before is shown again, instead of paying anew.
+    Adopted {
+        /// Who gets it.
+        to: Site,
+        /// What it answers.
+        challenge: ChallengeId,
+        /// How far it had come.
+        state: State,
+    },
+    /// A payment ended: its answer was read to the end, or its rail says that it is dead, or it was given up.
+    Closed {
+        /// Who was to get it.
+        to: Site,
+        /// What it answered.
+        challenge: ChallengeId,
+        /// How it ended.
+        state: State,
+    },
+    /// The journal could not be written after something was sent, and lags behind: a restart will ask again.
+    Unwritten {
+        /// Whom it concerns.
+        to: Site,
+        /// What was answered.
+        challenge: ChallengeId,
     },
     /// The server took it.
     Accepted {

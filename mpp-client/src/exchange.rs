@@ -1,24 +1,28 @@
-//! One request's side of the protocol, without I/O: hears an answer, says what to do next.
+//! One request's side of the protocol, without I/O of its own: hears an answer, says what to do next.
 
+mod adopt;
+mod delivery;
 mod out;
+mod pay;
 
 use std::{collections::HashSet, fmt};
 
 use mpp_core::{
-    Amount, Challenge, Credential, Price, Receipt,
+    Challenge, Credential, Price, Receipt,
     accept::Accept,
     challenge::ChallengeId,
-    payer::{Allowance, Funds, Outcome, Quote, Site, Step},
+    payer::{Became, Funds, Outcome, Site, Step},
     problem::Problem,
     transport::Answer,
 };
 
+pub use self::delivery::Delivery;
 use self::out::Out;
 use crate::{
-    choice::{Candidate, Choice, Pick, Places, Wishes},
+    choice::Places,
     error::{Error, Kind},
     event::Event,
-    policy::{Denied, Reservation},
+    journal::{Entry, Purpose, State},
     prepared::Prepared,
     unfinished::Unfinished,
     verdict::Verdict,
@@ -40,7 +44,20 @@ pub enum Turn {
     Manage(Credential),
 }
 
-/// One request's protocol state. Touches no transport.
+impl Turn {
+    /// What is to be sent, if anything.
+    pub fn credential(&self) -> Option<&Credential> {
+        match self {
+            Self::Done => None,
+            Self::Send(credential) | Self::Manage(credential) => Some(credential),
+        }
+    }
+}
+
+/// One request's protocol state. Touches no transport; it waits for the policy, the payer and the journal's store alone.
+///
+/// With a journal, say what the request is [about](Self::about) and [adopt](Self::adopt) what an earlier one left, before
+/// anything is sent; at the end, say when the answer was [delivered](Self::delivered).
 ///
 /// The driver sends; for every answer it calls [`hear`](Self::hear), for every answer that did not come
 /// [`lost`](Self::lost), until the turn is [`Turn::Done`] or an error. Dropped while a credential is out, its payer
@@ -62,6 +79,13 @@ pub struct Exchange {
     committed: bool,
     payments: u32,
     turns: u8,
+    purpose: Option<Purpose>,
+    /// The idempotency key that goes with the request.
+    key: Option<String>,
+    /// Where the credential that was answered last is written down.
+    entry: Option<Entry>,
+    /// It shows a credential again, and pays nothing.
+    resuming: bool,
 }
 
 impl Exchange {
@@ -78,11 +102,30 @@ impl Exchange {
             committed: false,
             payments: 0,
             turns: MAX_TURNS,
+            purpose: None,
+            key: None,
+            entry: None,
+            resuming: false,
         }
     }
 
     pub(crate) fn resuming(wallet: &Wallet, unfinished: &Unfinished) -> Self {
-        Self { out: Some(Out::again(unfinished)), ..Self::new(wallet, unfinished.to().clone()) }
+        let print = unfinished.credential().fingerprint();
+        let entry = wallet.journal.as_ref().and_then(|journal| journal.take_signed(print));
+        let key = entry.as_ref().and_then(|entry| entry.record().key.clone());
+        Self {
+            out: Some(Out::again(unfinished, entry)),
+            key: key.or_else(|| unfinished.key().map(str::to_owned)),
+            resuming: true,
+            ..Self::new(wallet, unfinished.to().clone())
+        }
+    }
+
+    /// Says what the request is for, so that a journal knows it again, and which idempotency key goes with it, if one does.
+    /// Without a purpose it is written down, and never adopted.
+    pub fn about(mut self, purpose: Option<Purpose>, key: Option<String>) -> Self {
+        (self.purpose, self.key) = (purpose, key);
+        self
     }
 
     /// Pays only with what this accepts, and prefers by it before the wallet's own preferences.
@@ -124,10 +167,10 @@ impl Exchange {
         match answer {
             Answer::Served(receipt) => {
                 let outcome = receipt.map_or(Outcome::Unknown, accepted);
-                self.resolve(outcome, None, true);
+                self.resolve(outcome, None, true).await;
                 Ok(Turn::Done)
             }
-            Answer::Acknowledged(receipt) => match self.resolve(accepted(receipt), None, true) {
+            Answer::Acknowledged(receipt) => match self.resolve(accepted(receipt), None, true).await {
                 // The account is open: the same demand is asked again, now of a payer that has one.
                 Some((challenge, Step::Manage)) => {
                     self.committed = true;
@@ -137,7 +180,12 @@ impl Exchange {
                 _ => Ok(Turn::Done),
             },
             Answer::Required { challenges, problem } => {
-                self.resolve(Outcome::Refused(problem.clone().map(Box::new)), problem, false);
+                let adopted = self.out.as_ref().is_some_and(|out| out.adopted);
+                let refused = Outcome::Refused(problem.clone().map(Box::new));
+                self.resolve(refused, problem, false).await;
+                if self.entry.is_some() {
+                    return self.after_refusal(challenges, adopted).await;
+                }
                 let most = self.wallet.max_payments;
                 let may_pay = match &self.verdict {
                     None => true,
@@ -150,27 +198,35 @@ impl Exchange {
                 if may_pay { self.pay(challenges).await } else { Ok(Turn::Done) }
             }
             Answer::Troubled { problem, .. } => {
-                self.resolve(Outcome::Unknown, problem, false);
+                let adopted = self.out.as_ref().is_some_and(|out| out.adopted);
+                self.resolve(Outcome::Unknown, problem, false).await;
+                if adopted && let Ok(Became::Dead | Became::Failed) = self.proven_dead().await {
+                    tracing::debug!("what was shown again is dead: the next request pays anew");
+                }
                 Ok(Turn::Done)
             }
             _ => {
-                self.resolve(Outcome::Unknown, None, false);
+                self.resolve(Outcome::Unknown, None, false).await;
                 Ok(Turn::Done)
             }
         }
     }
 
     /// Hears that no answer came, and why. Nothing is paid again; what may be shown again is in the error.
-    pub fn lost(&mut self, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-        self.stop(Kind::Delivery, Kind::Transport).because(why)
+    pub async fn lost(
+        &mut self,
+        why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Error {
+        let why = why.into();
+        self.stop(Kind::Delivery, Kind::Transport).await.because(why)
     }
 
     /// Stops because the answer came from where no credential of this request belongs.
-    pub fn misled(&mut self, to: &str) -> Error {
+    pub async fn misled(&mut self, to: &str) -> Error {
         let redirect =
             || Kind::CrossOriginRedirect { from: self.to.origin.clone(), to: to.to_owned() };
         let (sent, unsent) = (redirect(), redirect());
-        self.stop(sent, unsent)
+        self.stop(sent, unsent).await
     }
 
     /// The credential that is out, to be shown once more because its answer was lost or the server asked for time. From
@@ -189,9 +245,34 @@ impl Exchange {
         }
     }
 
+    /// The idempotency key that goes with the request: the one that was said, or that of what was adopted.
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// What is left to be told of an answer that served the request: that it was read to its end. `None` where nothing is
+    /// written down, and where nothing was served.
+    pub fn delivery(&mut self) -> Option<Delivery> {
+        let served = self.verdict.as_ref().is_some_and(|verdict| verdict.served);
+        let entry = self.entry.take_if(|_| served)?;
+        Some(Delivery::new(self.wallet.clone(), entry))
+    }
+
+    /// Hears that the answer was read to its end: no later request of the same purpose shows this credential again.
+    pub async fn delivered(&mut self) {
+        if let Some(delivery) = self.delivery() {
+            delivery.done().await;
+        }
+    }
+
     /// Who is asked, and for what.
     pub fn to(&self) -> &Site {
         &self.to
+    }
+
+    /// What to send now, where a credential is out already: of an exchange that shows one again.
+    pub fn turn(&self) -> Option<Turn> {
+        self.out.as_ref().map(Out::turn)
     }
 
     /// Whether a credential is out whose answer was not heard yet.
@@ -218,163 +299,9 @@ impl Exchange {
         Ok(Prepared::new(self, candidates))
     }
 
-    async fn pay(&mut self, challenges: Vec<Challenge>) -> Result<Turn, Error> {
-        let paid = async {
-            let candidates = self.candidates(challenges)?;
-            self.pay_one_of(candidates, None).await
-        };
-        paid.await.map_err(|e: Error| self.after_earlier(e))
-    }
-
-    /// Whatever is said of this step, what became of the ones before it stays true.
-    fn after_earlier(&self, e: Error) -> Error {
-        let earlier = match &self.verdict {
-            _ if self.committed => Funds::Committed,
-            Some(verdict) => verdict.funds(),
-            None => Funds::Untouched,
-        };
-        let refused = self.verdict.as_ref().filter(|v| v.receipt().is_none());
-        e.after(earlier, refused.map(Verdict::unfinished))
-    }
-
-    fn candidates(&mut self, mut challenges: Vec<Challenge>) -> Result<Vec<Candidate>, Error> {
-        self.turns = match self.turns.checked_sub(1) {
-            Some(turns) => turns,
-            None => return Err(Error::untouched(Kind::TooManyTurns)),
-        };
-        let (to, count) = (&self.to, challenges.len());
-        tracing::debug!(origin = %to.origin, challenges = count, "payment required");
-        self.wallet.tell(|| Event::Challenged { to: to.clone(), challenges: count });
-        challenges.retain(|c| !self.seen.contains(c.id()));
-        let wishes = Wishes {
-            payers: &self.wallet.payers,
-            prefer: &self.wallet.prefer,
-            accept: &self.accept,
-            places: self.places,
-            to,
-            now: (!self.committed).then(|| self.wallet.clock.now()),
-        };
-        let mut candidates = wishes.candidates(challenges).map_err(Error::untouched)?;
-        let choices: Vec<Choice> = candidates.iter().map(|c| c.choice.clone()).collect();
-        match self.wallet.pick(&choices) {
-            Pick::Any => {}
-            Pick::Only(at) if at < candidates.len() => candidates = vec![candidates.remove(at)],
-            Pick::Only(_) | Pick::None => {
-                return Err(Error::untouched(Kind::Denied(Denied::Vetoed)));
-            }
-        }
-        Ok(candidates)
-    }
-
-    /// Pays the first candidate that is allowed and whose payer can. Falls to the next only while nothing was put at
-    /// stake; the first obstacle is the one reported.
-    pub(crate) async fn pay_one_of(
-        &mut self,
-        candidates: Vec<Candidate>,
-        up_to: Option<Amount>,
-    ) -> Result<Turn, Error> {
-        let mut first = None;
-        for candidate in candidates {
-            match self.try_paying(candidate, up_to).await {
-                Ok(turn) => return Ok(turn),
-                Err(e) if e.funds() != Funds::Untouched => return Err(e),
-                Err(e) => first = first.or(Some(e)),
-            }
-        }
-        Err(first.unwrap_or_else(|| Error::untouched(Kind::Denied(Denied::Vetoed))))
-    }
-
-    async fn try_paying(
-        &mut self,
-        Candidate { choice: Choice { challenge, quote }, payer }: Candidate,
-        up_to: Option<Amount>,
-    ) -> Result<Turn, Error> {
-        let mut reserved = self.allowed(&quote, up_to).await?;
-        // The policy may have taken its time; past its end a challenge is paid for nothing.
-        let late = !self.committed
-            && challenge.expires.as_ref().is_some_and(|e| e.expired_at(&self.wallet.clock.now()));
-        if late {
-            reserved.release();
-            return Err(Error::untouched(Kind::Expired));
-        }
-        // A journal writes its intent here: a crash inside `pay` is asked about with `recall`.
-        self.seen.insert(challenge.id().clone());
-        let within = Allowance { up_to: quote.exposes.amount, to: self.to.clone() };
-        let signed = match payer.pay(&challenge, &within).await {
-            Ok(signed) => signed,
-            Err(e) if e.funds == Funds::Untouched => {
-                reserved.release();
-                return Err(e.into());
-            }
-            // Dropping the reservation leaves it spent.
-            Err(e) => return Err(e.into()),
-        };
-        if let Some(exposed) = signed.exposed {
-            reserved.trim(exposed);
-        }
-        // Spent from here on: what leaves signed is the server's to use, and no answer takes that back.
-        drop(reserved);
-        // A journal writes the signed credential here, before the driver can send it: a crash from now on shows the
-        // same credential again.
-        let (credential, step) = (signed.credential, signed.step);
-        tracing::info!(origin = %self.to.origin, method = %quote.id, challenge = %challenge.id(), ?step, "credential sent");
-        self.wallet.tell(|| Event::Sent {
-            to: self.to.clone(),
-            challenge: challenge.id().clone(),
-            step,
-        });
-        self.out = Some(Out::new(credential.clone(), step, signed.hold));
-        Ok(match step {
-            Step::Manage => Turn::Manage(credential),
-            _ => {
-                self.payments += 1;
-                Turn::Send(credential)
-            }
-        })
-    }
-
-    async fn allowed(&self, quote: &Quote, up_to: Option<Amount>) -> Result<Reservation, Error> {
-        let over = self.over_request(quote, up_to);
-        let judged = match over {
-            Some(why) => Err(why),
-            None => self.wallet.policy.reserve(quote).await,
-        };
-        match judged {
-            Ok(reserved) => {
-                tracing::debug!(origin = %self.to.origin, method = %quote.id, amount = %quote.exposes.amount, "payment allowed");
-                self.wallet.tell(|| Event::Allowed(quote.clone()));
-                Ok(reserved)
-            }
-            Err(why) => {
-                tracing::info!(origin = %self.to.origin, method = %quote.id, %why, "payment denied");
-                self.wallet.tell(|| Event::Denied { quote: quote.clone(), why: why.clone() });
-                Err(Error::untouched(Kind::Denied(why)))
-            }
-        }
-    }
-
-    /// What the caller said about this one request, beside the policy.
-    fn over_request(&self, quote: &Quote, up_to: Option<Amount>) -> Option<Denied> {
-        let asked = quote.exposes.amount;
-        let over = |limit: String| {
-            let asked = match &quote.exposes.unit {
-                Some((unit, decimals)) => format!("{} {unit}", asked.to_decimal(*decimals)),
-                None => format!("{asked} {}", quote.currency),
-            };
-            Denied::OverRequest { asked, limit }
-        };
-        if let Some(most) = up_to.filter(|most| asked > *most) {
-            return Some(over(most.to_string()));
-        }
-        let most = self.within.as_ref().filter(|_| !asked.is_zero())?;
-        let in_unit = quote.exposes.unit.as_ref().and_then(|(u, d)| most.in_unit(u, *d).ok());
-        let allowed = in_unit.or_else(|| most.in_unit(&quote.currency, 0).ok());
-        let fits = allowed.is_some_and(|allowed| asked <= allowed);
-        (!fits).then(|| over(format!("{} {}", most.amount(), most.unit())))
-    }
-
-    /// Tells everyone concerned what became of the credential that is out, if one is.
-    fn resolve(
+    /// Tells everyone concerned what became of the credential that is out, if one is, and writes it down. What comes of the
+    /// writing changes nothing for the caller: the answer is here.
+    async fn resolve(
         &mut self,
         heard: Outcome,
         problem: Option<Problem>,
@@ -382,7 +309,7 @@ impl Exchange {
     ) -> Option<(Challenge, Step)> {
         let mut out = self.out.take()?;
         let outcome = out.judge(heard, problem.as_ref());
-        let Out { credential, step, hold, .. } = out;
+        let Out { credential, step, hold, entry, .. } = out;
         let (to, challenge) = (&self.to, credential.challenge.clone());
         let problem = problem.map(Box::new);
         let what = match &outcome {
@@ -401,18 +328,40 @@ impl Exchange {
         if let Some(hold) = hold {
             hold.resolve(outcome.clone());
         }
-        let unfinished = Unfinished::new(credential, to.clone());
+        let unfinished = Unfinished::new(credential, to.clone()).keyed(self.key.clone());
         let committed = self.committed;
-        self.verdict = Some(Verdict { outcome, unfinished, problem, served, committed });
+        self.verdict =
+            Some(Verdict { outcome: outcome.clone(), unfinished, problem, served, committed });
+        self.entry = match entry {
+            Some(entry) => self.noted(entry, &outcome, step).await,
+            None => None,
+        };
         Some((challenge, step))
     }
 
+    /// Writes down what was heard. `None`: nothing more is to be heard of it.
+    async fn noted(&self, mut entry: Entry, outcome: &Outcome, step: Step) -> Option<Entry> {
+        let now = self.wallet.clock.now();
+        // A crash in here leaves it as before: it is shown again, and the server or its rail says the same once more.
+        let noted = match (outcome, step) {
+            // What only manages has no answer to be read.
+            (Outcome::Accepted(_), Step::Manage) => entry.end(State::Delivered, now).await,
+            (Outcome::Accepted(receipt), _) => entry.settled(receipt, now).await,
+            _ => entry.sent(now).await,
+        };
+        if let Err(e) = noted {
+            self.wallet.lags(&entry, &e);
+        }
+        (!entry.record().state.is_final()).then_some(entry)
+    }
+
     /// Ends the exchange: in doubt where a credential is out, harmlessly otherwise.
-    fn stop(&mut self, sent: Kind, unsent: Kind) -> Error {
+    async fn stop(&mut self, sent: Kind, unsent: Kind) -> Error {
         match &self.out {
             Some(out) => {
-                let unfinished = Unfinished::new(out.credential.clone(), self.to.clone());
-                self.resolve(Outcome::Unknown, None, false);
+                let unfinished = Unfinished::new(out.credential.clone(), self.to.clone())
+                    .keyed(self.key.clone());
+                self.resolve(Outcome::Unknown, None, false).await;
                 let funds = self.verdict.as_ref().map_or(Funds::Unknown, Verdict::funds);
                 Error::sent(sent, funds, unfinished)
             }

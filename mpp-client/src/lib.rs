@@ -25,6 +25,7 @@ pub mod clock;
 pub mod error;
 pub mod event;
 pub mod exchange;
+pub mod journal;
 pub mod limits;
 pub mod policy;
 pub mod prepared;
@@ -35,6 +36,8 @@ pub mod wallet;
 #[cfg(test)]
 mod double;
 mod erased;
+mod form;
+mod random;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 
@@ -44,6 +47,7 @@ pub use self::{
     error::Error,
     event::Event,
     exchange::{Exchange, Turn},
+    journal::Journal,
     limits::Limits,
     policy::Policy,
     wallet::Wallet,

@@ -1,32 +1,29 @@
 //! The policy that comes with the crate: caps per payment, per host and in all, in one unit or several.
 
+mod book;
+mod cap;
+mod keeper;
 mod window;
 
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use mpp_core::{
     Amount,
     amount::{AmountError, Decimal},
     payer::Quote,
-    store::BoxFuture,
+    store::{BoxFuture, Key, Store, StoreError},
     time::Clock,
 };
 
-use self::window::Window;
+pub(crate) use self::book::Spot;
+use self::{
+    cap::{Asked, Cap, SCALE, Unit, millis},
+    keeper::{Keeper, Kept},
+};
 use crate::{
     clock::SystemClock,
-    policy::{Denied, Policy, Reservation},
+    policy::{Booking, Denied, Policy, Reservation, reservation::Place},
 };
-
-/// Display units are compared at this many decimals, so that tokens of 6 and of 18 share one budget.
-const SCALE: u8 = 18;
-/// Origins kept apart in a window; one more is denied rather than forgotten.
-const MAX_HOSTS: usize = 1024;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -41,8 +38,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// wallet. A credential that was sent stays spent whatever the server answers: one that takes the money and says it
 /// refused gets no more than one that serves.
 ///
-/// Windows slide in sixtieths of their length and never forget early. The books are kept in memory, and clones share
-/// them.
+/// Windows slide in sixtieths of their length and never forget early: a clock that jumps ahead and comes back frees
+/// nothing, and what was spent meanwhile counts until the time it said is over. The books are kept in memory, and clones
+/// share them; [`kept_in`](Self::kept_in) keeps them in a store.
 /// ```
 /// use mpp_client::Limits;
 /// use std::time::Duration;
@@ -93,7 +91,8 @@ impl Limits {
             per_host: per_payment.saturating_mul(10),
             host_window: millis(HOUR),
             in_all: per_payment.saturating_mul(50),
-            book: Arc::new(Mutex::new(Book::new(DAY))),
+            window: millis(DAY),
+            keeper: Keeper::memory(millis(DAY)),
         };
         Self { caps: vec![cap], clock: Arc::new(SystemClock::new()) }
     }
@@ -119,7 +118,8 @@ impl Limits {
     pub fn in_all(mut self, most: &str, window: Duration) -> Result<Self, mpp_core::Error> {
         for cap in &mut self.caps {
             cap.in_all = scaled(most, cap.unit.scale())?;
-            cap.book = Arc::new(Mutex::new(Book::new(window)));
+            cap.window = millis(window);
+            cap.keeper = Keeper::memory(cap.window);
         }
         Ok(self)
     }
@@ -130,183 +130,87 @@ impl Limits {
         self
     }
 
+    /// Keeps the books of all caps there are by now in a store, under a name: they survive restarts, and whoever names them
+    /// shares them, in this process and in others. What is reserved counts before anything is signed; a crash before it
+    /// is given back leaves it spent. A store that does not answer denies ([`Denied::Unavailable`]). Said last.
+    ///
+    /// # Errors
+    /// A name that is empty, or too long with that of a currency to be a key.
+    pub fn kept_in(
+        mut self,
+        store: impl Store,
+        name: &str,
+    ) -> Result<Self, mpp_core::Error> {
+        let store: Arc<dyn Store> = Arc::new(store);
+        for cap in &mut self.caps {
+            let (kind, unit) = cap.unit.name();
+            let key = Key::of(&["budget", name, kind, &unit])?;
+            cap.keeper = Keeper::Store(Kept { store: store.clone(), key });
+        }
+        Ok(self)
+    }
+
     /// Reads the time from another clock.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    fn judge(&self, quote: &Quote) -> Result<Reservation, Denied> {
+    async fn judge(&self, quote: &Quote) -> Result<Reservation, Denied> {
         let amount = quote.exposes.amount;
         if amount.is_zero() {
-            return Ok(Reservation::new(amount, |_| {}));
+            return Ok(Reservation::new(amount));
         }
         let unknown = || Denied::UnknownUnit {
             currency: quote.currency.clone(),
             unit: quote.exposes.unit.as_ref().map(|u| u.0.to_string()),
         };
-        let (cap, decimals) =
-            self.caps.iter().find_map(|c| Some((c, c.covers(quote)?))).ok_or_else(unknown)?;
-        let asked = cap.count(amount, decimals).ok_or(Denied::TooLarge)?;
-        let spot = cap.take(asked, &quote.to.origin, self.clock.now().unix_millis())?;
-        let (cap, mut left) = (cap.clone(), asked);
-        Ok(Reservation::new(amount, move |part| {
-            // Counted up when it was taken; must not give back more than that, so counted down here.
-            let part = cap.count_down(part, decimals).min(left);
-            left -= part;
-            cap.locked().give_back(&spot, part);
-        }))
+        let covering = |(at, cap): (usize, &'_ Cap)| Some((at, cap.covers(quote)?));
+        let (at, decimals) =
+            self.caps.iter().enumerate().find_map(covering).ok_or_else(unknown)?;
+        let cap = &self.caps[at];
+        let counted = cap.count(amount, decimals).ok_or(Denied::TooLarge)?;
+        cap.fits_alone(counted)?;
+        let now = self.clock.now().unix_millis();
+        let asked = Asked { counted, decimals, host: &quote.to.origin, now };
+        Ok(Reservation::new(amount).booked(cap.keeper.take(cap, at, &asked).await?))
     }
 }
 
 impl Policy for Limits {
     fn reserve<'a>(&'a self, quote: &'a Quote) -> BoxFuture<'a, Result<Reservation, Denied>> {
-        Box::pin(std::future::ready(self.judge(quote)))
+        Box::pin(self.judge(quote))
     }
-}
 
-/// What a cap counts in.
-#[derive(Clone, Debug)]
-enum Unit {
-    Display(Cow<'static, str>),
-    Raw(String),
-}
-
-impl Unit {
-    fn scale(&self) -> u8 {
-        match self {
-            Self::Display(_) => SCALE,
-            Self::Raw(_) => 0,
-        }
-    }
-}
-
-/// One unit's caps, at the scale of that unit, and what was spent of it.
-#[derive(Clone, Debug)]
-struct Cap {
-    unit: Unit,
-    per_payment: u128,
-    per_host: u128,
-    host_window: i64,
-    in_all: u128,
-    book: Arc<Mutex<Book>>,
-}
-
-impl Cap {
-    /// The decimals of the quoted currency, where this cap is about it.
-    fn covers(&self, quote: &Quote) -> Option<u8> {
-        match (&self.unit, &quote.exposes.unit) {
-            (Unit::Display(ours), Some((unit, decimals))) if ours.eq_ignore_ascii_case(unit) => {
-                Some(*decimals)
+    fn give_back<'a>(
+        &'a self,
+        booking: &'a Booking,
+        part: Amount,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            match &booking.0 {
+                Place::Memory(spot) => {
+                    if let Some(cap) = self.caps.get(spot.cap)
+                        && let Keeper::Memory(book) = &cap.keeper
+                    {
+                        keeper::give_back(book, cap, spot, part);
+                    }
+                }
+                Place::Kept(place) => {
+                    for cap in &self.caps {
+                        if let Keeper::Store(kept) = &cap.keeper {
+                            kept.give_back(cap, place, part).await?;
+                        }
+                    }
+                }
             }
-            (Unit::Raw(ours), _) if ours.eq_ignore_ascii_case(&quote.currency) => Some(0),
-            _ => None,
-        }
-    }
-
-    /// Base units at the scale of the cap; rounded up, where the currency is finer than it.
-    fn count(&self, amount: Amount, decimals: u8) -> Option<u128> {
-        match self.unit.scale().checked_sub(decimals) {
-            Some(missing) => amount.get().checked_mul(10_u128.checked_pow(missing.into())?),
-            None => Some(amount.get().div_ceil(divisor(self.unit.scale(), decimals)?)),
-        }
-    }
-
-    /// As [`count`](Self::count), rounded down, for what is given back.
-    fn count_down(&self, amount: Amount, decimals: u8) -> u128 {
-        match self.unit.scale().checked_sub(decimals) {
-            Some(_) => self.count(amount, decimals).unwrap_or_default(),
-            None => divisor(self.unit.scale(), decimals).map_or(0, |d| amount.get() / d),
-        }
-    }
-
-    fn take(&self, asked: u128, host: &str, now: i64) -> Result<Spot, Denied> {
-        let asked_text = || self.show(asked);
-        if asked > self.per_payment {
-            let limit = self.show(self.per_payment);
-            return Err(Denied::OverPayment { asked: asked_text(), limit });
-        }
-        let fits = |spent: u128, limit: u128| spent.checked_add(asked).is_some_and(|s| s <= limit);
-        let mut book = self.locked();
-        if !fits(book.all.spent(now), self.in_all) {
-            let limit = self.show(self.in_all);
-            return Err(Denied::OverBudget { asked: asked_text(), limit });
-        }
-        let window = book.host(host, self.host_window, now).ok_or(Denied::TooManyHosts)?;
-        if !fits(window.spent(now), self.per_host) {
-            let (host, limit) = (host.to_owned(), self.show(self.per_host));
-            return Err(Denied::OverHost { host, asked: asked_text(), limit });
-        }
-        let in_host = window.spend(now, asked);
-        let in_all = book.all.spend(now, asked);
-        Ok(Spot { host: host.to_owned(), in_host, in_all })
-    }
-
-    fn show(&self, counted: u128) -> String {
-        let unit = match &self.unit {
-            Unit::Display(unit) => unit,
-            Unit::Raw(currency) => currency.as_str(),
-        };
-        format!("{} {unit}", Amount::new(counted).to_decimal(self.unit.scale()))
-    }
-
-    /// No panic can happen while the book is held; a poisoned one is as good as any.
-    fn locked(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What was spent, per host and in all.
-#[derive(Debug)]
-struct Book {
-    all: Window,
-    hosts: HashMap<String, Window>,
-}
-
-/// Where a reservation is booked.
-#[derive(Debug)]
-struct Spot {
-    host: String,
-    in_host: i64,
-    in_all: i64,
-}
-
-impl Book {
-    fn new(window: Duration) -> Self {
-        Self { all: Window::of(millis(window)), hosts: HashMap::new() }
-    }
-
-    /// What a host got; `None` where that would be one host too many.
-    fn host(&mut self, host: &str, window: i64, now: i64) -> Option<&mut Window> {
-        if !self.hosts.contains_key(host) {
-            if self.hosts.len() >= MAX_HOSTS {
-                self.hosts.retain(|_, window| window.spent(now) > 0);
-            }
-            if self.hosts.len() >= MAX_HOSTS {
-                return None;
-            }
-        }
-        Some(self.hosts.entry(host.to_owned()).or_insert_with(|| Window::of(window)))
-    }
-
-    fn give_back(&mut self, spot: &Spot, amount: u128) {
-        if let Some(window) = self.hosts.get_mut(&spot.host) {
-            window.give_back(spot.in_host, amount);
-        }
-        self.all.give_back(spot.in_all, amount);
+            Ok(())
+        })
     }
 }
 
 fn scaled(text: &str, scale: u8) -> Result<u128, AmountError> {
     Ok(Decimal::parse(text)?.to_base_units(scale)?.get())
-}
-
-fn divisor(scale: u8, decimals: u8) -> Option<u128> {
-    10_u128.checked_pow(u32::from(decimals.checked_sub(scale)?))
-}
-
-fn millis(window: Duration) -> i64 {
-    i64::try_from(window.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

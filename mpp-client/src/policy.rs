@@ -1,8 +1,16 @@
 //! Who may be paid how much: the question a wallet asks before anything is signed.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
-use mpp_core::{Amount, payer::Quote, store::BoxFuture};
+use mpp_core::{
+    Amount,
+    payer::Quote,
+    store::{BoxFuture, StoreError},
+};
+
+pub use self::reservation::{Booking, Reservation};
+
+pub(crate) mod reservation;
 
 /// Decides on payments. No wallet exists without one; [`Limits`](crate::Limits) is the one that comes with this crate.
 ///
@@ -14,58 +22,34 @@ pub trait Policy: Send + Sync {
     /// # Errors
     /// The reason, for people and for programs; nothing was signed.
     fn reserve<'a>(&'a self, quote: &'a Quote) -> BoxFuture<'a, Result<Reservation, Denied>>;
+
+    /// Takes back a part of what it set aside: nothing was signed for it, or what was signed can never move. The wallet
+    /// gives nothing back twice; a policy that keeps no books has nothing to do.
+    ///
+    /// # Errors
+    /// It could not be written down, and stays spent.
+    fn give_back<'a>(
+        &'a self,
+        booking: &'a Booking,
+        part: Amount,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
 }
 
 impl<P: Policy + ?Sized> Policy for Arc<P> {
     fn reserve<'a>(&'a self, quote: &'a Quote) -> BoxFuture<'a, Result<Reservation, Denied>> {
         (**self).reserve(quote)
     }
-}
-
-/// Part of a budget, set aside for one payment.
-///
-/// What it holds comes back only by [`trim`](Self::trim) and [`release`](Self::release), where the wallet itself knows
-/// that nothing was put at stake. Dropped, it stays spent: from the moment a credential leaves, whatever the server
-/// answers, since a signed payment that it says it refused can still be taken.
-pub struct Reservation {
-    amount: Amount,
-    back: Box<dyn FnMut(Amount) + Send + Sync>,
-}
-
-impl Reservation {
-    /// Sets `amount` aside; `back` hears what of it comes back, in base units, possibly in several parts.
-    pub fn new(amount: Amount, back: impl FnMut(Amount) + Send + Sync + 'static) -> Self {
-        Self { amount, back: Box::new(back) }
-    }
-
-    /// What is set aside, in base units of the quoted currency.
-    pub fn amount(&self) -> Amount {
-        self.amount
-    }
-
-    /// Gives back what exceeds `to`: a first request reserves a deposit, the ones that waited for it need none.
-    pub fn trim(&mut self, to: Amount) {
-        let surplus = self.amount.saturating_sub(to);
-        if !surplus.is_zero() {
-            self.amount = to;
-            (self.back)(surplus);
-        }
-    }
-
-    /// Gives everything back: nothing was signed, or nothing that was signed left the process.
-    pub fn release(mut self) {
-        self.trim(Amount::ZERO);
-    }
-}
-
-impl fmt::Debug for Reservation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reservation").field("amount", &self.amount).finish_non_exhaustive()
+    fn give_back<'a>(
+        &'a self,
+        booking: &'a Booking,
+        part: Amount,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        (**self).give_back(booking, part)
     }
 }
 
 /// Why a payment was not allowed. Nothing was signed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Denied {
     /// The payment alone is over the limit of the wallet.
@@ -116,6 +100,9 @@ pub enum Denied {
     /// More hosts were paid within the window than the limits can keep apart.
     #[error("too many hosts were paid lately to tell them apart")]
     TooManyHosts,
+    /// The books cannot be read or written, so it is not known what was spent.
+    #[error("the books of what was spent cannot be kept: {0}")]
+    Unavailable(#[source] Arc<StoreError>),
     /// The wallet's hook picked none of the ways to pay.
     #[error("the wallet's owner declined")]
     Vetoed,

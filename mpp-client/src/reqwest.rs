@@ -2,9 +2,12 @@
 //!
 #![doc = include_str!("../README.md")]
 
+mod delivered;
 mod drive;
+mod errand;
 mod extend;
 mod origin;
+mod parts;
 mod problem;
 mod road;
 
@@ -44,6 +47,9 @@ pub fn paying(
 /// that already carries a `Payment` credential is sent as it is. Put middleware that retries above it: as long as a try
 /// was not served with a receipt, a retried request shows the credential of the try before, and pays nothing new; where
 /// money may have moved before there was a credential, it is sent without paying.
+///
+/// A request that may do harm twice (POST, PUT, PATCH, DELETE) gets an `Idempotency-Key`, unless the application has set
+/// one: the same with every copy of it. With a journal, a paid request has one whatever its method.
 ///
 /// A client's default headers are added underneath and are unknown here: an application's own `Authorization` must be
 /// set on the request, or a credential takes its place.

@@ -12,12 +12,18 @@ use mpp_core::{Credential, payer::Site};
 pub struct Unfinished {
     credential: Credential,
     to: Site,
+    key: Option<String>,
 }
 
 impl Unfinished {
     /// Puts together what was written down.
     pub fn new(credential: Credential, to: Site) -> Self {
-        Self { credential, to }
+        Self { credential, to, key: None }
+    }
+
+    /// Says which idempotency key goes with it.
+    pub fn keyed(self, key: Option<String>) -> Self {
+        Self { key, ..self }
     }
 
     /// The credential.
@@ -28,6 +34,11 @@ impl Unfinished {
     /// Who may see it.
     pub fn to(&self) -> &Site {
         &self.to
+    }
+
+    /// The idempotency key that went with it.
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
     }
 }
 

@@ -16,10 +16,13 @@ use crate::{
     error::Error,
     event::Event,
     exchange::Exchange,
+    journal::Journal,
     policy::Policy,
     prepared::Prepared,
     unfinished::Unfinished,
 };
+
+mod afterwards;
 
 type OnChallenge = dyn Fn(&[Choice]) -> Pick + Send + Sync;
 type OnEvent = dyn Fn(Event) + Send + Sync;
@@ -32,6 +35,7 @@ pub struct Wallet {
     pub(crate) prefer: Vec<String>,
     pub(crate) max_payments: u32,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) journal: Option<Journal>,
     plain_http: BTreeSet<String>,
     on_challenge: Option<Arc<OnChallenge>>,
     on_event: Option<Arc<OnEvent>>,
@@ -46,6 +50,7 @@ impl Wallet {
             prefer: Vec::new(),
             max_payments: 1,
             clock: Arc::new(SystemClock::new()),
+            journal: None,
             plain_http: BTreeSet::new(),
             on_challenge: None,
             on_event: None,
@@ -97,6 +102,13 @@ impl Wallet {
         self
     }
 
+    /// Writes payments down before anything leaves: after a crash or a lost answer, the next request of the same purpose
+    /// shows the credential there is, and pays nothing new until that one is provably dead.
+    pub fn journal(mut self, journal: Journal) -> Self {
+        self.journal = Some(journal);
+        self
+    }
+
     /// Reads the time from another clock: expiry is judged by it.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
@@ -118,7 +130,8 @@ impl Wallet {
         Exchange::new(self, to)
     }
 
-    /// Starts the protocol state of a request that shows a credential again. It never pays: the answer is all there is.
+    /// Starts the protocol state of a request that shows a credential again. It never pays: the answer is all there is. What
+    /// its journal has of the credential goes on with it.
     pub fn resume(&self, unfinished: &Unfinished) -> Exchange {
         Exchange::resuming(self, unfinished)
     }

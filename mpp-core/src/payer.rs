@@ -31,6 +31,20 @@ pub trait Payer: Send + Sync + 'static {
         &self,
         demand: &Demand<'_, Self::Method>,
     ) -> impl Future<Output = Result<Recall<Self::Method>, PayError>> + Send;
+
+    /// Asks the rail what became of a proof that was made before, by this payer or another of its method. Reads, and sends
+    /// nothing. Required: no default is a truth.
+    ///
+    /// Whoever hears [`Became::Dead`] or [`Became::Failed`] may pay anew, so these are said of what can never move again, and
+    /// of nothing else.
+    ///
+    /// # Errors
+    /// The rail was not reached, or the proof is not one of this method's. As good as [`Became::Open`].
+    fn became(
+        &self,
+        demand: &Demand<'_, Self::Method>,
+        payload: &<Self::Method as Method>::Payload,
+    ) -> impl Future<Output = Result<Became, PayError>> + Send;
 }
 
 /// What is put at stake, and what its units are to a person.
@@ -198,6 +212,20 @@ pub enum Recall<M: Method> {
     Paid(Payment<M>),
     /// It cannot be told.
     Unknown,
+}
+
+/// What became of a proof, as its rail has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Became {
+    /// The money moved.
+    Paid,
+    /// It did not move, and never can from this proof.
+    Dead,
+    /// It did not move and never can, but trying cost something: a fee of the rail.
+    Failed,
+    /// It can still move, or it cannot be told: also of a proof whose rail this payer does not see.
+    Open,
 }
 
 /// The payer's one question: was I charged?

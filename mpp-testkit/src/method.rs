@@ -7,7 +7,7 @@ use mpp_core::{
     challenge::Demand,
     intent::Once,
     method::AskOf,
-    payer::{Allowance, Payer, Site},
+    payer::{Allowance, Became, Payer, Site},
     problem::Reason,
     store::Memory,
     transport::{Call, Refusal, Resource},
@@ -49,6 +49,8 @@ where
     permit.finish(Ending::NotDelivered).await.expect("a turn can be given back");
     let permit = shop.show(&credential).await.expect("paid and not delivered is served again");
     permit.finish(Ending::Delivered).await.expect("a turn can be ended");
+    let became = became(payer, &credential).await;
+    assert!(matches!(became, None | Some(Became::Paid | Became::Open)), "{became:?}: it was paid");
     let refused = shop.show(&credential).await.expect_err("a delivered payment was served again");
     assert_eq!(
         (refused.rejection.kind.status, refused.rejection.reason),
@@ -132,4 +134,11 @@ async fn pay<P: Payer>(payer: &P, challenge: &Challenge) -> Credential {
     let payment =
         payer.pay(&demand, &within).await.expect("the payer pays within what it said it exposes");
     Credential::answer(&demand, payment.source, &payment.payload).expect("a payload is an object")
+}
+
+/// What the payer says became of its own payment; an error tells nothing.
+async fn became<P: Payer>(payer: &P, credential: &Credential) -> Option<Became> {
+    let demand: Demand<'_, P::Method> = credential.challenge.read().expect("it was read before");
+    let payload = credential.payload::<P::Method>().expect("the payer reads its own payload");
+    payer.became(&demand, &payload).await.ok()
 }

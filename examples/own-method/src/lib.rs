@@ -12,7 +12,7 @@ use mpp_core::{
     intent::{ChargeTerms, PriceError},
     method::NoDetails,
     name::MethodName,
-    payer::{Allowance, Exposure, PayError, Payer, Payment, Recall},
+    payer::{Allowance, Became, Exposure, PayError, Payer, Payment, Recall},
     problem::Rejection,
     verifier::{Asking, Minted, Spend, Verifier},
 };
@@ -54,6 +54,13 @@ impl Payer for Holder {
     }
     async fn recall(&self, _: &Demand<'_, CouponCharge>) -> Result<Recall<CouponCharge>, PayError> {
         Ok(Recall::Unknown)
+    }
+    async fn became(
+        &self,
+        _: &Demand<'_, CouponCharge>,
+        _: &Code,
+    ) -> Result<Became, PayError> {
+        Ok(Became::Open)
     }
 }
 

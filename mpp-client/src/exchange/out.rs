@@ -6,7 +6,8 @@ use mpp_core::{
     problem::{Problem, ProblemType, Reason},
 };
 
-use crate::unfinished::Unfinished;
+use super::Turn;
+use crate::{journal::Entry, unfinished::Unfinished};
 
 /// Refusals of a credential that was taken before, be it from something underneath us that sent it twice.
 const TAKEN_BEFORE: [Reason; 5] = [
@@ -22,6 +23,10 @@ pub(super) struct Out {
     pub(super) credential: Credential,
     pub(super) step: Step,
     pub(super) hold: Option<Hold>,
+    /// Where it is written down.
+    pub(super) entry: Option<Entry>,
+    /// It is of an earlier request.
+    pub(super) adopted: bool,
     /// It may have been seen before: a refusal then refuses the copy, and says nothing of the first.
     shown_before: bool,
     /// What a redirect that answered it said: no later answer takes that back.
@@ -30,12 +35,40 @@ pub(super) struct Out {
 
 impl Out {
     pub(super) fn new(credential: Credential, step: Step, hold: Option<Hold>) -> Self {
-        Self { credential, step, hold, shown_before: false, receipt: None }
+        Self {
+            credential,
+            step,
+            hold,
+            entry: None,
+            adopted: false,
+            shown_before: false,
+            receipt: None,
+        }
     }
 
-    pub(super) fn again(unfinished: &Unfinished) -> Self {
-        let fresh = Self::new(unfinished.credential().clone(), Step::Pay, None);
-        Self { shown_before: true, ..fresh }
+    /// Says where it is written down.
+    pub(super) fn written(self, entry: Option<Entry>) -> Self {
+        Self { entry, ..self }
+    }
+
+    pub(super) fn again(unfinished: &Unfinished, entry: Option<Entry>) -> Self {
+        let step = entry.as_ref().map_or(Step::Pay, |entry| entry.record().step);
+        let fresh = Self::new(unfinished.credential().clone(), step, None);
+        Self { shown_before: true, adopted: true, entry, ..fresh }
+    }
+
+    /// What an earlier request left.
+    pub(super) fn adopted(credential: Credential, entry: Entry, hold: Option<Hold>) -> Self {
+        let fresh = Self::new(credential, entry.record().step, hold);
+        Self { shown_before: true, adopted: true, entry: Some(entry), ..fresh }
+    }
+
+    /// How it is sent.
+    pub(super) fn turn(&self) -> Turn {
+        match self.step {
+            Step::Manage => Turn::Manage(self.credential.clone()),
+            _ => Turn::Send(self.credential.clone()),
+        }
     }
 
     pub(super) fn show_again(&mut self) {
@@ -62,7 +95,7 @@ impl Out {
     }
 }
 
-fn taken_before(problem: &Problem) -> bool {
+pub(super) fn taken_before(problem: &Problem) -> bool {
     let reason = problem.reason.as_deref();
     problem.kind == ProblemType::INVALID_CHALLENGE.uri()
         || TAKEN_BEFORE.iter().any(|taken| Some(taken.as_str()) == reason)

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use mpp_core::{
-    Timestamp,
+    Amount, Timestamp,
     accept::Accept,
     payer::{Outcome, PayError},
     time::Clock,
@@ -12,7 +12,9 @@ use mpp_core::{
 use super::*;
 use crate::{
     Limits,
+    choice::Pick,
     double::{Coupon, Diary, Holder, NOW, SECRET, Token, challenge, header, receipt},
+    policy::Denied,
 };
 
 #[derive(Debug)]
@@ -192,7 +194,7 @@ async fn a_lost_answer_is_in_doubt_and_can_be_asked_for_again_but_not_paid_again
     let wallet = wallet(&diary);
     let mut exchange = wallet.exchange(to());
     let Ok(Turn::Send(credential)) = exchange.hear(one(10)).await else { panic!() };
-    let e = exchange.lost("reset");
+    let e = exchange.lost("reset").await;
     assert!(matches!(e.kind(), Kind::Delivery));
     assert_eq!(e.funds(), Funds::Unknown);
     assert_eq!(e.credential().unwrap().fingerprint(), credential.fingerprint());
@@ -253,7 +255,7 @@ async fn a_receipt_on_the_way_stands_whatever_comes_after() {
         exchange.redirected(None);
         match answer {
             Some(answer) => assert!(matches!(exchange.hear(answer).await, Ok(Turn::Done))),
-            None => assert_eq!(exchange.lost("reset").funds(), Funds::Committed),
+            None => assert_eq!(exchange.lost("reset").await.funds(), Funds::Committed),
         }
         let verdict = exchange.verdict().unwrap();
         assert_eq!((verdict.funds(), verdict.receipt()), (Funds::Committed, Some(&receipt())));
@@ -400,7 +402,7 @@ async fn events_tell_everything_and_nothing_shows_a_credential() {
     }
     let mut exchange = wallet.exchange(to());
     exchange.hear(one(10)).await.unwrap();
-    let e = exchange.lost("reset");
+    let e = exchange.lost("reset").await;
     shown += &format!("{e:?} {e} {:#?}", e.unfinished());
     let _ = wallet.exchange(to()).hear(one(1000)).await;
     let events = events.lock().unwrap().join("\n");

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 use mpp_core::{
-    payer::{Funds, Outcome},
+    Credential,
+    payer::{Funds, Outcome, Site},
     transport::{ACCEPT_PAYMENT, Answer, Http, PAYMENT_AUTHORIZATION},
 };
 use reqwest::{Method, Request, Response, Url};
 use reqwest_middleware::Error as Failure;
 
 use super::{
+    delivered,
+    errand::{self, Errand, IDEMPOTENCY_KEY},
     extend::{Memory, PerRequest},
     origin, problem,
     road::{Arrival, Road},
@@ -45,14 +48,25 @@ impl Drive<'_> {
         if let Some(unfinished) = asked.resume {
             return self.resume(request, &unfinished).await;
         }
-        let accept = Http::read_accept(request.headers());
-        let in_use = request.headers().contains_key(header::AUTHORIZATION);
+        let errand = Errand::of(&request, asked, self.wallet.journal.is_some());
+        self.road.remember_key(errand.key.clone());
         if !request.headers().contains_key(ACCEPT_PAYMENT)
             && let Ok(value) = HeaderValue::try_from(self.wallet.accept().to_header())
         {
             request.headers_mut().insert(ACCEPT_PAYMENT, value);
         }
         let from = origin::of(request.url());
+        if errand.purpose.is_some() {
+            let mut exchange =
+                self.exchange(origin::site(request.method(), request.url()), &errand);
+            if let Some(turn) = exchange.adopt().await.map_err(Failure::middleware)? {
+                let spare = self.led_back(request, &exchange, turn.credential())?;
+                return self.go_on(exchange, turn, spare).await;
+            }
+        }
+        if errand::is_unsafe(request.method()) {
+            errand::put_key(&mut request, errand.key.as_deref());
+        }
         let arrived = self.road.unpaid(request).await?;
         let at = arrived.response.url().clone();
         if !matches!(answer(&arrived.response, None), Answer::Required { .. }) {
@@ -64,29 +78,18 @@ impl Drive<'_> {
         }
         self.check_transport(&at)?;
         let spare = arrived.spare.ok_or_else(|| unpaid(Kind::BodyNotCloneable))?;
-
-        let to = origin::site(spare.method(), spare.url());
-        let mut exchange = self.wallet.exchange(to).accepting(accept);
-        if in_use {
-            exchange = exchange.authorization_in_use();
-        }
-        if !self.road.redirects_off() {
-            exchange = exchange.redirects_followed();
-        }
-        if let Some(most) = asked.within {
-            exchange = exchange.within(most);
-        }
+        let mut exchange = self.exchange(origin::site(spare.method(), spare.url()), &errand);
         // Read to its end where that is near, so that its connection can carry the payment.
         let (response, body) = problem::peek(arrived.response).await;
         let required = answer(&response, body.as_deref());
         drop(response);
         // While the payer pays there is nothing to show yet: should this future be dropped, nobody pays anew.
-        self.road.remember(Memory::PayNoMore);
+        self.remember(Memory::PayNoMore);
         match exchange.hear(required).await {
             Ok(turn) => self.go_on(exchange, turn, spare).await,
             Err(e) => {
                 if e.funds() == Funds::Untouched {
-                    self.road.remember(Memory::Nothing);
+                    self.remember(Memory::Nothing);
                 }
                 Err(Failure::middleware(e))
             }
@@ -96,15 +99,28 @@ impl Drive<'_> {
     /// Shows a credential of before, to the origin it was made for, and pays nothing.
     async fn resume(
         mut self,
-        mut request: Request,
+        request: Request,
         unfinished: &Unfinished,
     ) -> Result<Response, Failure> {
+        let exchange = self.wallet.resume(unfinished);
+        let spare = self.led_back(request, &exchange, Some(unfinished.credential()))?;
+        let turn = exchange.turn().ok_or_else(|| unpaid(Kind::TooManyTurns))?;
+        self.go_on(exchange, turn, spare).await
+    }
+
+    /// Leads a request to where a credential of before belongs, if it may carry it there.
+    fn led_back(
+        &self,
+        mut request: Request,
+        exchange: &Exchange,
+        credential: Option<&Credential>,
+    ) -> Result<Request, Failure> {
         self.check_transport(request.url())?;
-        let made_for = &unfinished.to().origin;
+        let made_for = &exchange.to().origin;
         if origin::of(request.url()) != *made_for {
             return Err(unpaid(Kind::OtherOrigin(made_for.clone())));
         }
-        let wanted = unfinished.credential().challenge.header.as_ref();
+        let wanted = credential.and_then(|credential| credential.challenge.header.as_ref());
         let default = wanted.is_none_or(|h| h.is_default());
         if default && request.headers().contains_key(header::AUTHORIZATION) {
             return Err(unpaid(Kind::AuthorizationInUse));
@@ -112,11 +128,29 @@ impl Drive<'_> {
         if !default && !self.road.redirects_off() {
             return Err(unpaid(Kind::RedirectsFollowed));
         }
-        origin::lead_to(&mut request, unfinished.to());
-        let spare = request.try_clone().ok_or_else(|| unpaid(Kind::BodyNotCloneable))?;
-        let exchange = self.wallet.resume(unfinished);
-        let turn = Turn::Send(unfinished.credential().clone());
-        self.go_on(exchange, turn, spare).await
+        origin::lead_to(&mut request, exchange.to());
+        request.try_clone().ok_or_else(|| unpaid(Kind::BodyNotCloneable))
+    }
+
+    fn exchange(&self, to: Site, errand: &Errand) -> Exchange {
+        let mut exchange = self.wallet.exchange(to).accepting(errand.accept.clone());
+        if errand.authorization_in_use {
+            exchange = exchange.authorization_in_use();
+        }
+        if !self.road.redirects_off() {
+            exchange = exchange.redirects_followed();
+        }
+        if let Some(most) = &errand.within {
+            exchange = exchange.within(most.clone());
+        }
+        exchange.about(errand.purpose.clone(), errand.key.clone())
+    }
+
+    /// Leaves word for later tries, where no journal has it.
+    fn remember(&mut self, memory: Memory) {
+        if self.wallet.journal.is_none() {
+            self.road.remember(memory);
+        }
     }
 
     /// Sends what the exchange says, until it is done.
@@ -128,17 +162,21 @@ impl Drive<'_> {
     ) -> Result<Response, Failure> {
         loop {
             let (credential, request) = match turn {
-                Turn::Manage(credential) => (credential, Some(without_content(&spare))),
-                Turn::Send(credential) => (credential, spare.try_clone()),
+                Turn::Manage(ref credential) => (credential.clone(), Some(without_content(&spare))),
+                Turn::Send(ref credential) => (credential.clone(), spare.try_clone()),
                 Turn::Done => return Err(unpaid(Kind::TooManyTurns)),
             };
-            let Some(mut request) = request else { return Err(lost(&mut exchange, NoCopy)) };
+            let Some(mut request) = request else { return Err(lost(&mut exchange, NoCopy).await) };
             if let Err(e) = Http::put_credential_in(request.headers_mut(), &credential) {
-                return Err(lost(&mut exchange, e));
+                return Err(lost(&mut exchange, e).await);
+            }
+            if matches!(turn, Turn::Send(_)) {
+                errand::put_key(&mut request, exchange.idempotency_key());
             }
             // Should this future be dropped or fail, whoever tries again above shows this, and pays nothing new.
-            let shown = Unfinished::new(credential, exchange.to().clone());
-            self.road.remember(Memory::Show(Box::new(shown)));
+            let shown = Unfinished::new(credential, exchange.to().clone())
+                .keyed(exchange.idempotency_key().map(str::to_owned));
+            self.remember(Memory::Show(Box::new(shown)));
             let response = self.show(&mut exchange, &request).await?;
             let (mut response, answer) = heard(response).await;
             let next = exchange.hear(answer).await;
@@ -146,7 +184,7 @@ impl Drive<'_> {
             if verdict.is_some_and(|v| v.served && matches!(v.outcome(), Outcome::Accepted(_))) {
                 // Past an account that was opened, a failure leaves nothing to show.
                 let failed = next.is_err();
-                self.road.remember(if failed { Memory::PayNoMore } else { Memory::Nothing });
+                self.remember(if failed { Memory::PayNoMore } else { Memory::Nothing });
             }
             turn = next.map_err(Failure::middleware)?;
             if matches!(turn, Turn::Done) {
@@ -155,7 +193,10 @@ impl Drive<'_> {
                     extensions.insert(verdict.clone());
                     verdict.receipt().map(|receipt| extensions.insert(receipt.clone()));
                 }
-                return Ok(response);
+                return Ok(match exchange.delivery() {
+                    Some(delivery) => delivered::watch(response, delivery).await,
+                    None => response,
+                });
             }
         }
     }
@@ -164,7 +205,7 @@ impl Drive<'_> {
     async fn show(&mut self, exchange: &mut Exchange, paid: &Request) -> Result<Response, Failure> {
         let (mut left, mut patience) = (self.shows, PATIENCE);
         loop {
-            let Some(request) = paid.try_clone() else { return Err(lost(exchange, NoCopy)) };
+            let Some(request) = paid.try_clone() else { return Err(lost(exchange, NoCopy).await) };
             let arrived = self.road.paid(request, exchange).await;
             let wait = match &arrived {
                 Ok(Arrival::Here(response)) => asked_to_wait(response),
@@ -181,10 +222,13 @@ impl Drive<'_> {
             }
             return match arrived {
                 Ok(Arrival::Here(response)) => Ok(response),
-                Ok(Arrival::Elsewhere(to)) => Err(Failure::middleware(exchange.misled(&to))),
+                Ok(Arrival::Elsewhere(to)) => Err(Failure::middleware(exchange.misled(&to).await)),
                 Ok(Arrival::Moved(next)) => {
                     // The server took the credential, and answers an ordinary request elsewhere.
-                    let moved = self.road.unpaid(next).await.map_err(|e| lost(exchange, e))?;
+                    let moved = match self.road.unpaid(next).await {
+                        Ok(moved) => moved,
+                        Err(e) => return Err(lost(exchange, e).await),
+                    };
                     if moved.crossed {
                         // Another origin cannot speak for the one that was paid, nor give its receipts.
                         let status = moved.response.status();
@@ -196,7 +240,7 @@ impl Drive<'_> {
                     }
                     Ok(moved.response)
                 }
-                Err(e) => Err(lost(exchange, e)),
+                Err(e) => Err(lost(exchange, e).await),
             };
         }
     }
@@ -250,6 +294,8 @@ fn without_content(request: &Request) -> Request {
     let mut bare = Request::new(Method::POST, url);
     *bare.timeout_mut() = request.timeout().copied();
     *bare.headers_mut() = request.headers().clone();
+    // Another request than the one the key names; a credential is a name by itself.
+    bare.headers_mut().remove(IDEMPOTENCY_KEY);
     origin::remove_content(&mut bare);
     bare
 }
@@ -270,11 +316,11 @@ fn unpaid(kind: Kind) -> Failure {
     Failure::middleware(Error::untouched(kind))
 }
 
-fn lost(
+async fn lost(
     exchange: &mut Exchange,
     why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> Failure {
-    Failure::middleware(exchange.lost(why))
+    Failure::middleware(exchange.lost(why).await)
 }
 
 /// A request was cloned once and could not be cloned again.

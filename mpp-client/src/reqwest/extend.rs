@@ -15,6 +15,8 @@ pub(super) struct PerRequest {
     pub(super) within: Option<Price>,
     pub(super) without_paying: bool,
     pub(super) resume: Option<Unfinished>,
+    /// The idempotency key that an earlier try of the same request got.
+    pub(super) key: Option<String>,
 }
 
 /// What one request says of its payment.

@@ -10,7 +10,9 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
-use reqwest::{Body, Response, ResponseBuilderExt};
+use reqwest::{Body, Response};
+
+use super::parts;
 
 /// The longest problem that is read.
 const LONGEST: usize = 64 * 1024;
@@ -23,16 +25,10 @@ pub(super) async fn peek(response: Response) -> (Response, Option<Vec<u8>>) {
     if response.content_length().is_some_and(|n| n > LONGEST as u64) {
         return (response, None);
     }
-    let url = response.url().clone();
-    let (mut parts, rest) = http::Response::<Body>::from(response).into_parts();
+    let (head, rest) = parts::apart(response);
     let mut seen = Seen { frames: VecDeque::new(), rest };
     let whole = tokio::time::timeout(PATIENCE, seen.read()).await;
-    // The URL travels in an extension that only its own crate can name.
-    if let Ok(named) = http::Response::builder().url(url).body(()) {
-        parts.extensions.extend(named.into_parts().0.extensions);
-    }
-    let response = http::Response::from_parts(parts, Body::wrap(seen));
-    (Response::from(response), whole.ok().flatten())
+    (parts::together(head, Body::wrap(seen)), whole.ok().flatten())
 }
 
 /// A body of which the first frames were read; yields them again, then the rest.

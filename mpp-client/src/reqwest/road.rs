@@ -66,6 +66,13 @@ impl<'a> Road<'a> {
         self.extensions.insert(asked);
     }
 
+    /// Leaves the idempotency key of the request for later tries of it.
+    pub(super) fn remember_key(&mut self, key: Option<String>) {
+        let mut asked = self.extensions.get::<PerRequest>().cloned().unwrap_or_default();
+        asked.key = key;
+        self.extensions.insert(asked);
+    }
+
     /// Sends a request, and follows redirects where the client does not.
     pub(super) async fn unpaid(&mut self, mut request: Request) -> Result<Arrived> {
         let mut crossed = false;

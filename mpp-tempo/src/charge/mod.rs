@@ -4,9 +4,13 @@
 mod asked;
 #[cfg(feature = "server")]
 mod evidence;
+#[cfg(any(feature = "client", feature = "server"))]
+mod look;
 #[cfg(feature = "client")]
 mod payer;
 mod payload;
+#[cfg(any(feature = "client", feature = "server"))]
+mod promise;
 #[cfg(any(feature = "client", feature = "server"))]
 mod receipt;
 #[cfg(test)]
@@ -22,10 +26,12 @@ use serde_json::{Map, Value};
 #[cfg(any(feature = "client", feature = "server"))]
 pub use self::asked::Unasked;
 #[cfg(feature = "server")]
-pub use self::evidence::{Evidence, NoEvidence};
+pub use self::evidence::Evidence;
 #[cfg(feature = "client")]
 pub use self::payer::Payer;
 pub use self::payload::Payload;
+#[cfg(any(feature = "client", feature = "server"))]
+pub use self::promise::NoEvidence;
 #[cfg(any(feature = "client", feature = "server"))]
 pub use self::receipt::{Unproven, verify_receipt};
 #[cfg(feature = "server")]

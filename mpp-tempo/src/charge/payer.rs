@@ -1,17 +1,22 @@
 //! The client half: signs the transfer that a challenge asks for, within limits, and sends nothing itself.
 
-use std::{collections::HashSet, num::NonZeroU64, sync::Arc};
+use std::{collections::HashSet, num::NonZeroU64, sync::Arc, time::Duration};
 
 use alloy::primitives::Address;
 use mpp_core::{
     Amount,
     challenge::Demand,
     credential::Source,
-    payer::{Allowance, Exposure, PayError, Payment, Recall},
+    payer::{Allowance, Became, Exposure, PayError, Payment, Recall},
     time::Clock,
 };
 
-use super::{Mode, Payload, TempoCharge, asked::Asked};
+use super::{
+    Mode, Payload, TempoCharge,
+    asked::Asked,
+    look::{self, Seen, Unclear},
+    promise::{self, Promise},
+};
 use crate::{
     chain::{
         self, AddressError, Chain, DECIMALS,
@@ -243,7 +248,38 @@ impl mpp_core::payer::Payer for Payer {
     async fn recall(&self, _: &Demand<'_, TempoCharge>) -> Result<Recall<TempoCharge>, PayError> {
         Ok(Recall::Never)
     }
+
+    /// The chain says it: by a receipt, or by none after the transaction's time was over. A receipt without the transfer
+    /// is believed in neither sense, and a transaction of another chain is not this payer's to judge.
+    async fn became(
+        &self,
+        _: &Demand<'_, TempoCharge>,
+        payload: &Payload,
+    ) -> Result<Became, PayError> {
+        let Payload::Transaction { signature } = payload else { return Ok(Became::Open) };
+        let unreadable = "the payment that was signed cannot be read";
+        let signed =
+            promise::read(signature).map_err(|e| PayError::unknown(unreadable).because(e))?;
+        let promise = Promise::of(&signed).map_err(|e| PayError::unknown(unreadable).because(e))?;
+        let unclear = |cause: Unclear| {
+            PayError::unknown("the chain does not say what became of the payment").because(cause)
+        };
+        let node = match look::node_of(&self.node, &promise).await {
+            Err(Unclear::OtherChain(_)) => return Ok(Became::Open),
+            found => found.map_err(unclear)?,
+        };
+        match look::look(node, LOOK, &promise).await {
+            Seen::Mined(receipt) if !receipt.success => Ok(Became::Failed),
+            Seen::Mined(receipt) if promise.is_shown_by(&receipt.logs).is_ok() => Ok(Became::Paid),
+            Seen::Mined(_) | Seen::Pending => Ok(Became::Open),
+            Seen::Never => Ok(Became::Dead),
+            Seen::Unclear(cause) => Err(unclear(cause)),
+        }
+    }
 }
+
+/// The longest that the chain is asked what became of a payment.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Only what is used is paid for. Some nodes run a server's trial of this transaction only with 771,000 or more.
 const LEAST_GAS: u64 = 800_000;

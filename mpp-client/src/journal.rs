@@ -1,0 +1,207 @@
+//! What a wallet has signed and not seen the end of, written down before anything leaves.
+//!
+//! ```text
+//! intent ──► signed ──► sent ──► settled ──► delivered
+//!    │          └─────────┴─────────┴──► lost, dead
+//!    └──► dead
+//! ```
+
+mod entry;
+mod purpose;
+mod record;
+mod shelf;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mpp_core::{
+    Receipt, Timestamp,
+    credential::Fingerprint,
+    payer::{Quote, Site},
+    store::{Key, Store, StoreError, Versioned},
+};
+
+pub use self::{purpose::Purpose, record::State};
+pub(crate) use self::{
+    entry::Entry,
+    record::{Proof, Record},
+};
+use self::shelf::{Held, Shelf};
+use crate::{random, unfinished::Unfinished};
+
+/// Records that are read at a time when a journal is opened.
+const PAGE: usize = 256;
+
+/// A wallet's journal, in a store and under a name.
+///
+/// Each payment is written down as an intent before its payer is asked, and with its credential before that can leave. After a
+/// crash or a lost answer, the next request of the same [`Purpose`] shows the credential there is, and none is signed anew
+/// until that one is provably dead: see [`Payer::became`](mpp_core::payer::Payer::became).
+///
+/// One process at a time per name: two would both go on with what they find. Clones share everything. It holds
+/// credentials, which are worth money: so is the store.
+#[derive(Clone, Debug)]
+pub struct Journal(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<dyn Store>,
+    name: String,
+    shelf: Mutex<Shelf>,
+}
+
+/// A payment whose end is not known, and that no request is busy with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Open {
+    /// Its name in the journal.
+    pub id: String,
+    /// How far it came.
+    pub state: State,
+    /// What was quoted before it was signed: method, amount, currency, and who asked for what.
+    pub quote: Quote,
+    /// What to show again by hand, once there is a credential. The next request of the same purpose does so by itself.
+    pub unfinished: Option<Unfinished>,
+    /// The server's word that it took it.
+    pub receipt: Option<Box<Receipt>>,
+    /// When its payer was asked.
+    pub began: Timestamp,
+    /// When anything was last heard of it.
+    pub changed: Timestamp,
+}
+
+impl Open {
+    /// Who is paid, and for what.
+    pub fn to(&self) -> &Site {
+        &self.quote.to
+    }
+}
+
+impl Journal {
+    /// Opens the journal of this name, and reads what is open in it: once, here, and never on a request's way.
+    ///
+    /// # Errors
+    /// The store does not answer, or holds a record that cannot be read ([`StoreError::Corrupt`]), or that a newer version
+    /// wrote ([`StoreError::Newer`]): better not to pay than to pay what that says was paid.
+    pub async fn open(store: impl Store, name: &str) -> Result<Self, StoreError> {
+        let store: Arc<dyn Store> = Arc::new(store);
+        let inner = Inner { store, name: name.to_owned(), shelf: Mutex::default() };
+        let prefix = key(&["journal", name])?;
+        let mut open = Vec::new();
+        let mut after: Option<Key> = None;
+        loop {
+            let page = inner.store.scan(&prefix, after.as_ref(), PAGE).await?;
+            let whole = page.len() >= PAGE;
+            after = page.last().map(|(key, _)| key.clone());
+            for (key, Versioned { version, value }) in page {
+                let record = Record::read(key.as_str(), &value)?;
+                if !record.state.is_final() {
+                    open.push(Held { record, version: Some(version), unsaved: false });
+                }
+            }
+            if !whole {
+                break;
+            }
+        }
+        open.sort_by(|a, b| a.record.began.cmp_instant(&b.record.began));
+        open.into_iter().for_each(|held| inner.shelf().put(held));
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// What is open and that no request is busy with, oldest first.
+    pub fn unfinished(&self) -> Vec<Open> {
+        self.0.shelf().list().into_iter().map(Open::from).collect()
+    }
+
+    /// Writes an intent down.
+    ///
+    /// # Errors
+    /// It may not be stored: nothing may be paid for it.
+    pub(crate) async fn begin(&self, intent: Intent) -> Result<Entry, StoreError> {
+        let Intent { purpose, quote, challenge, reserved, key, now } = intent;
+        let record = Record {
+            id: random::name().map_err(StoreError::unavailable)?,
+            state: State::Intent,
+            purpose,
+            quote,
+            step: mpp_core::payer::Step::Pay,
+            proof: Proof::Asked(challenge),
+            reserved,
+            key,
+            receipt: None,
+            began: now.clone(),
+            changed: now,
+        };
+        let mut entry = Entry::new(&self.0, Held { record, version: None, unsaved: true })?;
+        match entry.write().await {
+            Ok(()) => Ok(entry),
+            Err(e) => {
+                entry.discard();
+                Err(e)
+            }
+        }
+    }
+
+    /// Takes what an earlier request of this purpose left, the oldest first.
+    pub(crate) fn take_for(&self, purpose: &Purpose) -> Option<Entry> {
+        let held = self.0.shelf().take_for(purpose)?;
+        self.entry(held)
+    }
+
+    pub(crate) fn take_signed(&self, print: Fingerprint) -> Option<Entry> {
+        let held = self.0.shelf().take_signed(print)?;
+        self.entry(held)
+    }
+
+    pub(crate) fn take(&self, id: &str) -> Option<Entry> {
+        let held = self.0.shelf().take(id)?;
+        self.entry(held)
+    }
+
+    pub(crate) fn records(&self) -> Vec<Record> {
+        self.0.shelf().list()
+    }
+
+    /// The key of a record was made once, when it was read or begun.
+    fn entry(&self, held: Held) -> Option<Entry> {
+        Entry::new(&self.0, held).ok()
+    }
+}
+
+/// What is about to be paid.
+pub(crate) struct Intent {
+    pub(crate) purpose: Option<Purpose>,
+    pub(crate) quote: Quote,
+    pub(crate) challenge: mpp_core::Challenge,
+    pub(crate) reserved: crate::policy::Reservation,
+    pub(crate) key: Option<String>,
+    pub(crate) now: Timestamp,
+}
+
+impl Inner {
+    fn key(&self, id: &str) -> Result<Key, StoreError> {
+        key(&["journal", &self.name, id])
+    }
+
+    /// No panic can happen while it is held; a poisoned one is as good as any.
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Record> for Open {
+    fn from(record: Record) -> Self {
+        let unfinished = record.credential().map(|credential| {
+            let to = record.quote.to.clone();
+            Unfinished::new(credential.clone(), to).keyed(record.key.clone())
+        });
+        let Record { id, state, quote, receipt, began, changed, .. } = record;
+        Self { id, state, quote, unfinished, receipt, began, changed }
+    }
+}
+
+fn key(segments: &[&str]) -> Result<Key, StoreError> {
+    Key::of(segments).map_err(StoreError::unavailable)
+}
+
+#[cfg(test)]
+mod tests;

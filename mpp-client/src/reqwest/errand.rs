@@ -1,0 +1,60 @@
+//! What the application asks for: the terms of one request, and `Idempotency-Key`, one name for every copy of it.
+
+use http::{HeaderName, HeaderValue, header};
+use mpp_core::{Price, accept::Accept, transport::Http};
+use reqwest::{Method, Request};
+
+use super::{extend::PerRequest, origin};
+use crate::{journal::Purpose, random};
+
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What the application asks for.
+#[derive(Debug)]
+pub(super) struct Errand {
+    pub(super) accept: Accept,
+    pub(super) authorization_in_use: bool,
+    pub(super) within: Option<Price>,
+    /// What a journal knows it by. `None` without one, and of content that is a stream: nobody can know that again, nor send
+    /// it again with a payment.
+    pub(super) purpose: Option<Purpose>,
+    /// The application's own key, where it has set one.
+    pub(super) key: Option<String>,
+}
+
+impl Errand {
+    /// Reads what the application asks. A request that can do harm twice gets a key, that of an earlier try if there was
+    /// one; with a journal every request does.
+    pub(super) fn of(request: &Request, asked: PerRequest, journaled: bool) -> Self {
+        let own = request.headers().get(IDEMPOTENCY_KEY);
+        let text = own.and_then(|own| own.to_str().ok().map(str::to_owned));
+        let content = request.body().map_or(Some(&[][..]), |body| body.as_bytes());
+        let purpose = content.filter(|_| journaled).map(|content| {
+            Purpose::of(&origin::site(request.method(), request.url()), content, text.as_deref())
+        });
+        let wanted = own.is_none() && (journaled || is_unsafe(request.method()));
+        // Where the system has no random numbers to give, the request is as good without.
+        let fresh = || asked.key.or_else(|| random::name().ok());
+        Self {
+            accept: Http::read_accept(request.headers()),
+            authorization_in_use: request.headers().contains_key(header::AUTHORIZATION),
+            within: asked.within,
+            purpose,
+            key: if wanted { fresh() } else { text },
+        }
+    }
+}
+
+/// Whether sending it twice may do something twice.
+pub(super) fn is_unsafe(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE)
+}
+
+/// Puts a key on a request, unless it has one.
+pub(super) fn put_key(request: &mut Request, key: Option<&str>) {
+    if let Some(Ok(value)) = key.map(HeaderValue::try_from)
+        && !request.headers().contains_key(IDEMPOTENCY_KEY)
+    {
+        request.headers_mut().insert(IDEMPOTENCY_KEY, value);
+    }
+}

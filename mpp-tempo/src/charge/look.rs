@@ -1,0 +1,109 @@
+//! Looks for a transaction on the chain, and says that it is in no block only where that is certain.
+//!
+//! Blocks of Tempo are final, so a receipt is the end of the matter. Both halves look: the server before it sends again,
+//! the payer before it signs again.
+
+use std::time::Duration;
+
+use super::promise::Promise;
+use crate::chain::rpc::{PinError, Pinned, Receipt, Rpc, RpcError, json::Malformed};
+
+/// Seconds of the chain's own time after which a transaction that ended is believed to be in no block: several blocks,
+/// for nodes behind one address that are not equally far.
+const MARGIN: u64 = 5;
+
+/// Seconds of the chain's own time after its end for which a missing receipt shows that a transaction was never mined.
+/// Later, the node may have pruned the receipt, or been restored from before it: what it lacks proves nothing.
+const PROVABLE: u64 = 600;
+
+/// Before a missing receipt is believed: nodes behind one address, or a node and its index, are not equally far.
+/// A tenth of the deadline where that is less.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What the chain shows of a transaction.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// It is in a block.
+    Mined(Receipt),
+    /// It is in no block, and can no longer get into one.
+    Never,
+    /// It is in no block, and may still get into one.
+    Pending,
+    /// It cannot be told.
+    Unclear(Unclear),
+}
+
+/// Why it cannot be told what became of a transaction, for a log.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unclear {
+    #[error("the node did not mine the transaction, or did not say so")]
+    Rpc(#[source] RpcError),
+    #[error("the node answered about another transaction")]
+    Other(#[source] Malformed),
+    #[error("the node did not answer within the deadline")]
+    Deadline,
+    #[error("the transaction has ended, too recently to be sure that no block holds it")]
+    Ending,
+    #[error(
+        "the transaction ended too long ago for a missing receipt to mean that it was never mined"
+    )]
+    LongOver,
+    #[error("the payment is on chain {0}, which is not the configured one")]
+    OtherChain(u64),
+    #[error("the node is not spoken to")]
+    Pin(#[source] PinError),
+}
+
+/// The node, if it is on the promise's chain: another chain's silence says nothing about this payment.
+pub(super) async fn node_of<'n>(
+    node: &'n Pinned,
+    promise: &Promise,
+) -> Result<&'n dyn Rpc, Unclear> {
+    if promise.chain_id != node.chain_id() {
+        return Err(Unclear::OtherChain(promise.chain_id));
+    }
+    node.node().await.map_err(Unclear::Pin)
+}
+
+/// Looks for the transaction, within the deadline.
+pub(super) async fn look(rpc: &dyn Rpc, deadline: Duration, promise: &Promise) -> Seen {
+    let pause = PAUSE.min(deadline / 10);
+    match tokio::time::timeout(deadline, seen(rpc, pause, promise)).await {
+        Ok(Ok(seen)) => seen,
+        Ok(Err(error)) => Seen::Unclear(Unclear::Rpc(error)),
+        Err(_) => Seen::Unclear(Unclear::Deadline),
+    }
+}
+
+/// A receipt, if it is about this transaction: a node that answers about something else has said nothing.
+pub(super) fn about(promise: &Promise, receipt: Receipt) -> Result<Receipt, Unclear> {
+    if receipt.hash == promise.hash {
+        Ok(receipt)
+    } else {
+        Err(Unclear::Other(Malformed::Member("transactionHash")))
+    }
+}
+
+/// The time is read before the receipt: a receipt missing after its time was over stays missing. It is called missing
+/// for good only once it was missing twice, and only while the node must still have it.
+async fn seen(rpc: &dyn Rpc, pause: Duration, promise: &Promise) -> Result<Seen, RpcError> {
+    let block = rpc.latest_block().await;
+    if let Some(receipt) = rpc.receipt(promise.hash).await? {
+        return Ok(about(promise, receipt).map_or_else(Seen::Unclear, Seen::Mined));
+    }
+    let (now, end) = (block?.timestamp, promise.valid_before.get());
+    if now < end {
+        return Ok(Seen::Pending);
+    }
+    if now < end.saturating_add(MARGIN) {
+        return Ok(Seen::Unclear(Unclear::Ending));
+    }
+    if now > end.saturating_add(PROVABLE) {
+        return Ok(Seen::Unclear(Unclear::LongOver));
+    }
+    tokio::time::sleep(pause).await;
+    Ok(match rpc.receipt(promise.hash).await? {
+        Some(receipt) => about(promise, receipt).map_or_else(Seen::Unclear, Seen::Mined),
+        None => Seen::Never,
+    })
+}
