@@ -157,7 +157,5 @@ fn left(entry: &Entry) -> Option<Unfinished> {
 fn used_up(entry: &Entry, problem: Option<&Problem>, now: &mpp_core::Timestamp) -> bool {
     let expires = entry.record().challenge().expires.as_ref();
     expires.is_some_and(|e| e.expired_at(now))
-        || problem.is_some_and(|p| {
-            taken_before(p) || p.kind == ProblemType::PAYMENT_EXPIRED.uri()
-        })
+        || problem.is_some_and(|p| taken_before(p) || p.kind == ProblemType::PAYMENT_EXPIRED.uri())
 }

@@ -31,7 +31,7 @@ pub(crate) async fn run(
     let limits = Limits::usd(most)?
         .per_host("100000", std::time::Duration::from_secs(3600))?
         .in_all("100000", std::time::Duration::from_secs(3600))?
-        .kept_in(store.clone(), "buyer");
+        .kept_in(store.clone(), "buyer")?;
     let journal = Journal::open(store.clone(), "buyer").await?;
     let wallet = Wallet::new(limits).payer(payer.fees_in(BETA_USD)?).journal(journal);
     let client = paying(reqwest::Client::builder(), wallet)?;
@@ -81,7 +81,7 @@ async fn ask(client: &ClientWithMiddleware, fuse: &Fuse, url: &str, order: u64) 
 
 /// The orders whose journal says that their bodies were read to the end.
 async fn delivered(store: &dyn mpp_core::store::Store) -> anyhow::Result<Vec<u64>> {
-    let (prefix, mut after, mut orders) = (Key::of(&["wallet"])?, None, Vec::new());
+    let (prefix, mut after, mut orders) = (Key::of(&["journal"])?, None, Vec::new());
     loop {
         let page = store.scan(&prefix, after.as_ref(), 256).await?;
         let Some((last, _)) = page.last() else { return Ok(orders) };
