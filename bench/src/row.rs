@@ -48,7 +48,12 @@ impl Row {
     }
 
     /// A rate that no peer has; `floor` is the rate of the one thing it cannot do without, where there is one.
-    pub fn rate(name: impl Into<String>, unit: &'static str, ours: f64, floor: Option<f64>) -> Self {
+    pub fn rate(
+        name: impl Into<String>,
+        unit: &'static str,
+        ours: f64,
+        floor: Option<f64>,
+    ) -> Self {
         let (name, ratio) = (name.into(), floor.map(|floor| ours / floor));
         Self { name, unit, ours, peer: None, floor, ratio, goal: None, met: None }
     }

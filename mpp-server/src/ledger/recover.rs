@@ -25,6 +25,8 @@ pub struct Recovered {
     pub elsewhere: u64,
     /// Payments that moved money and whose response was not handed over: their credentials are good for it.
     pub redeemable: u64,
+    /// Reservations whose handler did not end: nothing was sent for them, and their credentials may still come.
+    pub reserved: u64,
     /// Reservations taken off the books: nothing was sent for them, and their challenges are over.
     pub dropped: u64,
     /// Entries that cannot be read; the log names them. Nothing else is affected.
@@ -47,6 +49,7 @@ impl Ledger {
                     Some(Outcome::Open) => &mut recovered.open,
                     Some(Outcome::Elsewhere) => &mut recovered.elsewhere,
                     Some(Outcome::Redeemable) => &mut recovered.redeemable,
+                    Some(Outcome::Reserved) => &mut recovered.reserved,
                     Some(Outcome::Dropped) => &mut recovered.dropped,
                     Some(Outcome::Unreadable) => &mut recovered.unreadable,
                     None => continue,
@@ -64,21 +67,20 @@ impl Ledger {
                 return Some(Outcome::Unreadable);
             }
         };
-        let open = matches!(entry.state, State::Reserved | State::Settling | State::Unknown);
         match entry.state {
             State::Delivered | State::Failed => return None,
             State::Settled | State::Serving => return Some(Outcome::Redeemable),
             State::Unknown if !self.lapsed(&entry) => return Some(Outcome::Open),
-            _ if open && !self.is_free(&entry) => return Some(Outcome::Open),
+            // Its credential may still come; past the challenge's end nothing more can.
+            State::Reserved if !entry.expires.expired_at(&self.clock.now()) => {
+                return Some(Outcome::Reserved);
+            }
+            _ if !self.is_free(&entry) => return Some(Outcome::Open),
             _ => {}
         }
         // Somebody has it in hand: theirs to go on with.
         let Some(_hold) = self.holds.take(key) else { return Some(Outcome::Open) };
         if entry.state == State::Reserved {
-            // Its credential may still come; past the challenge's end nothing more can.
-            if !entry.expires.expired_at(&self.clock.now()) {
-                return Some(Outcome::Open);
-            }
             let mut payment = Payment::found(self.clone(), key.clone(), found.version, entry);
             return Some(match payment.withdraw().await {
                 Ok(()) => Outcome::Dropped,
@@ -106,6 +108,7 @@ enum Outcome {
     Open,
     Elsewhere,
     Redeemable,
+    Reserved,
     Dropped,
     Unreadable,
 }

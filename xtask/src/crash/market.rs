@@ -41,6 +41,8 @@ pub(super) struct Market {
     deck: Deck,
     orders: u64,
     kinds: BTreeMap<u64, Kind>,
+    /// Asked for, and not answered by a buyer that lives.
+    pending: BTreeSet<u64>,
     /// Interrupted, and left alone until the audit.
     away: BTreeSet<u64>,
     /// Interrupted at least once.
@@ -77,6 +79,7 @@ impl Market {
             deck: Deck::default(),
             orders: 0,
             kinds: BTreeMap::new(),
+            pending: BTreeSet::new(),
             away: BTreeSet::new(),
             interrupted: BTreeSet::new(),
             books: Books::default(),
@@ -124,6 +127,16 @@ impl Market {
             }
         };
         *self.books.points.entry(label).or_default() += 1;
+        asked.retain(|order| !self.books.delivered.contains_key(order));
+        self.interrupted.extend(&asked);
+        if self.dice.one_in(self.one_away_in) {
+            // Its client gives up before the server is back, and comes again when the world has moved on.
+            if point.victim == Victim::Seller {
+                self.until_all_answered(&asked).await?;
+            }
+            self.away.extend(&asked);
+            return self.revive(point.victim).await;
+        }
         self.revive(point.victim).await?;
         self.finish(&asked).await
     }
@@ -194,30 +207,35 @@ impl Market {
         }
     }
 
-    /// Hears what is still to come of a round's orders, and asks again for what was not delivered, or leaves it to the audit.
+    /// Hears what is still to come of a round's orders, and asks again for what was not delivered.
     async fn finish(&mut self, asked: &[u64]) -> anyhow::Result<()> {
         for order in asked {
-            if self.books.delivered.contains_key(order) {
-                continue;
-            }
-            self.interrupted.insert(*order);
-            if self.dice.one_in(self.one_away_in) {
-                self.away.insert(*order);
-                continue;
+            if self.pending.contains(order) {
+                // An application asks again once it has an answer, or none can come any more.
+                self.until_answered(*order).await?;
             }
             for _ in 0..ASKS {
+                if self.books.delivered.contains_key(order) {
+                    break;
+                }
                 self.ask(*order).await?;
                 let credential = self.until_answered(*order).await?;
                 if self.books.delivered.contains_key(order) {
                     // In peace, and to the end: whoever copied this credential gets nothing for it.
                     self.try_copy(*order, credential).await?;
-                    break;
                 }
-                time::sleep(Duration::from_millis(100)).await;
+                time::sleep(Duration::from_millis(20)).await;
             }
             if !self.books.delivered.contains_key(order) {
                 self.away.insert(*order);
             }
+        }
+        Ok(())
+    }
+
+    async fn until_all_answered(&mut self, asked: &[u64]) -> anyhow::Result<()> {
+        while let Some(order) = asked.iter().find(|order| self.pending.contains(order)) {
+            self.until_answered(*order).await?;
         }
         Ok(())
     }
@@ -277,6 +295,7 @@ impl Market {
 
     async fn ask(&mut self, order: u64) -> anyhow::Result<()> {
         *self.books.asked.entry(order).or_default() += 1;
+        self.pending.insert(order);
         let line = format!("pay {} {order}", self.path(order));
         self.victim(Victim::Buyer)?.tell(&line).await;
         Ok(())
@@ -295,6 +314,7 @@ impl Market {
 
     fn hear(&mut self, said: &Value) -> anyhow::Result<u64> {
         let order = said["order"].as_u64().with_context(|| format!("no order: {said}"))?;
+        self.pending.remove(&order);
         if said["delivered"] == true {
             let reference = said["reference"].as_str().map(str::to_owned);
             self.books.delivered.insert(order, reference);
@@ -346,6 +366,7 @@ impl Market {
     async fn start_buyer(&mut self, more: &[String]) -> anyhow::Result<()> {
         let (buyer, ready) = self.start("buyer", &self.stores.1.clone(), more).await?;
         self.buyer = Some(buyer);
+        self.pending.clear();
         for order in ready["delivered"].as_array().into_iter().flatten().filter_map(Value::as_u64) {
             self.books.delivered.entry(order).or_default();
         }
