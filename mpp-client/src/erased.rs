@@ -22,19 +22,15 @@ pub(crate) trait ErasedPayer: Send + Sync {
         within: &'a Allowance,
     ) -> BoxFuture<'a, Result<Signed, PayError>>;
     /// What became of a payment that died before its proof was written down.
-    fn recall<'a>(&'a self, challenge: &'a Challenge)
-    -> BoxFuture<'a, Result<Recalled, PayError>>;
+    fn recall<'a>(&'a self, challenge: &'a Challenge) -> BoxFuture<'a, Result<Recalled, PayError>>;
     /// What became of a credential on its rail.
-    fn became<'a>(
-        &'a self,
-        credential: &'a Credential,
-    ) -> BoxFuture<'a, Result<Became, PayError>>;
+    fn became<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Became, PayError>>;
 }
 
 /// [`Recall`], its method forgotten.
 pub(crate) enum Recalled {
     Never,
-    Paid(Signed),
+    Paid(Box<Signed>),
     Unknown,
 }
 
@@ -76,24 +72,18 @@ impl<P: Payer> ErasedPayer for P {
         })
     }
 
-    fn recall<'a>(
-        &'a self,
-        challenge: &'a Challenge,
-    ) -> BoxFuture<'a, Result<Recalled, PayError>> {
+    fn recall<'a>(&'a self, challenge: &'a Challenge) -> BoxFuture<'a, Result<Recalled, PayError>> {
         Box::pin(async move {
             let demand = challenge.read::<P::Method>()?;
             Ok(match Payer::recall(self, &demand).await? {
                 Recall::Never => Recalled::Never,
-                Recall::Paid(payment) => Recalled::Paid(signed(&demand, payment)?),
+                Recall::Paid(payment) => Recalled::Paid(Box::new(signed(&demand, payment)?)),
                 _ => Recalled::Unknown,
             })
         })
     }
 
-    fn became<'a>(
-        &'a self,
-        credential: &'a Credential,
-    ) -> BoxFuture<'a, Result<Became, PayError>> {
+    fn became<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Became, PayError>> {
         Box::pin(async move {
             let demand = credential.challenge.read::<P::Method>()?;
             let payload = credential.payload::<P::Method>()?;

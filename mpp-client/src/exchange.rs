@@ -170,15 +170,17 @@ impl Exchange {
                 self.resolve(outcome, None, true).await;
                 Ok(Turn::Done)
             }
-            Answer::Acknowledged(receipt) => match self.resolve(accepted(receipt), None, true).await {
-                // The account is open: the same demand is asked again, now of a payer that has one.
-                Some((challenge, Step::Manage)) => {
-                    self.committed = true;
-                    self.seen.remove(challenge.id());
-                    self.pay(vec![challenge]).await
+            Answer::Acknowledged(receipt) => {
+                match self.resolve(accepted(receipt), None, true).await {
+                    // The account is open: the same demand is asked again, now of a payer that has one.
+                    Some((challenge, Step::Manage)) => {
+                        self.committed = true;
+                        self.seen.remove(challenge.id());
+                        self.pay(vec![challenge]).await
+                    }
+                    _ => Ok(Turn::Done),
                 }
-                _ => Ok(Turn::Done),
-            },
+            }
             Answer::Required { challenges, problem } => {
                 let adopted = self.out.as_ref().is_some_and(|out| out.adopted);
                 let refused = Outcome::Refused(problem.clone().map(Box::new));

@@ -20,12 +20,12 @@ use mpp_core::{
     store::{Key, Store, StoreError, Versioned},
 };
 
-pub use self::{purpose::Purpose, record::State};
+use self::shelf::{Held, Shelf};
 pub(crate) use self::{
     entry::Entry,
     record::{Proof, Record},
 };
-use self::shelf::{Held, Shelf};
+pub use self::{purpose::Purpose, record::State};
 use crate::{random, unfinished::Unfinished};
 
 /// Records that are read at a time when a journal is opened.

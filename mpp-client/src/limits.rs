@@ -136,11 +136,7 @@ impl Limits {
     ///
     /// # Errors
     /// A name that is empty, or too long with that of a currency to be a key.
-    pub fn kept_in(
-        mut self,
-        store: impl Store,
-        name: &str,
-    ) -> Result<Self, mpp_core::Error> {
+    pub fn kept_in(mut self, store: impl Store, name: &str) -> Result<Self, mpp_core::Error> {
         let store: Arc<dyn Store> = Arc::new(store);
         for cap in &mut self.caps {
             let (kind, unit) = cap.unit.name();
@@ -166,8 +162,7 @@ impl Limits {
             unit: quote.exposes.unit.as_ref().map(|u| u.0.to_string()),
         };
         let covering = |(at, cap): (usize, &'_ Cap)| Some((at, cap.covers(quote)?));
-        let (at, decimals) =
-            self.caps.iter().enumerate().find_map(covering).ok_or_else(unknown)?;
+        let (at, decimals) = self.caps.iter().enumerate().find_map(covering).ok_or_else(unknown)?;
         let cap = &self.caps[at];
         let counted = cap.count(amount, decimals).ok_or(Denied::TooLarge)?;
         cap.fits_alone(counted)?;

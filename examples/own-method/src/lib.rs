@@ -55,11 +55,7 @@ impl Payer for Holder {
     async fn recall(&self, _: &Demand<'_, CouponCharge>) -> Result<Recall<CouponCharge>, PayError> {
         Ok(Recall::Unknown)
     }
-    async fn became(
-        &self,
-        _: &Demand<'_, CouponCharge>,
-        _: &Code,
-    ) -> Result<Became, PayError> {
+    async fn became(&self, _: &Demand<'_, CouponCharge>, _: &Code) -> Result<Became, PayError> {
         Ok(Became::Open)
     }
 }

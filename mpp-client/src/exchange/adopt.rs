@@ -11,7 +11,7 @@ use super::{
     out::{Out, taken_before},
 };
 use crate::{
-    erased::Recalled,
+    erased::{Recalled, Signed},
     error::{Error, Kind},
     event::Event,
     journal::{Entry, State},
@@ -63,8 +63,8 @@ impl Exchange {
                 Ok(None)
             }
             Recalled::Paid(signed) => {
-                let (what, hold) = ((signed.step, signed.exposed), signed.hold);
-                let surplus = entry.sign(signed.credential, what, now()).await;
+                let Signed { credential, hold, step, exposed } = *signed;
+                let surplus = entry.sign(credential, (step, exposed), now()).await;
                 let surplus = surplus.map_err(unwritten)?;
                 self.wallet.give_back(entry.record().reserved.booking(), surplus).await;
                 Ok(Some(hold))
@@ -157,7 +157,5 @@ fn left(entry: &Entry) -> Option<Unfinished> {
 fn used_up(entry: &Entry, problem: Option<&Problem>, now: &mpp_core::Timestamp) -> bool {
     let expires = entry.record().challenge().expires.as_ref();
     expires.is_some_and(|e| e.expired_at(now))
-        || problem.is_some_and(|p| {
-            taken_before(p) || p.kind == ProblemType::PAYMENT_EXPIRED.uri()
-        })
+        || problem.is_some_and(|p| taken_before(p) || p.kind == ProblemType::PAYMENT_EXPIRED.uri())
 }

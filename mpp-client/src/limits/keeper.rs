@@ -93,8 +93,9 @@ impl Kept {
 
     fn booking(&self, spot: Spot) -> Result<Booking, Denied> {
         let place = Written { book: self.key.as_str().to_owned(), spot };
-        let text = serde_json::to_string(&place)
-            .map_err(|e| Denied::Unavailable(Arc::new(StoreError::corrupt(self.key.as_str(), e))))?;
+        let text = serde_json::to_string(&place).map_err(|e| {
+            Denied::Unavailable(Arc::new(StoreError::corrupt(self.key.as_str(), e)))
+        })?;
         Ok(Booking::new(text))
     }
 

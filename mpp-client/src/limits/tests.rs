@@ -56,7 +56,8 @@ fn judge(limits: &Limits, quote: &Quote) -> Result<Reservation, Denied> {
 
 /// Drives a future that never waits: books in memory, and a store in memory.
 fn now<T>(future: impl Future<Output = T>) -> T {
-    match std::pin::pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+    match std::pin::pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+    {
         std::task::Poll::Ready(done) => done,
         std::task::Poll::Pending => panic!("it waits"),
     }

@@ -42,7 +42,9 @@ impl Wallet {
                 },
             };
             let dead = matches!(became, Became::Dead | Became::Failed);
-            let Some(mut entry) = dead.then(|| journal.take(&record.id)).flatten() else { continue };
+            let Some(mut entry) = dead.then(|| journal.take(&record.id)).flatten() else {
+                continue;
+            };
             // An intent that somebody has gone on with is another question by now; what is dead stays dead.
             if entry.record().credential().is_some() == record.credential().is_some()
                 && self.try_close_dead(&mut entry, became).await?

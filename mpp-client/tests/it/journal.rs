@@ -5,7 +5,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use mpp_client::{Error, Journal, Limits, RequestBuilderExt, ResponseExt, Wallet, error::Kind, paying};
+use mpp_client::{
+    Error, Journal, Limits, RequestBuilderExt, ResponseExt, Wallet, error::Kind, paying,
+};
 use mpp_core::{
     payer::{Became, Funds},
     store::Memory,
@@ -96,7 +98,8 @@ async fn a_lost_answer_is_asked_for_by_the_next_request_with_the_same_credential
     for restart in [false, true] {
         let (world, server) = (World::new(), breaking(6).await);
         let mut client = world.client().await;
-        let post = |client: &ClientWithMiddleware| client.post(server.url("/joke")).body("about rust");
+        let post =
+            |client: &ClientWithMiddleware| client.post(server.url("/joke")).body("about rust");
         let e = post(&client).send().await.unwrap_err();
         assert_eq!((ours(&e).funds(), world.open().await), (Funds::Unknown, 1));
         if restart {
@@ -190,7 +193,9 @@ async fn two_equal_requests_at_once_are_two_payments() {
 #[tokio::test]
 async fn keys_go_with_unsafe_methods_and_with_what_a_journal_pays_and_never_over_the_apps_own() {
     let server = breaking(0).await;
-    let bare = client_of(Wallet::new(Limits::usd("1").unwrap()).payer(Holder::<Coupon>::new(&Diary::default())));
+    let bare = client_of(
+        Wallet::new(Limits::usd("1").unwrap()).payer(Holder::<Coupon>::new(&Diary::default())),
+    );
     let journaled = World::new().client().await;
     for (method, bare_has, unpaid_has) in [
         (reqwest::Method::GET, false, false),

@@ -226,7 +226,10 @@ async fn an_account_that_was_being_opened_is_gone_on_with() {
     let Ok(Turn::Send(_)) = again.hear(Answer::Acknowledged(receipt())).await else { panic!() };
     again.hear(Answer::Served(Some(receipt()))).await.unwrap();
     again.delivered().await;
-    assert_eq!(world.diary.lock().unwrap().join(", "), "open coupon, unknown, pay coupon, accepted");
+    assert_eq!(
+        world.diary.lock().unwrap().join(", "),
+        "open coupon, unknown, pay coupon, accepted"
+    );
     assert!(world.open().is_empty());
 }
 

@@ -15,7 +15,10 @@ async fn nothing_leaves_before_it_is_written_and_the_money_is_told_honestly() {
             let sent = world.request(&wallet).await;
             match (at, sent) {
                 (0, Err(e)) => {
-                    assert!(matches!(e.kind(), Kind::Denied(crate::policy::Denied::Unavailable(_))));
+                    assert!(matches!(
+                        e.kind(),
+                        Kind::Denied(crate::policy::Denied::Unavailable(_))
+                    ));
                     assert_eq!((e.funds(), world.pays()), (Funds::Untouched, 0));
                 }
                 (1, Err(e)) => {
