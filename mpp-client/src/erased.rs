@@ -30,7 +30,7 @@ pub(crate) trait ErasedPayer: Send + Sync {
 /// [`Recall`], its method forgotten.
 pub(crate) enum Recalled {
     Never,
-    Paid(Signed),
+    Paid(Box<Signed>),
     Unknown,
 }
 
@@ -77,7 +77,7 @@ impl<P: Payer> ErasedPayer for P {
             let demand = challenge.read::<P::Method>()?;
             Ok(match Payer::recall(self, &demand).await? {
                 Recall::Never => Recalled::Never,
-                Recall::Paid(payment) => Recalled::Paid(signed(&demand, payment)?),
+                Recall::Paid(payment) => Recalled::Paid(Box::new(signed(&demand, payment)?)),
                 _ => Recalled::Unknown,
             })
         })

@@ -2,7 +2,8 @@
 //!
 //! A [`Wallet`] holds payers of any methods under one [`Policy`]; [`Limits`] is the policy that comes with the crate. With
 //! the feature `reqwest` (default) the module `reqwest` pays underneath an unchanged client, and its page is the place to
-//! start. Over any other transport, an [`Exchange`] hears answers and says what to send:
+//! start. A [`Journal`] in a store makes payments survive crashes and lost answers, and [`Limits::kept_in`] budgets. Over
+//! any other transport, an [`Exchange`] hears answers and says what to send:
 //!
 //! ```
 //! use mpp_client::{Limits, Turn, Wallet};

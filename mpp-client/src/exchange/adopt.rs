@@ -1,9 +1,10 @@
 //! Going on with what an earlier request left: shown first, and proven dead before anything is paid for the same.
 
 use mpp_core::{
-    Challenge,
+    Challenge, Timestamp,
     payer::{Became, Funds, Hold, Outcome, PayError},
-    problem::{Problem, ProblemType},
+    problem::{Problem, ProblemType, Reason},
+    store::StoreError,
 };
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     out::{Out, taken_before},
 };
 use crate::{
-    erased::Recalled,
+    erased::{Recalled, Signed},
     error::{Error, Kind},
     event::Event,
     journal::{Entry, State},
@@ -63,8 +64,8 @@ impl Exchange {
                 Ok(None)
             }
             Recalled::Paid(signed) => {
-                let (what, hold) = ((signed.step, signed.exposed), signed.hold);
-                let surplus = entry.sign(signed.credential, what, now()).await;
+                let Signed { credential, hold, step, exposed } = *signed;
+                let surplus = entry.sign(credential, (step, exposed), now()).await;
                 let surplus = surplus.map_err(unwritten)?;
                 self.wallet.give_back(entry.record().reserved.booking(), surplus).await;
                 Ok(Some(hold))
@@ -142,7 +143,7 @@ impl Exchange {
     }
 }
 
-fn unwritten(e: mpp_core::store::StoreError) -> Error {
+fn unwritten(e: StoreError) -> Error {
     Error::in_doubt(Kind::Journal, Funds::Unknown, None).because(e)
 }
 
@@ -152,10 +153,15 @@ fn left(entry: &Entry) -> Option<Unfinished> {
     Some(Unfinished::new(credential, record.quote.to.clone()).keyed(record.key.clone()))
 }
 
-/// Whether a server that refuses what was paid will ever take it again: it says that it was used, or does not know a
+/// Whether a server that refuses what was paid will never take it again: it says that it was used, or does not know a
 /// challenge any more that is over.
-fn used_up(entry: &Entry, problem: Option<&Problem>, now: &mpp_core::Timestamp) -> bool {
+fn used_up(entry: &Entry, problem: Option<&Problem>, now: &Timestamp) -> bool {
     let expires = entry.record().challenge().expires.as_ref();
-    expires.is_some_and(|e| e.expired_at(now))
-        || problem.is_some_and(|p| taken_before(p) || p.kind == ProblemType::PAYMENT_EXPIRED.uri())
+    let over = expires.is_some_and(|e| e.expired_at(now));
+    let busy = [Reason::IN_FLIGHT, Reason::OUTCOME_UNKNOWN];
+    match problem {
+        Some(p) if busy.iter().any(|busy| p.reason.as_deref() == Some(busy.as_str())) => false,
+        Some(p) => over || taken_before(p) || p.kind == ProblemType::PAYMENT_EXPIRED.uri(),
+        None => over,
+    }
 }

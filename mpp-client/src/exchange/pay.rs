@@ -108,11 +108,14 @@ impl Exchange {
         let signed = match payer.pay(&challenge, &within).await {
             Ok(signed) => signed,
             Err(e) if e.funds == Funds::Untouched => {
-                if let Some(entry) = &mut entry {
-                    // Unwritten, it is asked about again, and costs a question.
-                    let _ = entry.end_surely(State::Dead, self.wallet.clock.now()).await;
+                let ended = match &mut entry {
+                    Some(entry) => entry.end_surely(State::Dead, self.wallet.clock.now()).await,
+                    None => Ok(()),
+                };
+                // Unwritten, the intent is asked about again, and what it holds is given back then: never twice.
+                if ended.is_ok() {
+                    self.wallet.release(&mut reserved).await;
                 }
-                self.wallet.release(&mut reserved).await;
                 return Err(e.into());
             }
             // The reservation stays spent, and the intent open.

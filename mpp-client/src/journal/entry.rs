@@ -24,13 +24,13 @@ pub(crate) struct Entry {
     journal: Arc<Inner>,
     key: Key,
     /// Taken out when it is dropped.
-    held: Option<Held>,
+    held: Option<Box<Held>>,
 }
 
 impl Entry {
     pub(super) fn new(journal: &Arc<Inner>, held: Held) -> Result<Self, StoreError> {
         let key = journal.key(&held.record.id)?;
-        Ok(Self { journal: journal.clone(), key, held: Some(held) })
+        Ok(Self { journal: journal.clone(), key, held: Some(Box::new(held)) })
     }
 
     pub(crate) fn record(&self) -> &Record {
@@ -151,7 +151,7 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         if let Some(held) = self.held.take().filter(|held| !held.record.state.is_final()) {
-            self.journal.shelf().put(held);
+            self.journal.shelf().put(*held);
         }
     }
 }

@@ -16,7 +16,7 @@ use std::{
 
 use mpp_core::{
     Credential, Timestamp,
-    payer::{Became, Funds, Site},
+    payer::{Became, Funds, PayError, Site},
     store::{BoxFuture, Keep, Key, Memory, Store, StoreError, Version, Versioned},
     time::Clock,
     transport::Answer,

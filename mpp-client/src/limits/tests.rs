@@ -1,5 +1,7 @@
 //! Budgets hold under any order of events, and across threads.
 
+mod kept;
+
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use mpp_core::{

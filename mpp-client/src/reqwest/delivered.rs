@@ -22,7 +22,7 @@ pub(super) async fn watch(response: Response, delivery: Delivery) -> Response {
         delivery.done().await;
         return parts::together(head, body);
     }
-    let watched = Watched { body, end: End::Ahead(Some(delivery)) };
+    let watched = Watched { body, end: End::Ahead(Some(Box::new(delivery))) };
     parts::together(head, Body::wrap(watched))
 }
 
@@ -33,7 +33,7 @@ struct Watched {
 }
 
 enum End {
-    Ahead(Option<Delivery>),
+    Ahead(Option<Box<Delivery>>),
     /// It was written to its last frame: the reader hears of the end once that is written down.
     /// Behind a lock that is never waited for: bodies are shared between threads by their type.
     Telling(Mutex<BoxFuture<'static, ()>>),

@@ -49,7 +49,9 @@ impl Drive<'_> {
             return self.resume(request, &unfinished).await;
         }
         let errand = Errand::of(&request, asked, self.wallet.journal.is_some());
-        self.road.remember_key(errand.key.clone());
+        if errand.key.is_some() {
+            self.road.remember_key(errand.key.clone());
+        }
         if !request.headers().contains_key(ACCEPT_PAYMENT)
             && let Ok(value) = HeaderValue::try_from(self.wallet.accept().to_header())
         {

@@ -29,8 +29,9 @@ impl Errand {
         let own = request.headers().get(IDEMPOTENCY_KEY);
         let text = own.and_then(|own| own.to_str().ok().map(str::to_owned));
         let content = request.body().map_or(Some(&[][..]), |body| body.as_bytes());
+        let named = own.map(|own| String::from_utf8_lossy(own.as_bytes()));
         let purpose = content.filter(|_| journaled).map(|content| {
-            Purpose::of(&origin::site(request.method(), request.url()), content, text.as_deref())
+            Purpose::of(&origin::site(request.method(), request.url()), content, named.as_deref())
         });
         let wanted = own.is_none() && (journaled || is_unsafe(request.method()));
         // Where the system has no random numbers to give, the request is as good without.

@@ -4,6 +4,7 @@
 #[path = "../../src/double.rs"]
 mod double;
 mod doubt;
+mod journal;
 mod paying;
 mod quiet;
 mod safety;

@@ -7,7 +7,7 @@ mod plan;
 
 use std::{
     path::{Path, PathBuf},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, ensure};
@@ -54,7 +54,7 @@ pub(crate) fn gate(workspace: &Workspace, console: Console) -> anyhow::Result<bo
     let program = build(workspace, console, None)?;
     for (store, rounds) in [(Kept::Redb, 200), (Kept::Redis, 40), (Kept::Postgres, 40)] {
         let options = Options { rounds, store, seed: None, one_away_in: 4 };
-        let (tally, right) = run(console, &options, &program)?;
+        let (tally, right) = run(console, &options, &program, PATIENCE)?;
         let covered = tally["points"].as_object().map_or(0, serde_json::Map::len);
         if !right || covered < plan::POINTS.len() {
             console.say(format_args!("{covered} of {} points", plan::POINTS.len()));
@@ -70,6 +70,9 @@ pub(crate) fn gate(workspace: &Workspace, console: Console) -> anyhow::Result<bo
     Ok(true)
 }
 
+/// How long the audit waits until the chain has told of every open payment: a transaction's validity, and then some.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Builds the processes, runs the rounds and audits. False where the books are wrong.
 pub(crate) fn command(
     workspace: &Workspace,
@@ -77,7 +80,7 @@ pub(crate) fn command(
     options: &Options,
 ) -> anyhow::Result<bool> {
     let program = build(workspace, console, None)?;
-    let (tally, right) = run(console, options, &program)?;
+    let (tally, right) = run(console, options, &program, PATIENCE)?;
     console.object(&tally);
     Ok(right)
 }
@@ -91,7 +94,7 @@ pub(crate) fn shows_drop(
 ) -> anyhow::Result<bool> {
     ensure!(DROPS.contains(&point), "no such write: {point} (one of {DROPS:?})");
     let program = build(workspace, console, Some(point))?;
-    let (_, right) = run(console, options, &program)?;
+    let (_, right) = run(console, options, &program, Duration::from_secs(5))?;
     let word = if right { "does NOT show" } else { "shows, as it must" };
     console.say(format_args!("without the write of {point}: {word}"));
     Ok(!right)
@@ -101,6 +104,7 @@ fn run(
     console: Console,
     options: &Options,
     program: &Path,
+    patience: Duration,
 ) -> anyhow::Result<(serde_json::Value, bool)> {
     let seed = options.seed.unwrap_or_else(from_the_clock);
     let store = format!("{:?}", options.store).to_lowercase();
@@ -115,7 +119,7 @@ fn run(
         let mut market = Market::open(console, program, &chain, stores, options, seed).await?;
         let mut outcome = market.rounds(options.rounds).await;
         if outcome.is_ok() {
-            outcome = market.audit().await;
+            outcome = market.audit(patience).await;
         }
         let books = market.close().await;
         outcome.with_context(|| format!("seed {seed}"))?;

@@ -250,3 +250,25 @@ impl World {
         other.left()
     }
 }
+
+#[tokio::test]
+async fn whoever_listens_hears_what_is_shown_again_and_how_it_ended() {
+    let world = World::default();
+    world.says(Became::Dead);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = heard.clone();
+    let wallet = world.wallet().on_event(move |event| {
+        let word = match event {
+            crate::Event::Adopted { state, .. } => format!("adopted {state:?}"),
+            crate::Event::Closed { state, .. } => format!("closed {state:?}"),
+            _ => return,
+        };
+        hears.lock().unwrap().push(word);
+    });
+    begin(&wallet).hear(world.shop.asks(10)).await.unwrap();
+    world.request(&wallet).await.unwrap().delivered().await;
+    begin(&wallet).hear(world.shop.asks(10)).await.unwrap();
+    wallet.reconcile().await.unwrap();
+    let heard = heard.lock().unwrap().join(", ");
+    assert_eq!(heard, "adopted Signed, closed Delivered, closed Dead");
+}

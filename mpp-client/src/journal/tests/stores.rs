@@ -53,6 +53,29 @@ async fn nothing_leaves_before_it_is_written_and_the_money_is_told_honestly() {
 }
 
 #[tokio::test]
+async fn what_a_payer_left_alone_is_given_back_once_whatever_the_store_does() {
+    for how in [How::Fails, How::FailsLate] {
+        for at in 2..5 {
+            let world = World::default();
+            world.rail.lock().unwrap().recall = Some(false);
+            let fragile = Fragile::at(world.memory(), at, how);
+            let journal = Journal::open(fragile.clone(), "w").await.unwrap();
+            let payer = Holder::<Coupon>::new(&world.diary).on(&world.rail);
+            *payer.fails.lock().unwrap() = Some(PayError::untouched("empty"));
+            let wallet = Wallet::new(world.limits(fragile)).payer(payer);
+            let wallet = wallet.clock(world.hands.clone()).journal(journal);
+            let e = world.request(&wallet).await.unwrap_err();
+            assert!(matches!((e.kind(), e.funds()), (Kind::Payer, Funds::Untouched)), "{e}");
+            let _ = world.request(&wallet).await;
+            let _ = world.request(&wallet).await;
+            // Never more than there is: the one or two that were signed are spent.
+            assert_eq!(world.pays(), world.shop.seen());
+            assert!(world.left() <= 1000 - 10 * world.pays() as u128, "{how:?} {at}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_journal_that_another_process_wrote_to_is_not_written_over() {
     let world = World::default();
     let (one, two) = (world.wallet(), world.wallet());

@@ -1,6 +1,6 @@
 //! What a payer pays, what it leaves alone, and what it says when it cannot.
 
-use mpp_core::payer::{Funds, Recall};
+use mpp_core::payer::{Became, Funds, Recall};
 
 use super::{
     super::{Mode, Split},
@@ -248,4 +248,68 @@ async fn neither_payer_nor_payment_shows_a_secret() {
     let shown = format!("{payer:?} {payment:?} {:?}", payment.payload);
     let Payload::Transaction { signature } = &payment.payload else { panic!("pull mode") };
     assert!(!shown.contains("07070707") && !shown.contains(&signature[4..60]), "{shown}");
+}
+
+/// What the payer says of its own transaction, over a node.
+async fn became(node: Scripted) -> (Option<Became>, Arc<Scripted>) {
+    let challenge = challenge(&request());
+    let payload = pull(&signed(&challenge).await.encode());
+    let node = Arc::new(node);
+    let said = payer_at(node.clone()).became(&challenge.read().unwrap(), &payload).await;
+    assert!(!node.asked().contains(&"send"));
+    (said.ok(), node)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_chain_says_what_became_of_a_payment_and_silence_says_it_only_for_a_while() {
+    const END: u64 = NOW as u64 + 25;
+    type Edit = fn(&mut Receipt);
+    let raw = signed(&challenge(&request())).await.encode();
+    let found = |edit: Edit| {
+        let mut receipt = mined(&raw);
+        edit(&mut receipt);
+        let receipt = Some(receipt);
+        move |_| Ok(receipt.clone())
+    };
+    type Found = Script<B256, Option<Receipt>>;
+    let none = || -> Found { Box::new(|_| Ok(None)) };
+    let cases: Vec<(Found, u64, Option<Became>)> = vec![
+        (Box::new(found(|_| {})), NOW as u64, Some(Became::Paid)),
+        (Box::new(found(|_| {})), END + 9_999, Some(Became::Paid)),
+        (Box::new(found(|r| r.success = false)), NOW as u64, Some(Became::Failed)),
+        // Believed in neither sense.
+        (Box::new(found(|r| r.logs.clear())), NOW as u64, Some(Became::Open)),
+        (Box::new(found(|r| r.hash = B256::ZERO)), END + 100, None),
+        (none(), NOW as u64, Some(Became::Open)),
+        (none(), END - 1, Some(Became::Open)),
+        (none(), END, None),
+        (none(), END + 4, None),
+        (none(), END + 5, Some(Became::Dead)),
+        (none(), END + 600, Some(Became::Dead)),
+        (none(), END + 601, None),
+        (Box::new(|_| Err(RpcError::Status(502))), END + 100, None),
+    ];
+    for (index, (receipt, time, expected)) in cases.into_iter().enumerate() {
+        let node = Scripted { receipt, block: at(time), ..Scripted::default() };
+        assert_eq!(became(node).await.0, expected, "case {index}");
+    }
+    let (_, node) = became(Scripted { block: at(END + 100), ..Scripted::default() }).await;
+    assert_eq!(node.asked(), ["chain_id", "block", "receipt", "receipt"]);
+}
+
+#[tokio::test]
+async fn a_payment_of_another_chain_or_kind_is_not_this_payers_to_call_dead() {
+    let node = Arc::new(Scripted { block: at(NOW as u64 + 100), ..Scripted::default() });
+    let challenge = challenge(&request());
+    let signed = signed(&challenge).await;
+    let elsewhere = resigned(&signed, |transaction| transaction.chain_id = 4217);
+    let payer = payer_at(node.clone());
+    let demand = challenge.read().unwrap();
+    let said = payer.became(&demand, &pull(&elsewhere.encode())).await;
+    assert!(matches!(said, Ok(Became::Open)));
+    let hash = Payload::Hash { hash: format!("{:#x}", signed.hash()) };
+    assert!(matches!(payer.became(&demand, &hash).await, Ok(Became::Open)));
+    let damaged = Payload::Transaction { signature: "0x76".into() };
+    assert_eq!(payer.became(&demand, &damaged).await.unwrap_err().funds, Funds::Unknown);
+    assert!(node.asked().is_empty());
 }
