@@ -9,6 +9,7 @@ mod devnet;
 mod docs;
 mod features;
 mod serve;
+mod services;
 mod tidy;
 mod workspace;
 
@@ -62,6 +63,8 @@ enum Command {
     },
     /// Run a local Tempo chain until interrupted.
     Devnet,
+    /// Run a private Redis and a private Postgres until interrupted, installed first where they are missing.
+    Services,
     /// Build the documentation, and see that the programs of READMEs are compiled.
     Docs,
 }
@@ -96,6 +99,7 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
         Command::Demo => demo::command(console),
         Command::Serve { rpc, port } => serve::command(console, rpc, *port),
         Command::Devnet => devnet::command(console),
+        Command::Services => services::command(&workspace, console),
         Command::Docs => docs::command(&workspace, console),
     }
 }
