@@ -1,4 +1,5 @@
 //! The durable stores, on real files and real servers: what they promise, and what they do when those break.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod damage;
 mod outage;

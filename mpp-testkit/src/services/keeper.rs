@@ -134,12 +134,18 @@ impl Keeper {
     }
 
     async fn end(mut self, word: Option<&str>) {
+        const PATIENCE: Duration = Duration::from_secs(5);
         if let (Some(word), Some(mut stdin)) = (word, self.shell.stdin.take()) {
             // A shell that is gone has ended the server.
             let _ = writeln!(stdin, "{word}");
         }
         drop(self.shell.stdin.take());
         while matches!(self.shell.try_wait(), Ok(None)) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        // A server's own children go on for a moment, and may still answer; while one lives, the output is open.
+        let began = Instant::now();
+        while !lock(&self.output).ended && began.elapsed() < PATIENCE {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }

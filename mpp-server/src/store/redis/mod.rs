@@ -110,7 +110,7 @@ impl Redis {
                 Err(error) => drop(readable::<()>(Err(error))),
             }
         }
-        let mut from = format!("{}{}", if span.exclusive { '(' } else { '[' }, span.from);
+        let mut from = [if span.exclusive { b"(" } else { b"[" }, span.from.as_bytes()].concat();
         while found.len() < limit {
             let most = (limit - found.len()).min(PAGE);
             let mut script = self.scan.key(self.names.index());
@@ -124,7 +124,7 @@ impl Redis {
                 found.extend(readable(entry));
             }
             let Some(last) = last else { break };
-            from = format!("({}", String::from_utf8_lossy(&last));
+            from = [b"(", &*last].concat();
         }
         Ok(found)
     }
