@@ -10,6 +10,7 @@ mod devnet;
 mod docs;
 mod features;
 mod serve;
+mod services;
 mod tidy;
 mod workspace;
 
@@ -71,6 +72,8 @@ enum Command {
     },
     /// Run a local Tempo chain until interrupted.
     Devnet,
+    /// Run a private Redis and a private Postgres until interrupted, installed first where they are missing.
+    Services,
     /// Build the documentation, and see that the programs of READMEs are compiled.
     Docs,
 }
@@ -109,6 +112,7 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
             crash::shows_drop(&workspace, console, options, point)
         }
         Command::Devnet => devnet::command(console),
+        Command::Services => services::command(&workspace, console),
         Command::Docs => docs::command(&workspace, console),
     }
 }

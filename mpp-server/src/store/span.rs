@@ -40,8 +40,8 @@ mod tests {
 
     #[test]
     fn a_span_holds_what_is_under_its_prefix_and_after_its_key() {
-        let keys = ["a", "a!", "a-b", "a/a", "a/b", "a/b/c", "a0", "a00", "b"]
-            .map(|key| Key::from_stored(key));
+        let keys =
+            ["a", "a!", "a-b", "a/a", "a/b", "a/b/c", "a0", "a00", "b"].map(Key::from_stored);
         for prefix in &keys {
             for after in keys.iter().map(Some).chain([None]) {
                 let span = Span::new(prefix, after);

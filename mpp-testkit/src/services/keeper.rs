@@ -52,6 +52,12 @@ pub(super) struct Keeper {
     output: Arc<Mutex<Output>>,
 }
 
+enum State {
+    Starting,
+    Ready,
+    Ended { said: String },
+}
+
 #[derive(Debug, Default)]
 struct Output {
     ready: bool,
@@ -86,25 +92,28 @@ impl Keeper {
         }
         let keeper = Self { shell, output };
         let started = Instant::now();
-        loop {
-            {
-                let output = lock(&keeper.output);
-                if output.ready {
-                    break;
-                }
-                if output.ended {
-                    let said = Vec::from_iter(output.last.iter().map(String::as_str)).join("\n");
-                    drop(output);
-                    keeper.end(Some("keep")).await;
+        while started.elapsed() < DEADLINE {
+            match keeper.state() {
+                State::Ready => return Ok(keeper),
+                State::Starting => tokio::time::sleep(Duration::from_millis(5)).await,
+                State::Ended { said } => {
+                    keeper.kill().await;
                     return Err(ServiceError::Exited { program, said });
                 }
             }
-            if started.elapsed() > DEADLINE {
-                return Err(ServiceError::Deadline { program, after: DEADLINE });
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Ok(keeper)
+        Err(ServiceError::Deadline { program, after: DEADLINE })
+    }
+
+    fn state(&self) -> State {
+        let output = lock(&self.output);
+        if output.ready {
+            State::Ready
+        } else if output.ended {
+            State::Ended { said: Vec::from_iter(output.last.iter().map(String::as_str)).join("\n") }
+        } else {
+            State::Starting
+        }
     }
 
     /// Waits until it ends by itself.
@@ -125,12 +134,18 @@ impl Keeper {
     }
 
     async fn end(mut self, word: Option<&str>) {
+        const PATIENCE: Duration = Duration::from_secs(5);
         if let (Some(word), Some(mut stdin)) = (word, self.shell.stdin.take()) {
             // A shell that is gone has ended the server.
             let _ = writeln!(stdin, "{word}");
         }
         drop(self.shell.stdin.take());
         while matches!(self.shell.try_wait(), Ok(None)) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        // A server's own children go on for a moment, and may still answer; while one lives, the output is open.
+        let began = Instant::now();
+        while !lock(&self.output).ended && began.elapsed() < PATIENCE {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }

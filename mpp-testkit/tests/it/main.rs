@@ -1,4 +1,5 @@
 //! What the test kit promises to those who test with it.
 
 mod devnet;
+mod services;
 mod suites;

@@ -67,7 +67,7 @@ impl News {
         const CHANGES_A_SWEEP: usize = 250;
         let mut changes = CHANGES_A_SWEEP;
         loop {
-            let untold = mem::replace(&mut *self.lock(), Untold::default());
+            let untold = mem::take(&mut *self.lock());
             changes += untold.changes;
             if let Err(error) = tell(pool, channel, &untold).await {
                 if untold.closed {

@@ -27,8 +27,8 @@ use super::{frame::readable, span::Span, waiting::Waiting};
 /// was written). So a clock that jumps ahead forgets nothing early, one that jumps back keeps what it made valid again,
 /// and what was written before a pause is kept for longer.
 ///
-/// **Damage.** A file that is cut short, empty, or of another program is refused by name, and left as it is. What breaks
-/// while it is open (a disk that is full, a page that does not read) is an error from then on, until it is opened again.
+/// **Damage.** Opening reads the whole file, and refuses by name one that is damaged, cut short, empty, or of another
+/// program. What breaks while it is open (a disk that is full, a page that does not read) is an error from then on, until it is opened again.
 ///
 /// Dropping it waits, for a few milliseconds, until what was taken is on the disk and the file is closed.
 pub struct Redb {

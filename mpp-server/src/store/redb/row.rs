@@ -70,11 +70,11 @@ mod tests {
         let rows: [(Row<'_>, &[u8]); 2] = [
             (
                 Row { version: Version(258), keep: Some(until), value: b"{}" },
-                b"\x01\0\0\0\0\0\0\0\0\0\0\x01\x02\0\0\x01\xa3\x18\x5c\x50\0\0\0\0\0\0\0\0\x4d{}",
+                b"\x01\x36\xd9\x9f\x6d\0\0\0\0\0\0\x01\x02\0\0\x01\xa3\x18\x5c\x50\0\0\0\0\0\0\0\0\x4d{}",
             ),
             (
                 Row { version: Version(1), keep: None, value: b"" },
-                b"\x01\0\0\0\0\0\0\0\0\0\0\0\x01\x7f\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+                b"\x01\x99\x74\xc6\x26\0\0\0\0\0\0\0\x01\x7f\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
             ),
         ];
         for (row, golden) in rows {

@@ -7,6 +7,7 @@ use std::{
         mpsc::{self, Receiver, Sender},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use ::redb::{Error, ReadableTable, Table};
@@ -89,14 +90,19 @@ impl Book {
     }
 
     fn run(&mut self, taken: &Receiver<Swap>) {
+        // How long to wait for one more: nothing, for a caller who is alone.
+        let mut patience = Duration::ZERO;
         while let Ok(first) = taken.recv() {
             let mut size = first.size();
             let mut swaps = vec![first];
             while swaps.len() < MOST_SWAPS && size < MOST_BYTES {
-                let Ok(swap) = taken.try_recv() else { break };
+                // Who was answered last is about to come back: without a moment for that, the callers fall into two
+                // groups, each of which waits for the commit of the other.
+                let Ok(swap) = taken.recv_timeout(patience) else { break };
                 size += swap.size();
                 swaps.push(swap);
             }
+            patience = if swaps.len() > 1 { A_MOMENT } else { Duration::ZERO };
             self.answer(swaps);
         }
     }
@@ -158,6 +164,8 @@ impl Book {
     }
 }
 
+/// Little beside a commit, and enough for a task to wake up and ask again.
+const A_MOMENT: Duration = Duration::from_micros(60);
 const MOST_SWAPS: usize = 1024;
 const MOST_BYTES: usize = 16 << 20;
 

@@ -110,13 +110,12 @@ impl Redis {
                 Err(error) => drop(readable::<()>(Err(error))),
             }
         }
-        let mut from = format!("{}{}", if span.exclusive { '(' } else { '[' }, span.from);
+        let mut from = [if span.exclusive { b"(" } else { b"[" }, span.from.as_bytes()].concat();
         while found.len() < limit {
             let most = (limit - found.len()).min(PAGE);
             let mut script = self.scan.key(self.names.index());
             script.arg(self.names.entries()).arg(&from).arg(format!("({}", span.to)).arg(most);
-            let (last, page): (Option<Vec<u8>>, Vec<(Vec<u8>, Vec<u8>)>) =
-                self.link.run(&script, self.names.index()).await?;
+            let (last, page): Page = self.link.run(&script, self.names.index()).await?;
             for (key, held) in page {
                 let entry = String::from_utf8(key)
                     .map_err(|error| StoreError::corrupt(self.names.index(), error))
@@ -125,7 +124,7 @@ impl Redis {
                 found.extend(readable(entry));
             }
             let Some(last) = last else { break };
-            from = format!("({}", String::from_utf8_lossy(&last));
+            from = [b"(", &*last].concat();
         }
         Ok(found)
     }
@@ -133,6 +132,9 @@ impl Redis {
 
 /// Entries in one answer: while a script runs, the server does nothing else.
 const PAGE: usize = 256;
+
+/// What the script of a scan answers: the last name looked at, unless there are no more, and names with entries.
+type Page = (Option<Vec<u8>>, Vec<(Vec<u8>, Vec<u8>)>);
 
 /// What the script of a swap answers.
 enum Outcome {
