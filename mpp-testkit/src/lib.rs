@@ -2,7 +2,10 @@
 //!
 #![doc = include_str!("../README.md")]
 
+pub mod clock;
 pub mod devnet;
 pub mod method;
+pub mod peer;
+pub mod rail;
 pub mod store;
 pub mod transport;
