@@ -1,7 +1,5 @@
 //! From a checked proof to money that moved.
 
-use std::time::Instant;
-
 use mpp_core::{
     fate::{Fate, Settlement},
     problem::{ProblemType, Reason, Rejection},
@@ -9,6 +7,7 @@ use mpp_core::{
     store::{Keep, Key, StoreExt, Version},
 };
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::{Entry, Ledger, Manner, Opening, State, broken, entry::FORM, in_flight};
 use crate::{rail::Rail, route::Order};
