@@ -25,7 +25,7 @@ pub(super) struct Payment {
     pub(super) version: Version,
     /// Boxed: it moves through every step.
     pub(super) entry: Box<Entry>,
-    /// When the lease under which something may be sent was taken, by a clock that nobody sets.
+    /// When the lease that is held was asked for, by a clock that nobody sets.
     began: Instant,
     /// A write of ours went unanswered: what is found in our name may be newer than what we know.
     doubt: bool,
@@ -124,7 +124,6 @@ impl Payment {
 
     /// Takes the lease under which something may be sent.
     async fn start_settling(&mut self) -> Result<(), Rejection> {
-        self.began = Instant::now();
         // A crash after this leaves `settling`, whether or not anything was sent: the rail is asked.
         self.advance(State::Settling).await
     }
@@ -193,8 +192,14 @@ impl Payment {
         }
     }
 
+    /// Whether the lease to serve lasts still. Where the store took its time, another may be serving by now.
+    pub(super) fn is_in_time(&self) -> bool {
+        self.began.elapsed() < self.ledger.serving
+    }
+
     /// Moves on to a state, under a new lease; refused as in flight where somebody else moved first.
     pub(super) async fn advance(&mut self, to: State) -> Result<(), Rejection> {
+        self.began = Instant::now();
         self.entry.v = FORM;
         self.entry.state = to;
         self.entry.holder = self.ledger.me;
