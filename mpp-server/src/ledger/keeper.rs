@@ -152,6 +152,10 @@ impl Ledger {
             if !matches!(entry.state, State::Unknown | State::Settling) {
                 return;
             }
+            // Another gate may be asking, or sending, right now.
+            if !self.is_free(&entry) {
+                continue;
+            }
             let Some(_hold) = self.holds.take(&key) else { return };
             let mut payment = Payment::found(self.clone(), key.clone(), version, entry);
             match self.settle_alone(&mut payment, &rail).await {
