@@ -242,7 +242,9 @@ impl Rail {
                 tokio::time::sleep(wait).await;
                 settled(order)
             }
-            Act::Panics | Act::TakesAndPanics => panic!("the rail's code broke, as its script says"),
+            Act::Panics | Act::TakesAndPanics => {
+                panic!("the rail's code broke, as its script says")
+            }
             Act::Lies => settled(order),
         }
     }
@@ -284,7 +286,9 @@ impl Verifier for Rail {
             Act::Refuses | Act::Lies => return Err(refused()),
             Act::Hangs | Act::TakesAndHangs => pending().await,
             Act::Slow(wait) | Act::TakesAndIsSlow(wait) => tokio::time::sleep(wait).await,
-            Act::Panics | Act::TakesAndPanics => panic!("the rail's code broke, as its script says"),
+            Act::Panics | Act::TakesAndPanics => {
+                panic!("the rail's code broke, as its script says")
+            }
             Act::NeverHears | Act::TakesAndIsMute => {
                 let detail = "The book is not at hand.";
                 return Err(Rejection::new(ProblemType::INTERNAL, Reason::OUR_FAULT, detail));
