@@ -2,8 +2,11 @@
 //!
 #![doc = include_str!("../README.md")]
 
+pub mod clock;
 pub mod devnet;
 pub mod method;
+pub mod peer;
+pub mod rail;
 pub mod services;
 pub mod store;
 pub mod transport;

@@ -123,7 +123,7 @@ impl Gate {
         let start = match ledger.find(&key).await? {
             // On the books: looked at before the clock, and before what is on offer today.
             Some(found) => match ledger.redeem(found, &print, &manner, &route.offers)? {
-                Found::Start(start) => start,
+                Found::Start(start) => *start,
                 Found::Delivered(entry, answer) => {
                     return Ok(Admission::Replay { receipt: entry.receipt, answer });
                 }

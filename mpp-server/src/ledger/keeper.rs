@@ -61,7 +61,10 @@ impl Ledger {
             Start::Serve(..) => None,
         };
         let asked_for = || !hand.is_closed();
-        let payment = match self.ready(key.clone(), start, &manner, asked_for).await {
+        let ready = self.ready(key.clone(), start, &manner, asked_for).await;
+        // Too late to be served is left to its lease, which is over.
+        let in_time = |payment: Payment| payment.is_in_time().then_some(payment);
+        let payment = match ready.and_then(|payment| in_time(payment).ok_or_else(in_flight)) {
             Ok(payment) => payment,
             Err(rejection) => {
                 drop(hold);
@@ -148,6 +151,10 @@ impl Ledger {
             // Not for us any more: its payer came back, or it is decided.
             if !matches!(entry.state, State::Unknown | State::Settling) {
                 return;
+            }
+            // Another gate may be asking, or sending, right now.
+            if !self.is_free(&entry) {
+                continue;
             }
             let Some(_hold) = self.holds.take(&key) else { return };
             let mut payment = Payment::found(self.clone(), key.clone(), version, entry);

@@ -121,7 +121,7 @@ pub(crate) enum Start {
 /// What the books say to a credential that is on them.
 pub(crate) enum Found {
     /// It may go on.
-    Start(Start),
+    Start(Box<Start>),
     /// It was delivered to whoever names the same request again: here is what.
     Delivered(Box<Entry>, Box<Answer>),
 }
@@ -164,9 +164,9 @@ impl Ledger {
             // Another proof for a challenge that one proof answers: knowing an id is not having paid. Nor is whoever signed
             // twice told to pay again while the first may have moved money.
             _ if !ours => Err(in_flight()),
-            State::Settled => Ok(Found::Start(Start::Serve(version, entry))),
+            State::Settled => Ok(Found::Start(Box::new(Start::Serve(version, entry)))),
             // Whoever was serving is gone; the swap decides who takes over.
-            State::Serving if free => Ok(Found::Start(Start::Serve(version, entry))),
+            State::Serving if free => Ok(Found::Start(Box::new(Start::Serve(version, entry)))),
             State::Serving => Err(in_flight()),
             State::Unknown if !self.lapsed(&entry) => {
                 Err(Rejection::unknown("the rail was asked a moment ago"))
@@ -176,15 +176,15 @@ impl Ledger {
                 let rail = self.rail_of(&entry, offers).ok_or_else(|| {
                     Rejection::unknown("nothing at this gate settles where this payment was begun")
                 })?;
-                Ok(Found::Start(Start::Resume(version, entry, rail)))
+                Ok(Found::Start(Box::new(Start::Resume(version, entry, rail))))
             }
         }
     }
 
     fn rail_of(&self, entry: &Entry, offers: &[Offer]) -> Option<Rail> {
-        let offered = offers.iter().map(Offer::rail);
-        let same = offered.cloned().find(|rail| rail.is_of(&entry.method, &entry.account));
-        same.or_else(|| self.rails.of(entry))
+        let mut offered = offers.iter().map(Offer::rail);
+        let same = offered.find(|rail| rail.is_of(&entry.method, &entry.account));
+        same.cloned().or_else(|| self.rails.of(entry))
     }
 
     async fn within_deadline(&self, fate: impl Future<Output = Fate>) -> Fate {

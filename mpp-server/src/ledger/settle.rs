@@ -1,7 +1,5 @@
 //! From a checked proof to money that moved.
 
-use std::time::Instant;
-
 use mpp_core::{
     fate::{Fate, Settlement},
     problem::{ProblemType, Reason, Rejection},
@@ -9,8 +7,9 @@ use mpp_core::{
     store::{Keep, Key, StoreExt, Version},
 };
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
-use super::{Entry, Ledger, Manner, Opening, State, broken, entry::FORM, in_flight};
+use super::{Entry, Ledger, Manner, Opening, State, broken, entry::FORM, in_flight, mark::Marked};
 use crate::{rail::Rail, route::Order};
 
 /// Between asking the rail about an unknown outcome and asking it again.
@@ -26,7 +25,7 @@ pub(super) struct Payment {
     pub(super) version: Version,
     /// Boxed: it moves through every step.
     pub(super) entry: Box<Entry>,
-    /// When the lease under which something may be sent was taken, by a clock that nobody sets.
+    /// When the lease that is held was asked for, by a clock that nobody sets.
     began: Instant,
     /// A write of ours went unanswered: what is found in our name may be newer than what we know.
     doubt: bool,
@@ -74,12 +73,28 @@ impl Payment {
             answer: None,
         });
         // A crash here leaves nothing.
-        ledger.mark(&key, &entry).await?;
+        let marked = ledger.mark(&key, &entry).await?;
         // A crash here leaves a mark of this name and no entry: the same credential finds its own mark and goes on.
         let opened = ledger.store.write(&key, None, &entry, Keep::Forever).await.map_err(broken)?;
         // Absent a moment ago and present now: another copy of this credential, or another answer to this challenge.
         let version = opened.ok_or_else(in_flight)?;
-        Ok(Self { ledger, key, version, entry, began, doubt: false })
+        let mut payment = Self { ledger, key, version, entry, began, doubt: false };
+        if marked == Marked::Before {
+            payment.mark_again().await?;
+        }
+        Ok(payment)
+    }
+
+    /// Marks the proof anew now that its payment is on the books: a mark that was there before may have been freed by
+    /// whoever took the same payment off them. A crash before this leaves an open payment that is marked before it sends.
+    async fn mark_again(&mut self) -> Result<(), Rejection> {
+        match self.ledger.mark(&self.key, &self.entry).await {
+            Err(e) if e.reason == Reason::CREDITED_ELSEWHERE => {
+                self.withdraw().await?;
+                Err(e)
+            }
+            marked => marked.map(drop),
+        }
     }
 
     /// Takes hold of an entry that is on the books.
@@ -109,25 +124,30 @@ impl Payment {
         rail: &Rail,
         asked_for: impl Fn() -> bool,
     ) -> Result<(), Rejection> {
-        if self.entry.state == State::Reserved {
-            // A crash before this came before anything was sent; the mark is ours still, or nobody's.
-            self.ledger.mark(&self.key, &self.entry).await?;
-        }
         self.start_settling().await?;
-        let known = rail.reconcile(self.entry.evidence.clone());
-        let fate = match self.ledger.within_deadline(known).await {
-            // The rail never saw it: sending is safe, and still ours alone to do, under the lease.
-            Fate::Absent => self.send(rail).await,
-            fate => fate,
+        // A crash here leaves `settling`, and a mark that is this payment's or nobody's.
+        let fate = match self.ledger.mark(&self.key, &self.entry).await {
+            Ok(_) => self.ask_and_send(rail).await,
+            // Marks are taken before anything is sent, so nothing ever was for this one.
+            Err(e) if e.reason == Reason::CREDITED_ELSEWHERE => Fate::Failed(e),
+            Err(_) => Fate::unknown("the proof could not be marked"),
         };
         self.close(fate, asked_for).await
     }
 
     /// Takes the lease under which something may be sent.
     async fn start_settling(&mut self) -> Result<(), Rejection> {
-        self.began = Instant::now();
         // A crash after this leaves `settling`, whether or not anything was sent: the rail is asked.
         self.advance(State::Settling).await
+    }
+
+    async fn ask_and_send(&self, rail: &Rail) -> Fate {
+        let known = rail.reconcile(self.entry.evidence.clone());
+        match self.ledger.within_deadline(known).await {
+            // The rail never saw it: sending is safe, and still ours alone to do, under the lease.
+            Fate::Absent => self.send(rail).await,
+            fate => fate,
+        }
     }
 
     async fn send(&self, rail: &Rail) -> Fate {
@@ -155,7 +175,8 @@ impl Payment {
             Fate::Failed(rejection) => {
                 // Lost: somebody took over, and what becomes of it is theirs to say. No one is told to pay again.
                 self.advance(State::Failed).await?;
-                self.ledger.unmark(&self.key, &self.entry).await;
+                let marked = self.ledger.marked(&self.key, &self.entry).await;
+                self.ledger.unmark(marked).await;
                 Err(rejection)
             }
             Fate::Unknown(cause) => Err(self.leave_unknown(cause).await?),
@@ -174,11 +195,29 @@ impl Payment {
 
     /// Takes a payment off the books for which nothing was sent: the same credential may come again.
     pub(super) async fn withdraw(&mut self) -> Result<(), Rejection> {
-        let removed = self.ledger.store.swap(&self.key, Some(self.version), None, Keep::Forever);
-        removed.await.map_err(broken)?.ok_or_else(in_flight)?;
-        // A crash here leaves a mark of this name and no entry: the same credential finds its own mark.
-        self.ledger.unmark(&self.key, &self.entry).await;
-        Ok(())
+        let marked = self.ledger.marked(&self.key, &self.entry).await;
+        for _ in 0..OVERTAKES {
+            let (store, expect) = (&self.ledger.store, Some(self.version));
+            let removed = store.swap(&self.key, expect, None, Keep::Forever).await;
+            self.doubt |= removed.is_err();
+            let mut gone = removed.map_err(broken)?.is_some();
+            if !gone {
+                // Another's, or gone or renewed by an earlier write of our own whose answer was lost.
+                match self.ledger.find(&self.key).await? {
+                    _ if !self.doubt => return Err(in_flight()),
+                    Some((_, found)) if found.holder != self.ledger.me => return Err(in_flight()),
+                    Some((_, found)) if found.state != self.entry.state => return Err(in_flight()),
+                    Some((version, _)) => self.version = version,
+                    None => gone = true,
+                }
+            }
+            if gone {
+                // A crash here leaves a mark of this name and no entry: the same credential finds its own mark.
+                self.ledger.unmark(marked).await;
+                return Ok(());
+            }
+        }
+        Err(in_flight())
     }
 
     fn receipt(&self, settlement: Settlement) -> Receipt {
@@ -194,8 +233,14 @@ impl Payment {
         }
     }
 
+    /// Whether the lease to serve lasts still. Where the store took its time, another may be serving by now.
+    pub(super) fn is_in_time(&self) -> bool {
+        self.began.elapsed() < self.ledger.serving
+    }
+
     /// Moves on to a state, under a new lease; refused as in flight where somebody else moved first.
     pub(super) async fn advance(&mut self, to: State) -> Result<(), Rejection> {
+        self.began = Instant::now();
         self.entry.v = FORM;
         self.entry.state = to;
         self.entry.holder = self.ledger.me;

@@ -6,3 +6,4 @@ mod adapters;
 mod booth;
 mod gate;
 mod hostile;
+mod model;
