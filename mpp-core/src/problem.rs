@@ -232,6 +232,7 @@ impl Rejection {
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(ProblemType::INTERNAL, Reason::OUR_FAULT, "An internal payment error occurred.")
             .because(cause)
+            .retry_after(Duration::from_secs(10))
     }
 
     /// The outcome of a settlement is not known: 503, no challenge, come again with the same credential.

@@ -154,6 +154,8 @@ pub(crate) trait ErasedOffer: Send + Sync {
     fn lasting(&self) -> Option<Encoded>;
     /// Whether a challenge asks what this offer asks: of two offers by one method, the one to answer by.
     fn asked(&self, challenge: &Challenge) -> bool;
+    /// Whether what a challenge asks is at least what this offer asks, in the same currency and to the same recipient.
+    fn is_covered_by(&self, request: &Encoded) -> bool;
     fn check<'a>(&'a self, admitted: Admitted) -> BoxFuture<'a, Result<Checked, Rejection>>;
 }
 
@@ -194,6 +196,14 @@ impl<V: Verifier> ErasedOffer for ByVerifier<V> {
                 .request
                 .decode::<TermsOf<V::Method>>()
                 .is_ok_and(|terms| terms == self.terms)
+    }
+
+    fn is_covered_by(&self, request: &Encoded) -> bool {
+        let ours = &self.terms;
+        request.decode::<TermsOf<V::Method>>().is_ok_and(|paid| {
+            (paid.currency(), paid.recipient()) == (ours.currency(), ours.recipient())
+                && paid.amount() >= ours.amount()
+        })
     }
 
     fn check<'a>(&'a self, admitted: Admitted) -> BoxFuture<'a, Result<Checked, Rejection>> {

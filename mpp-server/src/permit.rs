@@ -44,6 +44,7 @@ pub struct Permit {
     events: Events,
     paid: Paid,
     keep: Option<usize>,
+    flows: bool,
     answer: Option<Box<Answer>>,
     /// How to ask for payment again, where the money is still to be taken.
     again: Option<Box<Again>>,
@@ -55,15 +56,18 @@ pub struct Permit {
 pub enum Ending {
     /// The last byte of a success was handed over.
     Delivered,
-    /// The handler failed, or the response was not handed over whole.
+    /// The handler failed, or nobody was there any more: nothing of a success was handed over.
     NotDelivered,
+    /// Some of a success was handed over, and not all. Counts against what a payment may be served
+    /// ([`GateBuilder::serve_up_to`](crate::gate::GateBuilder::serve_up_to)).
+    BrokenOff,
 }
 
 impl Permit {
     pub(crate) fn new(serving: Serving, events: Events, again: impl FnOnce() -> Again) -> Self {
         let Serving { paid, turn, keep } = serving;
         let again = paid.receipt.is_none().then(|| Box::new(again()));
-        Self { turn: Some(turn), events, paid, keep, answer: None, again }
+        Self { turn: Some(turn), events, paid, keep, flows: false, answer: None, again }
     }
 
     /// What was paid.
@@ -97,6 +101,11 @@ impl Permit {
                 Err(again.refuse(challenge, rejection).await)
             }
         }
+    }
+
+    /// Says that a success is being handed over from now on: dropped, the permit then ends as [`Ending::BrokenOff`].
+    pub fn flow(&mut self) {
+        self.flows = true;
     }
 
     /// The longest body to keep with [`Permit::keep`], where the client named its request and may ask for its answer again.
@@ -140,15 +149,15 @@ impl Permit {
         let challenge = &self.paid.challenge;
         self.events.send(|| match ending {
             Ending::Delivered => Event::Delivered { challenge: challenge.clone() },
-            Ending::NotDelivered => Event::NotDelivered { challenge: challenge.clone() },
+            _ => Event::NotDelivered { challenge: challenge.clone() },
         });
-        Some(turn.end(ending == Ending::Delivered, self.answer.take()))
+        Some(turn.end(ending, self.answer.take()))
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        drop(self.end(Ending::NotDelivered));
+        drop(self.end(if self.flows { Ending::BrokenOff } else { Ending::NotDelivered }));
     }
 }
 

@@ -16,6 +16,9 @@ pub struct Route {
     pub header: Option<CredentialHeader>,
     /// Whether the money moves before the handler runs, or after.
     pub order: Order,
+    /// Whether the price depends on more of a request than what challenges are bound to. What was paid and not delivered is
+    /// then served for a request that costs no more.
+    pub per_request: bool,
 }
 
 /// The order of money on a route.
@@ -34,13 +37,18 @@ impl Route {
     /// A route with these offers.
     pub fn of(offers: impl IntoIterator<Item = Offer>) -> Self {
         let offers = offers.into_iter().collect();
-        Self { offers, header: None, order: Order::SettleFirst }
+        Self { offers, header: None, order: Order::SettleFirst, per_request: false }
     }
 
     /// Looks for credentials in `Payment-Authorization`, and says so in its challenges: `Authorization` belongs to the
     /// application.
     pub fn in_payment_authorization(self) -> Self {
         Self { header: Some(CredentialHeader::PAYMENT_AUTHORIZATION), ..self }
+    }
+
+    /// Says that its offers were made for one request, by more of it than its challenges are bound to.
+    pub fn per_request(self) -> Self {
+        Self { per_request: true, ..self }
     }
 
     /// Takes the money only for a response that is a success: [`Order::ServeFirst`].

@@ -65,7 +65,7 @@ impl GateBuilder {
             lifetime: Duration::from_secs(300),
             deadline: Duration::from_secs(30),
             serving: Duration::from_secs(60),
-            servings: 10,
+            servings: 5,
             longest_answer: 64 * 1024,
             alone: false,
             recover_every: Some(Duration::from_secs(60)),
@@ -139,8 +139,9 @@ impl GateBuilder {
         self
     }
 
-    /// How often in all a payment may be served that is not delivered: the handler failed, the client hung up. Ten unless
-    /// set; at least one. Who reads all but the last byte ten times has read it ten times.
+    /// How often in all a payment may be served of which some was handed over and not all: the client hung up, the server
+    /// died. Five unless set; at least one. Who reads all but the last byte five times has read it five times. A handler that
+    /// fails is not counted.
     pub fn serve_up_to(mut self, times: u32) -> Self {
         self.servings = times.max(1);
         self
@@ -156,7 +157,7 @@ impl GateBuilder {
 
     /// Says that no other process uses the store: what another held when this one started was held by the dead, and is
     /// taken over at once instead of after its lease. True of a [`Memory`](mpp_core::store::Memory) and of a file that one
-    /// process opens. Said of a store that is shared, two processes may serve one payment.
+    /// process opens, with one gate on it. Said of a store that is shared, two may serve one payment.
     pub fn alone(mut self) -> Self {
         self.alone = true;
         self
@@ -212,6 +213,7 @@ impl GateBuilder {
             store: self.store,
             clock: self.clock.clone(),
             deadline: self.deadline,
+            lifetime: self.lifetime,
             serving: self.serving,
             servings: self.servings,
             longest_answer: self.longest_answer,

@@ -107,27 +107,33 @@ impl Gate {
         place: Place<'_>,
         accept: &Accept,
     ) -> Result<Admission, Rejection> {
-        let known = self.0.keys.recognise(credential, place.realm)?;
-        let key = Ledger::key(known.challenge().id().as_str())?;
-        let print = known.fingerprint();
+        let (id, print) = (credential.challenge.id().clone(), credential.fingerprint());
         let ledger = &self.0.ledger;
+        let known = match self.0.keys.recognise(credential, place.realm) {
+            Ok(known) => known,
+            Err(foreign) => {
+                self.limited(Effort::Verify, place.client)?;
+                return Err(self.foreign(id.as_str(), &print, foreign).await);
+            }
+        };
+        let key = Ledger::key(id.as_str())?;
+        self.limited(Effort::Verify, place.client)?;
         if let Err(misfit) = known.fits(place.at) {
             return Err(self.misfit(&key, &print, asked, misfit).await);
         }
-        self.limited(Effort::Verify, place.client)?;
-        // Settled, or served, or begun, by a task of this gate: one of a thousand copies is enough.
-        if ledger.holds.has(&key) {
-            return Err(in_flight());
-        }
+        // Of a thousand copies one goes on, from here to its end; the others are told without a word to store or rail.
+        let hold = ledger.holds.take(&key).ok_or_else(in_flight)?;
         let manner = Manner { order: route.order, asked };
         let start = match ledger.find(&key).await? {
             // On the books: looked at before the clock, and before what is on offer today.
-            Some(found) => match ledger.redeem(found, &print, &manner, &route.offers)? {
-                Found::Start(start) => *start,
-                Found::Delivered(entry, answer) => {
-                    return Ok(Admission::Replay { receipt: entry.receipt, answer });
+            Some(found) => {
+                match ledger.redeem(found, &print, &manner, (route, known.challenge()))? {
+                    Found::Start(start) => *start,
+                    Found::Delivered(entry, answer) => {
+                        return Ok(Admission::Replay { receipt: entry.receipt, answer });
+                    }
                 }
-            },
+            }
             None => {
                 let offer = answering(&route.offers, known.challenge()).ok_or_else(not_offered)?;
                 let admitted = known.admit(&self.now())?;
@@ -135,7 +141,7 @@ impl Gate {
             }
         };
         // From here on the payment is the ledger's, in a task of its own: a hang-up changes nothing.
-        let serving = ledger.go_on(key, start, manner).await?;
+        let serving = ledger.go_on(key, start, manner, hold).await?;
         let again = || Again {
             gate: self.clone(),
             route: route.clone(),
@@ -145,6 +151,22 @@ impl Gate {
             client: place.client.map(str::to_owned),
         };
         Ok(Admission::Serve(Permit::new(serving, self.0.events.clone(), again)))
+    }
+
+    /// A credential of a challenge that is not this gate's, as far as it can tell today. Where a payment of that very
+    /// credential is open on the books, its secret or realm was changed too early, and nobody is invited to pay again.
+    async fn foreign(&self, id: &str, print: &Fingerprint, foreign: Rejection) -> Rejection {
+        let Ok(key) = Ledger::key(id) else { return foreign };
+        match self.0.ledger.find(&key).await {
+            Ok(Some((_, entry))) if entry.print == *print && !entry.state.is_final() => {
+                tracing::error!(
+                    challenge = id,
+                    "a payment is open under a secret or a realm of before"
+                );
+                Rejection::unknown(foreign)
+            }
+            _ => foreign,
+        }
     }
 
     /// A credential that was made for something else. Where it was served under the very name this request bears, the name

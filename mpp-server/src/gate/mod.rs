@@ -91,6 +91,14 @@ impl Gate {
         self.0.ledger.recover().await
     }
 
+    /// Waits until no payment is in hand: nothing is being checked, settled or served, and every end is written down. For
+    /// shutting down, once the server takes no more requests; give it a deadline of your own.
+    pub async fn idle(&self) {
+        while !self.0.ledger.holds.is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Lets recovery go on with payments begun on this route. Layers say it themselves; who calls [`Gate::judge`] says it
     /// once per route.
     pub fn recovers(&self, route: &Route) {

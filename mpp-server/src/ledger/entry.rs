@@ -85,6 +85,9 @@ pub(crate) struct Entry {
     /// How often a turn to serve was taken.
     #[serde(default)]
     pub(crate) served: u32,
+    /// In how many of those nothing of a success was handed over. Since form 2.
+    #[serde(default)]
+    pub(crate) spared: u32,
     /// The client's own name for the request it was last served for. Since form 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) asked: Option<Asked>,
@@ -147,7 +150,7 @@ mod tests {
     const FORM_1: &str = r#"{"v":1,"state":"settled","until":1800000035000,"print":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE","method":{"method":"coupon","intent":"charge"},"account":"booth 1","challenge":"c1","expires":"2027-01-15T08:05:00Z","mark":"proof/coupon/x","evidence":"b1","receipt":{"method":"coupon","reference":"b1","status":"success","timestamp":"2027-01-15T08:00:00Z","challengeId":"c1"},"served":1}"#;
 
     /// As the second form is written.
-    const FORM_2: &str = r#"{"v":2,"state":"delivered","until":1800000035000,"holder":7,"print":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE","method":{"method":"coupon","intent":"charge"},"account":"booth 1","challenge":"c1","expires":"2027-01-15T08:05:00Z","evidence":null,"served":1,"asked":{"key":"k","request":"r"},"answer":{"status":200,"headers":[["content-type","text/plain"]],"body":"aGE"}}"#;
+    const FORM_2: &str = r#"{"v":2,"state":"delivered","until":1800000035000,"holder":7,"print":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE","method":{"method":"coupon","intent":"charge"},"account":"booth 1","challenge":"c1","expires":"2027-01-15T08:05:00Z","evidence":null,"served":1,"spared":0,"asked":{"key":"k","request":"r"},"answer":{"status":200,"headers":[["content-type","text/plain"]],"body":"aGE"}}"#;
 
     fn key() -> Key {
         Key::of(&["paid", "c1"]).unwrap()

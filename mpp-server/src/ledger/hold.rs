@@ -7,20 +7,20 @@ use std::{
 
 use mpp_core::store::Key;
 
-/// The keys of payments in hand.
+/// The keys of payments in hand, from before their proofs are checked to their last write.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holds(Arc<Mutex<HashSet<Key>>>);
 
 impl Holds {
     /// Takes a payment in hand; `None` where a task has it already.
-    pub(super) fn take(&self, key: &Key) -> Option<Hold> {
+    pub(crate) fn take(&self, key: &Key) -> Option<Hold> {
         let taken = self.locked().insert(key.clone());
         taken.then(|| Hold { holds: self.clone(), key: key.clone() })
     }
 
-    /// Whether a task has it in hand.
-    pub(crate) fn has(&self, key: &Key) -> bool {
-        self.locked().contains(key)
+    /// Whether nothing is in hand.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.locked().is_empty()
     }
 
     fn locked(&self) -> MutexGuard<'_, HashSet<Key>> {
@@ -30,7 +30,7 @@ impl Holds {
 
 /// A payment in hand, until this is dropped: a task that panics lets go too.
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(crate) struct Hold {
     holds: Holds,
     key: Key,
 }

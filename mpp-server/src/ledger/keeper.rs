@@ -9,23 +9,14 @@ use mpp_core::{
     problem::{Reason, Rejection},
     store::Key,
 };
-use tokio::{
-    sync::{mpsc, oneshot},
-    time,
-};
+use tokio::{sync::oneshot, time};
 
 use super::{
-    Ledger, Manner, Serving, Start, State, Turn,
-    hold::Hold,
-    in_flight,
-    refusal::too_often,
+    Ledger, Manner, Serving, Start, State, Turn, hold::Hold, in_flight, refusal::too_often,
     settle::Payment,
-    turn::{End, Word},
 };
 use crate::{event::Event, permit::Paid, rail::Rail, route::Order};
 
-/// How often the last write of a payment is tried: a delivery that is not written down is served again.
-const TRIES: u32 = 5;
 /// How often an unknown outcome is asked after with nobody waiting, each time after twice as long: two minutes in all.
 const ASKED_AFTER: u32 = 6;
 
@@ -36,9 +27,8 @@ impl Ledger {
         key: Key,
         start: Start,
         manner: Manner,
+        hold: Hold,
     ) -> Result<Serving, Rejection> {
-        // Of a thousand copies one goes on; the others are told without a word to the store.
-        let hold = self.holds.take(&key).ok_or_else(in_flight)?;
         let me = self.clone();
         let (hand, taken) = oneshot::channel();
         // Boxed: a task's future is moved several times on its way to the runtime, and this one has room for a payment.
@@ -152,8 +142,9 @@ impl Ledger {
             if !matches!(entry.state, State::Unknown | State::Settling) {
                 return;
             }
-            // Another gate may be asking, or sending, right now.
-            if !self.is_free(&entry) {
+            // Another gate may be asking, or sending, right now, or has just asked.
+            let asked = entry.state == State::Unknown && !self.lapsed(&entry);
+            if asked || !self.is_free(&entry) {
                 continue;
             }
             let Some(_hold) = self.holds.take(&key) else { return };
@@ -169,7 +160,7 @@ impl Ledger {
 impl Payment {
     /// Takes the turn to serve: of a hundred copies of a paid credential shown at once, one.
     pub(super) async fn take_turn(&mut self) -> Result<(), Rejection> {
-        if self.entry.served >= self.ledger.servings {
+        if self.entry.served.saturating_sub(self.entry.spared) >= self.ledger.servings {
             return Err(too_often());
         }
         self.entry.served += 1;
@@ -180,77 +171,6 @@ impl Payment {
     async fn reserve_again(&mut self) -> Result<(), Rejection> {
         self.ledger.mark(&self.key, &self.entry).await?;
         self.advance(State::Reserved).await
-    }
-
-    /// Keeps the turn while it is being served, and writes down how it ended. Returns the rail to ask after where the money
-    /// was to be taken and nobody knows whether it was.
-    async fn serve(
-        mut self,
-        mut words: mpsc::UnboundedReceiver<Word>,
-        rail: Option<Rail>,
-        hold: Hold,
-    ) -> Option<Rail> {
-        let end = loop {
-            match time::timeout(self.ledger.serving / 3, words.recv()).await {
-                // Still being served: the lease is for those who died, not for those who are slow. A renewal that cannot be
-                // written is tried again in time; the end is written whatever became of it.
-                Err(_) => drop(self.advance(self.entry.state).await),
-                Ok(Some(Word::Charge(reply))) => match self.charge_once(rail.as_ref()).await {
-                    Ok(()) => drop(reply.send(Ok(self.paid()))),
-                    Err(rejection) => {
-                        drop(hold);
-                        let open = rejection.reason == Reason::OUTCOME_UNKNOWN;
-                        let _ = reply.send(Err(rejection));
-                        return rail.filter(|_| open);
-                    }
-                },
-                Ok(Some(Word::End(end))) => break Some(end),
-                Ok(None) => break None,
-            }
-        };
-        let (delivered, answer, told) = match end {
-            Some(End { delivered, answer, written }) => (delivered, answer, Some(written)),
-            None => (false, None, None),
-        };
-        self.entry.answer = answer.filter(|_| delivered);
-        let mut written = self.end(delivered, rail.as_ref()).await;
-        for again in 1..TRIES {
-            if written.is_ok() {
-                break;
-            }
-            time::sleep(Duration::from_millis(50 << again)).await;
-            written = self.end(delivered, rail.as_ref()).await;
-        }
-        if let Err(e) = &written {
-            let reason = e.reason.as_str();
-            tracing::error!(reason, delivered, "the end of a served payment could not be written");
-        }
-        drop(hold);
-        if let Some(told) = told {
-            let _ = told.send(written);
-        }
-        None
-    }
-
-    async fn end(&mut self, delivered: bool, rail: Option<&Rail>) -> Result<(), Rejection> {
-        match (delivered, self.entry.state) {
-            // Nothing was sent, and nothing will be: the handler did not succeed.
-            (false, State::Reserved) => self.withdraw().await,
-            (false, _) => self.advance(State::Settled).await,
-            (true, _) => {
-                // A driver that handed the response over before it took the money; better late than given away.
-                self.charge_once(rail).await?;
-                self.advance(State::Delivered).await
-            }
-        }
-    }
-
-    /// Takes the money of what was reserved; of anything else it is taken already.
-    async fn charge_once(&mut self, rail: Option<&Rail>) -> Result<(), Rejection> {
-        let (State::Reserved, Some(rail)) = (self.entry.state, rail) else { return Ok(()) };
-        self.charge(rail).await?;
-        self.tell();
-        Ok(())
     }
 
     pub(super) fn paid(&self) -> Paid {

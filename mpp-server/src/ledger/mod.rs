@@ -9,6 +9,7 @@ mod keeper;
 mod mark;
 mod recover;
 mod refusal;
+mod serve;
 mod settle;
 mod turn;
 
@@ -18,6 +19,7 @@ use std::{
 };
 
 use mpp_core::{
+    Challenge,
     credential::Fingerprint,
     fate::Fate,
     problem::Rejection,
@@ -27,7 +29,7 @@ use mpp_core::{
 use serde_json::value::RawValue;
 
 pub use self::recover::Recovered;
-use self::refusal::{broken, consumed};
+use self::refusal::{broken, consumed, expired, too_little};
 pub(crate) use self::{
     entry::{Entry, State},
     hold::Holds,
@@ -39,7 +41,7 @@ use crate::{
     event::Events,
     offer::Offer,
     rail::Rail,
-    route::Order,
+    route::{Order, Route},
 };
 
 /// How long a final entry is kept past the end of its challenge: no clock we serve is further off than this.
@@ -52,6 +54,8 @@ pub(crate) struct Ledger {
     pub(crate) clock: Arc<dyn Clock>,
     /// How long one settlement may take before its outcome counts as unknown.
     pub(crate) deadline: Duration,
+    /// How long challenges live: a clock that was ahead when something ended must not make it forgotten before that.
+    pub(crate) lifetime: Duration,
     /// How long a turn to serve outlives whoever held it.
     pub(crate) serving: Duration,
     /// How often one payment may be served in all, where it is not delivered.
@@ -150,7 +154,7 @@ impl Ledger {
         (version, entry): (Version, Entry),
         print: &Fingerprint,
         manner: &Manner,
-        offers: &[Offer],
+        (route, challenge): (&Route, &Challenge),
     ) -> Result<Found, Rejection> {
         let ours = entry.print == *print;
         let free = self.is_free(&entry);
@@ -164,6 +168,10 @@ impl Ledger {
             // Another proof for a challenge that one proof answers: knowing an id is not having paid. Nor is whoever signed
             // twice told to pay again while the first may have moved money.
             _ if !ours => Err(in_flight()),
+            // Paid for at this address, and not as much as this request costs (S2).
+            _ if route.per_request && !covered(&entry, &route.offers, challenge) => {
+                Err(too_little())
+            }
             State::Settled => Ok(Found::Start(Box::new(Start::Serve(version, entry)))),
             // Whoever was serving is gone; the swap decides who takes over.
             State::Serving if free => Ok(Found::Start(Box::new(Start::Serve(version, entry)))),
@@ -172,8 +180,12 @@ impl Ledger {
                 Err(Rejection::unknown("the rail was asked a moment ago"))
             }
             State::Reserved | State::Settling if !free => Err(in_flight()),
+            // Nothing was sent, and nothing is any more (S5).
+            State::Reserved if entry.expires.expired_at(&self.clock.now()) => {
+                Err(expired(&entry.expires))
+            }
             State::Reserved | State::Settling | State::Unknown => {
-                let rail = self.rail_of(&entry, offers).ok_or_else(|| {
+                let rail = self.rail_of(&entry, &route.offers).ok_or_else(|| {
                     Rejection::unknown("nothing at this gate settles where this payment was begun")
                 })?;
                 Ok(Found::Start(Box::new(Start::Resume(version, entry, rail))))
@@ -200,7 +212,7 @@ impl Ledger {
         }
         // Once its challenge has expired a forgotten entry cannot be paid into again: expiry is judged before a new one opens.
         let since = self.clock.now();
-        let ttl = entry.expires.since(&since).saturating_add(GRACE);
+        let ttl = entry.expires.since(&since).max(self.lifetime).saturating_add(GRACE);
         Keep::For { since, ttl }
     }
 
@@ -215,7 +227,10 @@ impl Ledger {
     }
 
     fn lapsed(&self, entry: &Entry) -> bool {
-        entry.until <= self.now_millis()
+        let now = self.now_millis();
+        // No lease is that long: it was taken by a clock that was ahead.
+        let longest = millis(self.settling_lease().max(self.serving)).saturating_mul(2);
+        entry.until <= now || entry.until > now.saturating_add(longest)
     }
 
     /// The end of a lease on asking and sending together, so that nobody takes over while we may still send.
@@ -230,6 +245,12 @@ impl Ledger {
         };
         self.now_millis().saturating_add(millis(lease))
     }
+}
+
+/// Whether a payment is enough for a route whose price was made for this request.
+fn covered(entry: &Entry, offers: &[Offer], challenge: &Challenge) -> bool {
+    let same = |o: &&Offer| *o.id() == entry.method && o.rail().settles_at() == entry.account;
+    offers.iter().filter(same).any(|offer| offer.0.is_covered_by(&challenge.request))
 }
 
 fn millis(d: Duration) -> i64 {

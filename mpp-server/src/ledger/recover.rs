@@ -2,13 +2,16 @@
 
 use mpp_core::{
     problem::{Reason, Rejection},
-    store::{Key, StoreError, Versioned},
+    store::{Key, StoreError, Version, Versioned},
 };
+use tokio::task::{JoinError, JoinSet};
 
 use super::{Entry, Ledger, State, settle::Payment};
 
-/// Entries read at a time.
-const PAGE: usize = 256;
+/// Entries read at a time: each may hold an answer that is kept.
+const PAGE: usize = 64;
+/// Entries gone on with at a time: one rail that hangs must not hold up the others.
+const AT_ONCE: usize = 16;
 
 /// What a pass over the books found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,63 +41,100 @@ impl Ledger {
     pub(crate) async fn recover(&self) -> Result<Recovered, StoreError> {
         let prefix = Key::from_stored("paid");
         let (mut recovered, mut after) = (Recovered::default(), None);
+        let mut tasks = JoinSet::new();
         loop {
             let page = self.store.scan(&prefix, after.as_ref(), PAGE).await?;
-            let Some((last, _)) = page.last() else { return Ok(recovered) };
+            let Some((last, _)) = page.last() else { break };
             after = Some(last.clone());
             for (key, found) in page {
-                let counter = match self.recover_one(&key, found).await {
-                    Some(Outcome::Settled) => &mut recovered.settled,
-                    Some(Outcome::Failed) => &mut recovered.failed,
-                    Some(Outcome::Open) => &mut recovered.open,
-                    Some(Outcome::Elsewhere) => &mut recovered.elsewhere,
-                    Some(Outcome::Redeemable) => &mut recovered.redeemable,
-                    Some(Outcome::Reserved) => &mut recovered.reserved,
-                    Some(Outcome::Dropped) => &mut recovered.dropped,
-                    Some(Outcome::Unreadable) => &mut recovered.unreadable,
-                    None => continue,
+                let at = match self.look(&key, found) {
+                    Look::Known(outcome) => {
+                        recovered.count(outcome);
+                        continue;
+                    }
+                    Look::GoOn(at) => at,
                 };
-                *counter += 1;
+                if tasks.len() >= AT_ONCE {
+                    recovered.count(tasks.join_next().await.map_or(Outcome::Over, ended));
+                }
+                let me = self.clone();
+                // In a task of its own: a method whose code panics over one payment must not stop the others.
+                tasks.spawn(async move { me.go_on_alone(key, *at).await });
             }
         }
+        while let Some(done) = tasks.join_next().await {
+            recovered.count(ended(done));
+        }
+        Ok(recovered)
     }
 
-    async fn recover_one(&self, key: &Key, found: Versioned) -> Option<Outcome> {
+    /// What is to be done about an entry.
+    fn look(&self, key: &Key, found: Versioned) -> Look {
         let entry = match Entry::read(key, &found.value) {
             Ok(entry) => entry,
             Err(e) => {
                 tracing::error!(key = key.as_str(), cause = %e, "a ledger entry cannot be read");
-                return Some(Outcome::Unreadable);
+                return Look::Known(Outcome::Unreadable);
             }
         };
-        match entry.state {
-            State::Delivered | State::Failed => return None,
-            State::Settled | State::Serving => return Some(Outcome::Redeemable),
-            State::Unknown if !self.lapsed(&entry) => return Some(Outcome::Open),
+        let known = match entry.state {
+            State::Delivered | State::Failed => Outcome::Over,
+            State::Settled | State::Serving => Outcome::Redeemable,
+            State::Unknown if !self.lapsed(&entry) => Outcome::Open,
             // Its credential may still come; past the challenge's end nothing more can.
-            State::Reserved if !entry.expires.expired_at(&self.clock.now()) => {
-                return Some(Outcome::Reserved);
-            }
-            _ if !self.is_free(&entry) => return Some(Outcome::Open),
-            _ => {}
-        }
+            State::Reserved if !entry.expires.expired_at(&self.clock.now()) => Outcome::Reserved,
+            _ if !self.is_free(&entry) => Outcome::Open,
+            _ => return Look::GoOn(Box::new((found.version, entry))),
+        };
+        Look::Known(known)
+    }
+
+    async fn go_on_alone(&self, key: Key, (version, entry): (Version, Entry)) -> Outcome {
         // Somebody has it in hand: theirs to go on with.
-        let Some(_hold) = self.holds.take(key) else { return Some(Outcome::Open) };
-        if entry.state == State::Reserved {
-            let mut payment = Payment::found(self.clone(), key.clone(), found.version, entry);
-            return Some(match payment.withdraw().await {
-                Ok(()) => Outcome::Dropped,
-                Err(_) => Outcome::Open,
-            });
+        let Some(_hold) = self.holds.take(&key) else { return Outcome::Open };
+        let reserved = entry.state == State::Reserved;
+        let rail = self.rail_of(&entry, &[]);
+        let mut payment = Payment::found(self.clone(), key, version, entry);
+        if reserved {
+            let withdrawn = payment.withdraw().await;
+            return if withdrawn.is_ok() { Outcome::Dropped } else { Outcome::Open };
         }
-        let Some(rail) = self.rail_of(&entry, &[]) else { return Some(Outcome::Elsewhere) };
-        let mut payment = Payment::found(self.clone(), key.clone(), found.version, entry);
-        let done = Box::pin(self.settle_alone(&mut payment, &rail)).await;
-        Some(match done {
+        let Some(rail) = rail else { return Outcome::Elsewhere };
+        match self.settle_alone(&mut payment, &rail).await {
             Ok(()) => Outcome::Settled,
             Err(e) => refused(&payment, &e),
-        })
+        }
     }
+}
+
+impl Recovered {
+    fn count(&mut self, outcome: Outcome) {
+        *match outcome {
+            Outcome::Settled => &mut self.settled,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Open => &mut self.open,
+            Outcome::Elsewhere => &mut self.elsewhere,
+            Outcome::Redeemable => &mut self.redeemable,
+            Outcome::Reserved => &mut self.reserved,
+            Outcome::Dropped => &mut self.dropped,
+            Outcome::Unreadable => &mut self.unreadable,
+            Outcome::Over => return,
+        } += 1;
+    }
+}
+
+/// A task that panicked leaves its entry as open as it was.
+fn ended(done: Result<Outcome, JoinError>) -> Outcome {
+    done.unwrap_or_else(|e| {
+        tracing::error!(cause = %e, "a payment could not be gone on with");
+        Outcome::Open
+    })
+}
+
+/// An entry, at first sight.
+enum Look {
+    Known(Outcome),
+    GoOn(Box<(Version, Entry)>),
 }
 
 fn refused(payment: &Payment, why: &Rejection) -> Outcome {
@@ -102,6 +142,7 @@ fn refused(payment: &Payment, why: &Rejection) -> Outcome {
     if failed { Outcome::Failed } else { Outcome::Open }
 }
 
+/// What became of an entry.
 enum Outcome {
     Settled,
     Failed,
@@ -111,4 +152,5 @@ enum Outcome {
     Reserved,
     Dropped,
     Unreadable,
+    Over,
 }

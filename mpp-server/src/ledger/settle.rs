@@ -2,14 +2,17 @@
 
 use mpp_core::{
     fate::{Fate, Settlement},
-    problem::{ProblemType, Reason, Rejection},
+    problem::{Reason, Rejection},
     receipt::{Receipt, Status},
     store::{Keep, Key, StoreExt, Version},
 };
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{Entry, Ledger, Manner, Opening, State, broken, entry::FORM, in_flight, mark::Marked};
+use super::{
+    Entry, Ledger, Manner, Opening, State, broken, entry::FORM, in_flight, mark::Marked,
+    refusal::expired,
+};
 use crate::{rail::Rail, route::Order};
 
 /// Between asking the rail about an unknown outcome and asking it again.
@@ -43,8 +46,7 @@ impl Payment {
         let Opening { print, challenge, expires, spends, evidence, external_id, rail } = opening;
         // A check may take its time; what expired meanwhile takes no money (S5).
         if expires.expired_at(&ledger.clock.now()) {
-            let detail = format!("Payment expired at {expires}.");
-            return Err(Rejection::new(ProblemType::PAYMENT_EXPIRED, Reason::EXPIRED, detail));
+            return Err(expired(&expires));
         }
         let (mark, mark_until) = spends.map_or((None, None), |(mark, until)| (Some(mark), until));
         let state = match manner.order {
@@ -69,6 +71,7 @@ impl Payment {
             receipt: None,
             payer: None,
             served: 0,
+            spared: 0,
             asked: manner.asked,
             answer: None,
         });
@@ -114,6 +117,11 @@ impl Payment {
 
     /// Settles what was reserved while its handler ran.
     pub(super) async fn charge(&mut self, rail: &Rail) -> Result<(), Rejection> {
+        // A handler may take its time; what expired meanwhile takes no money (S5).
+        if self.entry.expires.expired_at(&self.ledger.clock.now()) {
+            self.withdraw().await?;
+            return Err(expired(&self.entry.expires));
+        }
         self.start_settling().await?;
         self.settle(rail, || true).await
     }

@@ -3,7 +3,10 @@
 use mpp_core::problem::Rejection;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{answer::Answer, permit::Paid};
+use crate::{
+    answer::Answer,
+    permit::{Ending, Paid},
+};
 
 /// A turn to serve a payment. Dropped without [`Turn::end`], it counts as not delivered.
 #[derive(Debug)]
@@ -28,9 +31,16 @@ pub(super) enum Word {
 
 /// How a turn ended.
 pub(super) struct End {
-    pub(super) delivered: bool,
+    pub(super) how: Ending,
     pub(super) answer: Option<Box<Answer>>,
     pub(super) written: oneshot::Sender<Result<(), Rejection>>,
+}
+
+impl End {
+    /// The end of a turn that nobody spoke of: whoever had it is gone.
+    pub(super) fn unsaid() -> Self {
+        Self { how: Ending::NotDelivered, answer: None, written: oneshot::channel().0 }
+    }
 }
 
 impl Turn {
@@ -49,11 +59,11 @@ impl Turn {
     /// Says how it ended, and waits until that is written down. A caller that is dropped meanwhile changes nothing.
     pub(crate) fn end(
         self,
-        delivered: bool,
+        how: Ending,
         answer: Option<Box<Answer>>,
     ) -> impl Future<Output = Result<(), Rejection>> + Send + use<> {
         let (written, heard) = oneshot::channel();
-        let _ = self.0.send(Word::End(End { delivered, answer, written }));
+        let _ = self.0.send(Word::End(End { how, answer, written }));
         async move { heard.await.unwrap_or_else(|e| Err(Rejection::unknown(e))) }
     }
 }

@@ -51,10 +51,11 @@ impl<B: Body<Data = Bytes>> PaywallBody<B> {
     /// Delivers with its last frame, or with the last byte of `length`; at once where there is none.
     pub(super) fn paid(
         body: B,
-        permit: Permit,
+        mut permit: Permit,
         length: Option<u64>,
         passing: Option<Passing>,
     ) -> Self {
+        permit.flow();
         let inner = Kind::Handler { body };
         let mut me = Self { inner, permit: Some(permit), passing, left: length };
         if length == Some(0) || me.is_end_stream() {
@@ -66,7 +67,7 @@ impl<B: Body<Data = Bytes>> PaywallBody<B> {
 
 fn delivered(permit: &mut Option<Permit>, passing: &mut Option<Passing>) {
     if let Some(mut permit) = permit.take() {
-        if let Some(answer) = passing.take().and_then(Passing::answer) {
+        if let Some(answer) = passing.take().map(Passing::answer) {
             permit.keep(answer);
         }
         permit.finish_soon(Ending::Delivered);

@@ -58,7 +58,7 @@ pub(crate) struct RouteManner {
 
 impl RouteManner {
     fn route(&self, offers: Vec<Offer>) -> Route {
-        Route { offers: offers.into(), header: self.header.clone(), order: self.order }
+        Route { header: self.header.clone(), order: self.order, ..Route::of(offers) }
     }
 }
 
@@ -89,7 +89,8 @@ impl Gate {
     }
 
     /// Charges a price that depends on the request's head. The closure runs when a challenge is made and again when it is
-    /// answered: a challenge answered at another price is refused, so let a price hold as long as a challenge lives.
+    /// answered: a challenge answered at another price is refused, so let a price hold as long as a challenge lives. What was
+    /// paid and not delivered is served for any request to the same address that costs no more.
     pub fn charge_each<F, Fut>(&self, price: F) -> Selling<Charge>
     where
         F: Fn(&Parts) -> Fut + Send + Sync + 'static,
@@ -175,7 +176,7 @@ impl<I: Intent> Selling<I> {
                         Rejection::internal("the price is in no unit of this route's methods");
                     return Err(none.reason(Reason::NOTHING_TO_OFFER));
                 }
-                Ok(manner.route(offers))
+                Ok(manner.route(offers).per_request())
             })
         });
         Ok(Paywall::new(gate, Menu::Each { route, manner }))

@@ -19,10 +19,7 @@ use super::{
     kept::{self, Passing},
     original, secure,
 };
-use crate::{
-    permit::{Admission, Ending, Permit},
-    route::Route,
-};
+use crate::permit::{Admission, Ending, Permit};
 
 /// Header fields together longer than this are more than common proxies take, and become their 502.
 const COMMON_PROXY_BUFFER: usize = 4096;
@@ -138,10 +135,7 @@ impl Wall {
             Menu::Fixed(route) => self.gate.judge(route, call).await,
             Menu::Each { route, .. } => match route(&head).await {
                 Ok(route) => self.gate.judge(&route, call).await,
-                // What was paid before is served, whatever it would cost now.
-                Err(_) if matches!(call.credential, Ok(Some(_))) => {
-                    self.gate.judge(&Route::of([]), call).await
-                }
+                // Whether what was paid is enough for this request cannot be told either.
                 Err(rejection) => Err(rejection.into()),
             },
         };
@@ -174,12 +168,14 @@ impl Wall {
         is_head: bool,
     ) -> Response<PaywallBody<B>> {
         let (mut head, body) = response.into_parts();
-        // A 307 or 308 sends the client to ask the same elsewhere: nothing was served here.
-        let moved =
-            matches!(head.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
-        if moved || head.status.is_client_error() || head.status.is_server_error() {
+        if !head.status.is_success() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+            // What a redirect says may be all that was asked for; an error is nothing.
+            let ending = match head.status.is_redirection() {
+                true => Ending::BrokenOff,
+                false => Ending::NotDelivered,
+            };
             // Awaited, so that the same credential can be shown again the moment this response arrives.
-            if let Err(e) = permit.finish(Ending::NotDelivered).await {
+            if let Err(e) = permit.finish(ending).await {
                 tracing::warn!(
                     reason = e.rejection.reason.as_str(),
                     "a turn could not be given back; its lease will"
@@ -207,7 +203,8 @@ impl Wall {
                 StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::SWITCHING_PROTOCOLS
             );
         let length = if bodiless { Some(0) } else { promised.or_else(|| body.size_hint().exact()) };
-        let passing = permit.keeps().filter(|_| !bodiless).map(|room| Passing::of(&head, room));
+        let upgrade = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        let passing = permit.keeps().filter(|_| !upgrade).map(|room| Passing::of(&head, room));
         Response::from_parts(head, PaywallBody::paid(body, permit, length, passing))
     }
 
