@@ -204,6 +204,16 @@ impl Payment {
                         return rail.filter(|_| open);
                     }
                 },
+                // A driver that handed the response over before it took the money; better late than given away.
+                Ok(Some(Word::End(end))) if end.delivered => {
+                    let Err(rejection) = self.charge_once(rail.as_ref()).await else {
+                        break Some(end);
+                    };
+                    drop(hold);
+                    let open = rejection.reason == Reason::OUTCOME_UNKNOWN;
+                    let _ = end.written.send(Err(rejection));
+                    return rail.filter(|_| open);
+                }
                 Ok(Some(Word::End(end))) => break Some(end),
                 Ok(None) => break None,
             }
@@ -213,13 +223,13 @@ impl Payment {
             None => (false, None, None),
         };
         self.entry.answer = answer.filter(|_| delivered);
-        let mut written = self.end(delivered, rail.as_ref()).await;
+        let mut written = self.end(delivered).await;
         for again in 1..TRIES {
             if written.is_ok() {
                 break;
             }
             time::sleep(Duration::from_millis(50 << again)).await;
-            written = self.end(delivered, rail.as_ref()).await;
+            written = self.end(delivered).await;
         }
         if let Err(e) = &written {
             let reason = e.reason.as_str();
@@ -232,16 +242,12 @@ impl Payment {
         None
     }
 
-    async fn end(&mut self, delivered: bool, rail: Option<&Rail>) -> Result<(), Rejection> {
+    async fn end(&mut self, delivered: bool) -> Result<(), Rejection> {
         match (delivered, self.entry.state) {
             // Nothing was sent, and nothing will be: the handler did not succeed.
             (false, State::Reserved) => self.withdraw().await,
             (false, _) => self.advance(State::Settled).await,
-            (true, _) => {
-                // A driver that handed the response over before it took the money; better late than given away.
-                self.charge_once(rail).await?;
-                self.advance(State::Delivered).await
-            }
+            (true, _) => self.advance(State::Delivered).await,
         }
     }
 
