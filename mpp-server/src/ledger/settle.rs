@@ -5,6 +5,7 @@ use mpp_core::{
     problem::{ProblemType, Reason, Rejection},
     receipt::{Receipt, Status},
     store::{Keep, Key, StoreExt, Version},
+    time::Timestamp,
 };
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -43,8 +44,7 @@ impl Payment {
         let Opening { print, challenge, expires, spends, evidence, external_id, rail } = opening;
         // A check may take its time; what expired meanwhile takes no money (S5).
         if expires.expired_at(&ledger.clock.now()) {
-            let detail = format!("Payment expired at {expires}.");
-            return Err(Rejection::new(ProblemType::PAYMENT_EXPIRED, Reason::EXPIRED, detail));
+            return Err(expired(&expires));
         }
         let (mark, mark_until) = spends.map_or((None, None), |(mark, until)| (Some(mark), until));
         let state = match manner.order {
@@ -114,8 +114,19 @@ impl Payment {
 
     /// Settles what was reserved while its handler ran.
     pub(super) async fn charge(&mut self, rail: &Rail) -> Result<(), Rejection> {
+        self.refuse_expired().await?;
         self.start_settling().await?;
         self.settle(rail, || true).await
+    }
+
+    /// Takes what is reserved off the books where its challenge is over: its handler may have taken its time, or a crash
+    /// come between; what has expired takes no money (S5).
+    pub(super) async fn refuse_expired(&mut self) -> Result<(), Rejection> {
+        if !self.entry.expires.expired_at(&self.ledger.clock.now()) {
+            return Ok(());
+        }
+        self.withdraw().await?;
+        Err(expired(&self.entry.expires))
     }
 
     /// Goes on from an open outcome: asks the rail first, sends only what the rail never saw.
@@ -274,6 +285,11 @@ impl Payment {
         }
         Err(in_flight())
     }
+}
+
+fn expired(at: &Timestamp) -> Rejection {
+    let detail = format!("Payment expired at {at}.");
+    Rejection::new(ProblemType::PAYMENT_EXPIRED, Reason::EXPIRED, detail)
 }
 
 impl std::fmt::Debug for Payment {
