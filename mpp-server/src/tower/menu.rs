@@ -57,7 +57,7 @@ pub(crate) struct RouteManner {
 }
 
 impl RouteManner {
-    fn route(&self, offers: Vec<Offer>) -> Route {
+    pub(super) fn route(&self, offers: Vec<Offer>) -> Route {
         Route { offers: offers.into(), header: self.header.clone(), order: self.order }
     }
 }

@@ -19,10 +19,7 @@ use super::{
     kept::{self, Passing},
     original, secure,
 };
-use crate::{
-    permit::{Admission, Ending, Permit},
-    route::Route,
-};
+use crate::permit::{Admission, Ending, Permit};
 
 /// Header fields together longer than this are more than common proxies take, and become their 502.
 const COMMON_PROXY_BUFFER: usize = 4096;
@@ -136,11 +133,11 @@ impl Wall {
         let (mut head, body) = request.into_parts();
         let admission = match &self.menu {
             Menu::Fixed(route) => self.gate.judge(route, call).await,
-            Menu::Each { route, .. } => match route(&head).await {
+            Menu::Each { route, manner } => match route(&head).await {
                 Ok(route) => self.gate.judge(&route, call).await,
                 // What was paid before is served, whatever it would cost now.
                 Err(_) if matches!(call.credential, Ok(Some(_))) => {
-                    self.gate.judge(&Route::of([]), call).await
+                    self.gate.judge(&manner.route(Vec::new()), call).await
                 }
                 Err(rejection) => Err(rejection.into()),
             },
