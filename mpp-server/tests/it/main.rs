@@ -7,3 +7,5 @@ mod booth;
 mod gate;
 mod hostile;
 mod model;
+mod on_success;
+mod shop;
