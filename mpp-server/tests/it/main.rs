@@ -6,6 +6,7 @@ mod adapters;
 mod booth;
 mod gate;
 mod hostile;
+mod idempotency;
 mod model;
 mod on_success;
 mod shop;
