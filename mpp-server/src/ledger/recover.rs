@@ -73,7 +73,7 @@ impl Ledger {
             _ => {}
         }
         // Somebody has it in hand: theirs to go on with.
-        let Some(_hold) = self.holds.take(key) else { return Some(Outcome::Open) };
+        let Some(hold) = self.holds.take(key) else { return Some(Outcome::Open) };
         if entry.state == State::Reserved {
             // Its credential may still come; past the challenge's end nothing more can.
             if !entry.expires.expired_at(&self.clock.now()) {
@@ -87,11 +87,17 @@ impl Ledger {
         }
         let Some(rail) = self.rail_of(&entry, &[]) else { return Some(Outcome::Elsewhere) };
         let mut payment = Payment::found(self.clone(), key.clone(), found.version, entry);
-        let done = Box::pin(self.settle_alone(&mut payment, &rail)).await;
-        Some(match done {
-            Ok(()) => Outcome::Settled,
-            Err(e) => refused(&payment, &e),
-        })
+        let me = self.clone();
+        // In a task of its own: a panic in one method's code ends one payment's turn, and not the pass over all others.
+        let settling = tokio::spawn(Box::pin(async move {
+            let done = me.settle_alone(&mut payment, &rail).await;
+            drop(hold);
+            match done {
+                Ok(()) => Outcome::Settled,
+                Err(e) => refused(&payment, &e),
+            }
+        }));
+        Some(settling.await.unwrap_or(Outcome::Open))
     }
 }
 
