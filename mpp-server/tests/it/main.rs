@@ -9,4 +9,5 @@ mod hostile;
 mod idempotency;
 mod model;
 mod on_success;
+mod recovery;
 mod shop;
