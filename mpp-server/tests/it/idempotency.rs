@@ -10,7 +10,7 @@ use tower::ServiceExt;
 
 use crate::{
     booth::with,
-    shop::{Shop, answering, builder, credential, everything_runs, get_, named, post_, send, show},
+    shop::{Shop, answering, credential, everything_runs, get_, named, post_, send, show},
 };
 
 fn wall(s: &Shop) -> Paywall {

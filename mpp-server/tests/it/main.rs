@@ -9,5 +9,7 @@ mod hostile;
 mod idempotency;
 mod model;
 mod on_success;
+mod peers;
 mod recovery;
 mod shop;
+mod storm;
