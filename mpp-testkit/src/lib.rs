@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod devnet;
+pub mod ledger;
 pub mod method;
 pub mod peer;
 pub mod rail;

@@ -99,6 +99,9 @@ impl Ledger {
                 let reserved = entry.state == State::Reserved;
                 let mut payment = Payment::found(self.clone(), key, version, entry);
                 payment.entry.asked = manner.asked.clone();
+                if reserved {
+                    payment.refuse_expired().await?;
+                }
                 if reserved && manner.order == Order::ServeFirst {
                     // Nothing was sent, whatever the handler did: it runs again.
                     payment.reserve_again().await?;

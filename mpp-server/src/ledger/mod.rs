@@ -29,7 +29,7 @@ use mpp_core::{
 use serde_json::value::RawValue;
 
 pub use self::recover::Recovered;
-use self::refusal::{broken, consumed, expired, too_little};
+use self::refusal::{broken, consumed, too_little};
 pub(crate) use self::{
     entry::{Entry, State},
     hold::Holds,
@@ -180,10 +180,6 @@ impl Ledger {
                 Err(Rejection::unknown("the rail was asked a moment ago"))
             }
             State::Reserved | State::Settling if !free => Err(in_flight()),
-            // Nothing was sent, and nothing is any more (S5).
-            State::Reserved if entry.expires.expired_at(&self.clock.now()) => {
-                Err(expired(&entry.expires))
-            }
             State::Reserved | State::Settling | State::Unknown => {
                 let rail = self.rail_of(&entry, &route.offers).ok_or_else(|| {
                     Rejection::unknown("nothing at this gate settles where this payment was begun")
@@ -228,9 +224,9 @@ impl Ledger {
 
     fn lapsed(&self, entry: &Entry) -> bool {
         let now = self.now_millis();
-        // No lease is that long: it was taken by a clock that was ahead.
-        let longest = millis(self.settling_lease().max(self.serving)).saturating_mul(2);
-        entry.until <= now || entry.until > now.saturating_add(longest)
+        // Nobody holds what is unknown, and it is asked after within seconds: a later time is of a clock that was ahead.
+        let ahead = entry.state == State::Unknown && entry.until > now.saturating_add(60_000);
+        entry.until <= now || ahead
     }
 
     /// The end of a lease on asking and sending together, so that nobody takes over while we may still send.

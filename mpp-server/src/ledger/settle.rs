@@ -117,13 +117,19 @@ impl Payment {
 
     /// Settles what was reserved while its handler ran.
     pub(super) async fn charge(&mut self, rail: &Rail) -> Result<(), Rejection> {
-        // A handler may take its time; what expired meanwhile takes no money (S5).
-        if self.entry.expires.expired_at(&self.ledger.clock.now()) {
-            self.withdraw().await?;
-            return Err(expired(&self.entry.expires));
-        }
+        self.refuse_expired().await?;
         self.start_settling().await?;
         self.settle(rail, || true).await
+    }
+
+    /// Takes what is reserved off the books where its challenge is over: its handler may have taken its time, or a crash
+    /// come between; what has expired takes no money (S5).
+    pub(super) async fn refuse_expired(&mut self) -> Result<(), Rejection> {
+        if !self.entry.expires.expired_at(&self.ledger.clock.now()) {
+            return Ok(());
+        }
+        self.withdraw().await?;
+        Err(expired(&self.entry.expires))
     }
 
     /// Goes on from an open outcome: asks the rail first, sends only what the rail never saw.

@@ -11,7 +11,9 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
-use mpp_core::transport::{Call, Http, PAYMENT_AUTHORIZATION, Refusal, Resource, Transport};
+use mpp_core::transport::{
+    Call, Http, PAYMENT_AUTHORIZATION, PAYMENT_RECEIPT, Refusal, Resource, Transport,
+};
 use tower_service::Service;
 
 use super::{
@@ -184,6 +186,8 @@ impl Wall {
             head.headers
                 .entry(header::CACHE_CONTROL)
                 .or_insert(HeaderValue::from_static("no-store"));
+            // Nothing of ours: a handler that passes another server's answer on (S16).
+            head.headers.remove(PAYMENT_RECEIPT);
             return Response::from_parts(head, PaywallBody::unpaid(body));
         }
         // Where the money moves only now: nothing of the response is handed over before it has.
@@ -203,8 +207,9 @@ impl Wall {
                 StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::SWITCHING_PROTOCOLS
             );
         let length = if bodiless { Some(0) } else { promised.or_else(|| body.size_hint().exact()) };
-        let upgrade = head.status == StatusCode::SWITCHING_PROTOCOLS;
-        let passing = permit.keeps().filter(|_| !upgrade).map(|room| Passing::of(&head, room));
+        // What another protocol took over from is no answer to give again; one without a body is.
+        let switched = head.status == StatusCode::SWITCHING_PROTOCOLS;
+        let passing = permit.keeps().filter(|_| !switched).map(|room| Passing::of(&head, room));
         Response::from_parts(head, PaywallBody::paid(body, permit, length, passing))
     }
 

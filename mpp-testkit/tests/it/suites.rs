@@ -10,16 +10,22 @@ use mpp_core::{
     name::{CredentialHeader, IntentName, MethodName, Realm},
     opaque::Opaque,
     receipt::Receipt,
-    store::Memory,
+    store::{Memory, Store},
     transport::Http,
 };
-use mpp_testkit::{store, transport};
+use mpp_testkit::{ledger, store, transport};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_in_memory_behaves() {
     let memory = Arc::new(Memory::volatile());
     store::suite(async || memory.clone() as _).await;
     store::watch_suite(async || memory.clone()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_over_the_store_in_memory_behaves() {
+    let store: Arc<dyn Store> = Arc::new(Memory::volatile());
+    ledger::suite(move || std::future::ready(store.clone())).await;
 }
 
 #[test]

@@ -121,6 +121,44 @@ fn cases() -> u32 {
     std::env::var("MPP_MODEL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(512)
 }
 
+/// What the model found once, by the order and the script with which it found it.
+#[test]
+fn what_went_wrong_once_does_not_again() {
+    use Turn::{Answer, Crash, Drain, End, HangUp, Pass, Settle, Show, Stall};
+    let show = |server, credential| Show { server, credential };
+    // A turn that the store granted after its lease was over: two handlers.
+    let late = [
+        show(1, 0),
+        Drain,
+        Crash { server: 1, done: 0 },
+        Stall,
+        show(1, 0),
+        Answer(0),
+        Answer(0),
+        Answer(0),
+        show(0, 0),
+        show(0, 0),
+        Stall,
+    ];
+    play(Order::ServeFirst, &late);
+    // A mark that was freed under the same credential at another gate: one proof for two challenges.
+    let freed =
+        [show(1, 0), Answer(0), HangUp(0), show(0, 0), Pass(1), End(0, Some(Ending::Delivered))];
+    play(Order::ServeFirst, &freed);
+    // Two gates that ask after one payment: both send it.
+    let asked = [
+        Settle(Act::NeverHears),
+        show(1, 1),
+        Pass(4),
+        show(0, 1),
+        Drain,
+        Stall,
+        Answer(0),
+        Answer(1),
+    ];
+    play(Order::SettleFirst, &asked);
+}
+
 /// What befalls one operation of the store.
 #[derive(Clone, Copy, Debug)]
 enum Blow {
