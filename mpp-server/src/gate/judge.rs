@@ -121,23 +121,24 @@ impl Gate {
         if let Err(misfit) = known.fits(place.at) {
             return Err(self.misfit(&key, &print, asked, misfit).await);
         }
-        // Of a thousand copies one goes on, from here to its end; the others are told without a word to store or rail.
-        let hold = ledger.holds.take(&key).ok_or_else(in_flight)?;
         let manner = Manner { order: route.order, asked };
-        let start = match ledger.find(&key).await? {
+        // Of a thousand copies one goes on, from its check to its end; the others are told without a word to the rail.
+        let in_hand = || ledger.holds.take(&key).ok_or_else(in_flight);
+        let (start, hold) = match ledger.find(&key).await? {
             // On the books: looked at before the clock, and before what is on offer today.
             Some(found) => {
                 match ledger.redeem(found, &print, &manner, (route, known.challenge()))? {
-                    Found::Start(start) => *start,
+                    Found::Start(start) => (*start, in_hand()?),
                     Found::Delivered(entry, answer) => {
                         return Ok(Admission::Replay { receipt: entry.receipt, answer });
                     }
                 }
             }
             None => {
+                let hold = in_hand()?;
                 let offer = answering(&route.offers, known.challenge()).ok_or_else(not_offered)?;
                 let admitted = known.admit(&self.now())?;
-                Start::New(Box::new(self.check(admitted, print, &offer).await?))
+                (Start::New(Box::new(self.check(admitted, print, &offer).await?)), hold)
             }
         };
         // From here on the payment is the ledger's, in a task of its own: a hang-up changes nothing.

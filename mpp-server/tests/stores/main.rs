@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod damage;
+mod ledger;
 mod outage;
 mod polling;
 mod postgres;
