@@ -3,7 +3,8 @@
 use std::{env, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use mpp_client::{Error, Event, Limits, ResponseExt, Wallet, paying};
+use mpp_client::{Error, Event, Journal, Limits, ResponseExt, Wallet, paying};
+use mpp_server::store::Redb;
 use mpp_tempo::{Chain, HttpRpc, Key, chain::rpc::Rpc, charge::Payer};
 
 #[tokio::main]
@@ -15,12 +16,19 @@ async fn main() -> anyhow::Result<()> {
     let rpc: Arc<dyn Rpc> = Arc::new(HttpRpc::new(&rpc)?);
     let chain = Chain::by_id(rpc.chain_id().await?);
 
-    // At most half a dollar a payment, fees included, and two dollars an hour to one host.
+    // At most half a dollar a payment, fees included, and two dollars an hour to one host: after a restart too.
+    let store = Arc::new(Redb::open("pay-an-api.redb").await?);
     let limits = Limits::usd("0.50")?.per_host("2", Duration::from_secs(3600))?;
-    let wallet = Wallet::new(limits).payer(Payer::new(key, &chain, rpc)).on_event(|event| {
-        if let Event::Allowed(quote) = event {
+    let limits = limits.kept_in(store.clone(), "pay-an-api")?;
+    // Killed at any moment and started again, it shows what it has signed, and signs nothing else for it.
+    let journal = Journal::open(store, "pay-an-api").await?;
+    let payer = Payer::new(key, &chain, rpc);
+    let wallet = Wallet::new(limits).payer(payer).journal(journal).on_event(|event| match event {
+        Event::Allowed(quote) => {
             println!("paying up to {} base units to {:?}", quote.exposes.amount, quote.recipient);
         }
+        Event::Adopted { .. } => println!("showing what was paid before"),
+        _ => {}
     });
     let client = paying(reqwest::Client::builder(), wallet)?;
 

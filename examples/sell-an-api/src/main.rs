@@ -8,8 +8,8 @@ use axum::{
     http::request::Parts,
     routing::{get, post},
 };
-use mpp_core::{problem::Rejection, store::Memory};
-use mpp_server::{Gate, Paid};
+use mpp_core::problem::Rejection;
+use mpp_server::{Gate, Paid, store::Redb};
 use mpp_tempo::{Chain, HttpRpc, chain::rpc::Rpc, charge::Verifier};
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -27,7 +27,9 @@ async fn main() -> anyhow::Result<()> {
     let rpc: Arc<dyn Rpc> = Arc::new(HttpRpc::new(&url)?);
     let chain = Chain::by_id(rpc.chain_id().await?);
     let tempo = Arc::new(Verifier::new(&chain, &recipient, rpc)?);
-    let gate = Gate::builder(Memory::volatile()).realm("127.0.0.1").secret_from_env()?.build()?;
+    // What was paid outlives this process: killed at any moment, it goes on from its books when it is started again.
+    let books = Redb::open("sell-an-api.redb").await?;
+    let gate = Gate::builder(books).alone().realm("127.0.0.1").secret_from_env()?.build()?;
 
     // One price for all.
     let joke = gate.charge("0.10 usd")?.via(&tempo).layer()?;
