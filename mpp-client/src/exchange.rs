@@ -86,6 +86,8 @@ pub struct Exchange {
     entry: Option<Entry>,
     /// It shows a credential again, and pays nothing.
     resuming: bool,
+    /// Nothing else of its purpose may be open.
+    only_once: bool,
 }
 
 impl Exchange {
@@ -106,6 +108,7 @@ impl Exchange {
             key: None,
             entry: None,
             resuming: false,
+            only_once: false,
         }
     }
 
@@ -125,6 +128,13 @@ impl Exchange {
     /// Without a purpose it is written down, and never adopted.
     pub fn about(mut self, purpose: Option<Purpose>, key: Option<String>) -> Self {
         (self.purpose, self.key) = (purpose, key);
+        self
+    }
+
+    /// Says that its purpose is one intent by the application's own word, an `Idempotency-Key` of its own: while that is
+    /// being paid for, nothing else is.
+    pub fn only_once(mut self) -> Self {
+        self.only_once = true;
         self
     }
 
@@ -202,10 +212,17 @@ impl Exchange {
             Answer::Troubled { problem, .. } => {
                 let adopted = self.out.as_ref().is_some_and(|out| out.adopted);
                 self.resolve(Outcome::Unknown, problem, false).await;
-                if adopted && let Ok(Became::Dead | Became::Failed) = self.proven_dead().await {
-                    tracing::debug!("what was shown again is dead: the next request pays anew");
+                if !adopted {
+                    return Ok(Turn::Done);
                 }
-                Ok(Turn::Done)
+                match self.proven_dead().await {
+                    Ok(Became::Paid) => self.close_if_used_up().await,
+                    Ok(Became::Dead | Became::Failed) => {
+                        tracing::debug!("what was shown again is dead: the next request pays anew");
+                        Ok(Turn::Done)
+                    }
+                    _ => Ok(Turn::Done),
+                }
             }
             _ => {
                 self.resolve(Outcome::Unknown, None, false).await;

@@ -11,7 +11,10 @@ mod purpose;
 mod record;
 mod shelf;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use mpp_core::{
     Receipt, Timestamp,
@@ -27,6 +30,10 @@ pub(crate) use self::{
 };
 pub use self::{purpose::Purpose, record::State};
 use crate::{random, unfinished::Unfinished};
+
+/// How often what is open is asked about by itself, where requests are made: some rails can prove for an hour only that a
+/// payment never happened.
+const TENDED_EVERY: Duration = Duration::from_secs(30);
 
 /// Records that are read at a time when a journal is opened.
 const PAGE: usize = 256;
@@ -47,6 +54,8 @@ struct Inner {
     store: Arc<dyn Store>,
     name: String,
     shelf: Mutex<Shelf>,
+    /// When what is open was last asked about by itself.
+    tended: Mutex<Option<Instant>>,
 }
 
 /// A payment whose end is not known, and that no request is busy with.
@@ -84,7 +93,12 @@ impl Journal {
     /// wrote ([`StoreError::Newer`]): better not to pay than to pay what that says was paid.
     pub async fn open(store: impl Store, name: &str) -> Result<Self, StoreError> {
         let store: Arc<dyn Store> = Arc::new(store);
-        let inner = Inner { store, name: name.to_owned(), shelf: Mutex::default() };
+        let inner = Inner {
+            store,
+            name: name.to_owned(),
+            shelf: Mutex::default(),
+            tended: Mutex::default(),
+        };
         let prefix = key(&["journal", name])?;
         let mut open = Vec::new();
         let mut after: Option<Key> = None;
@@ -93,9 +107,22 @@ impl Journal {
             let whole = page.len() >= PAGE;
             after = page.last().map(|(key, _)| key.clone());
             for (key, Versioned { version, value }) in page {
-                let record = Record::read(key.as_str(), &value)?;
+                let record = match Record::read(key.as_str(), &value) {
+                    Ok(record) => record,
+                    // Nothing is ever done with what is over.
+                    Err(e) if Record::is_over(&value) => {
+                        tracing::warn!(key = key.as_str(), error = %e, "a record of what is over cannot be read");
+                        continue;
+                    }
+                    Err(e) => return Err(e),
+                };
                 if !record.state.is_final() {
-                    open.push(Held { record, version: Some(version), unsaved: false });
+                    open.push(Held {
+                        record,
+                        version: Some(version),
+                        unsaved: false,
+                        doubt: false,
+                    });
                 }
             }
             if !whole {
@@ -109,17 +136,22 @@ impl Journal {
 
     /// What is open and that no request is busy with, oldest first.
     pub fn unfinished(&self) -> Vec<Open> {
-        self.0.shelf().list().into_iter().map(Open::from).collect()
+        let open = |(record, unsaved): (Record, bool)| {
+            let open = Open::from(record);
+            // What is not stored must not leave: the next request of its purpose stores it first.
+            Open { unfinished: open.unfinished.filter(|_| !unsaved), ..open }
+        };
+        self.0.shelf().list().into_iter().map(open).collect()
     }
 
     /// Writes an intent down.
     ///
     /// # Errors
-    /// It may not be stored: nothing may be paid for it.
-    pub(crate) async fn begin(&self, intent: Intent) -> Result<Entry, StoreError> {
-        let Intent { purpose, quote, challenge, reserved, key, now } = intent;
+    /// It may not be stored, or its purpose is to be paid for once and is open: nothing may be paid for it.
+    pub(crate) async fn begin(&self, intent: Intent) -> Result<Entry, Unbegun> {
+        let Intent { purpose, quote, challenge, reserved, key, only_once, now } = intent;
         let record = Record {
-            id: random::name().map_err(StoreError::unavailable)?,
+            id: random::name().map_err(|e| StoreError::unavailable(e))?,
             state: State::Intent,
             purpose,
             quote,
@@ -131,12 +163,13 @@ impl Journal {
             began: now.clone(),
             changed: now,
         };
-        let mut entry = Entry::new(&self.0, Held { record, version: None, unsaved: true })?;
+        let held = Held { record, version: None, unsaved: true, doubt: false };
+        let mut entry = Entry::first(&self.0, held, only_once)?;
         match entry.write().await {
             Ok(()) => Ok(entry),
             Err(e) => {
                 entry.discard();
-                Err(e)
+                Err(e.into())
             }
         }
     }
@@ -145,6 +178,19 @@ impl Journal {
     pub(crate) fn take_for(&self, purpose: &Purpose) -> Option<Entry> {
         let held = self.0.shelf().take_for(purpose)?;
         self.entry(held)
+    }
+
+    /// Whether it is time to ask what became of what is open: at most once in a while, and only where something is.
+    pub(crate) fn is_to_be_tended(&self) -> bool {
+        if self.0.shelf().is_empty() {
+            return false;
+        }
+        let mut tended = self.0.tended.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = tended.is_none_or(|last| last.elapsed() >= TENDED_EVERY);
+        if due {
+            *tended = Some(Instant::now());
+        }
+        due
     }
 
     pub(crate) fn take_signed(&self, print: Fingerprint) -> Option<Entry> {
@@ -158,7 +204,7 @@ impl Journal {
     }
 
     pub(crate) fn records(&self) -> Vec<Record> {
-        self.0.shelf().list()
+        self.0.shelf().list().into_iter().map(|(record, _)| record).collect()
     }
 
     /// The key of a record was made once, when it was read or begun.
@@ -174,7 +220,20 @@ pub(crate) struct Intent {
     pub(crate) challenge: mpp_core::Challenge,
     pub(crate) reserved: crate::policy::Reservation,
     pub(crate) key: Option<String>,
+    /// Its purpose is one intent by the application's own word: while that is open, nothing else is paid for it.
+    pub(crate) only_once: bool,
     pub(crate) now: Timestamp,
+}
+
+/// Why nothing may be paid.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unbegun {
+    /// It cannot be written down.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The same is being paid for.
+    #[error("the same is being paid for already")]
+    Open,
 }
 
 impl Inner {

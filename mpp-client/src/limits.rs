@@ -193,8 +193,11 @@ impl Policy for Limits {
                 }
                 Place::Kept(place) => {
                     for cap in &self.caps {
-                        if let Keeper::Store(kept) = &cap.keeper {
-                            kept.give_back(cap, place, part).await?;
+                        // Two caps of one unit share a book: what is booked once is taken back once.
+                        if let Keeper::Store(kept) = &cap.keeper
+                            && kept.give_back(cap, place, part).await?
+                        {
+                            break;
                         }
                     }
                 }

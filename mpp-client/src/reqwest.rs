@@ -10,6 +10,7 @@ mod origin;
 mod parts;
 mod problem;
 mod road;
+mod tend;
 
 use std::sync::Arc;
 

@@ -20,6 +20,9 @@ pub enum JsonError {
     /// One object has one member twice, so two readers could disagree about it.
     #[error("a JSON object names one member twice")]
     Duplicate(#[source] serde_json::Error),
+    /// It is nested deeper than anything honest is.
+    #[error("the JSON is nested too deep")]
+    Deep,
 }
 
 /// Writes a value as canonical JSON: members ordered by UTF-16, numbers as ECMAScript prints them.

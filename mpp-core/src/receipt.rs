@@ -56,7 +56,10 @@ impl Receipt {
         }
         let json = encoded::decode(token)?;
         jcs::refuse_duplicates(&json)?;
-        serde_json::from_slice(&json).map_err(|e| JsonError::Shape(e).into())
+        let receipt: Self = serde_json::from_slice(&json).map_err(JsonError::Shape)?;
+        // Who keeps a receipt puts it into something deeper: what is read here must be readable there.
+        let deep = receipt.extra.values().any(|member| deeper_than(DEEPEST, member));
+        if deep { Err(JsonError::Deep.into()) } else { Ok(receipt) }
     }
 
     /// Writes the value of a `Payment-Receipt` header.
@@ -68,6 +71,18 @@ impl Receipt {
 /// A member that may be absent, and may not be null.
 fn present<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
     String::deserialize(d).map(Some)
+}
+
+/// How deep a member may be nested.
+const DEEPEST: u32 = 16;
+
+fn deeper_than(levels: u32, value: &Value) -> bool {
+    let Some(left) = levels.checked_sub(1) else { return true };
+    match value {
+        Value::Array(items) => items.iter().any(|item| deeper_than(left, item)),
+        Value::Object(members) => members.values().any(|member| deeper_than(left, member)),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -35,9 +35,26 @@ impl Exchange {
         // Whatever returns or drops this future from here on puts the entry back.
         while let Some(mut entry) = journal.take_for(&purpose) {
             let Some(hold) = self.ready(&mut entry).await? else { continue };
+            if self.is_dead_by_now(&mut entry).await {
+                continue;
+            }
             return Ok(self.take_up(entry, hold));
         }
         Ok(None)
+    }
+
+    /// Asks the rail, before anything is shown, after what its challenge no longer holds up: a server that hangs on it, or
+    /// never answers, must not keep a payment open that can never move.
+    async fn is_dead_by_now(&self, entry: &mut Entry) -> bool {
+        let record = entry.record();
+        let ended = record.challenge().expires.as_ref();
+        if record.receipt.is_some()
+            || !ended.is_some_and(|e| e.expired_at(&self.wallet.clock.now()))
+        {
+            return false;
+        }
+        let Ok(became) = self.wallet.became(record).await else { return false };
+        self.wallet.close_dead(entry, became).await
     }
 
     /// Makes sure that there is a credential, and that it is written down. `None`: nothing was ever paid.
@@ -52,7 +69,8 @@ impl Exchange {
         if entry.record().credential().is_some() {
             // A crash in here leaves what there was, and nothing has left of it that was not written down.
             entry.save().await.map_err(unwritten)?;
-            return Ok(Some(None));
+            // An end of ours that was written and not answered: over, and found so just now.
+            return Ok((!entry.record().state.is_final()).then_some(None));
         }
         let now = || self.wallet.clock.now();
         // A crash in here leaves the intent.
@@ -115,13 +133,7 @@ impl Exchange {
         let Some(entry) = &mut self.entry else { return Ok(Turn::Done) };
         let (unfinished, paid) = (left(entry), matches!(became, Ok(Became::Paid)));
         if paid && used_up(entry, problem.as_deref(), &self.wallet.clock.now()) {
-            let receipt = entry.record().receipt.clone();
-            // A crash in here tells it once more.
-            if let Err(e) = entry.end(State::Lost, self.wallet.clock.now()).await {
-                self.wallet.lags(entry, &e);
-            }
-            self.wallet.closed(entry);
-            return Err(Error::in_doubt(Kind::Consumed(receipt), Funds::Committed, None));
+            return Err(self.consumed().await);
         }
         let funds = if paid { Funds::Committed } else { Funds::Unknown };
         let e = Error::in_doubt(Kind::StillOpen(problem), funds, unfinished);
@@ -129,6 +141,31 @@ impl Exchange {
             Err(cause) => e.because(cause),
             Ok(_) => e,
         })
+    }
+
+    /// What the rail says was paid, and the server refuses without a challenge: over where it says that it will not take it
+    /// again.
+    pub(super) async fn close_if_used_up(&mut self) -> Result<Turn, Error> {
+        let problem = self.verdict.as_ref().and_then(|verdict| verdict.problem.as_deref());
+        let busy = [Reason::IN_FLIGHT, Reason::OUTCOME_UNKNOWN].map(|reason| reason.as_str());
+        let over = problem.is_some_and(|problem| {
+            taken_before(problem) && !problem.reason.as_deref().is_some_and(|r| busy.contains(&r))
+        });
+        if over && !self.resuming { Err(self.consumed().await) } else { Ok(Turn::Done) }
+    }
+
+    /// Closes what was paid and will not be served any more.
+    async fn consumed(&mut self) -> Error {
+        let Some(entry) = &mut self.entry else {
+            return Error::in_doubt(Kind::Consumed(None), Funds::Committed, None);
+        };
+        let receipt = entry.record().receipt.clone();
+        // A crash in here tells it once more.
+        if let Err(e) = entry.end(State::Lost, self.wallet.clock.now()).await {
+            self.wallet.lags(entry, &e);
+        }
+        self.wallet.closed(entry);
+        Error::in_doubt(Kind::Consumed(receipt), Funds::Committed, None)
     }
 
     /// Asks the rail what became of the credential that was answered last, and closes it where it is dead.

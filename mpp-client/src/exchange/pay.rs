@@ -11,9 +11,8 @@ use crate::{
     erased::Signed,
     error::{Error, Kind},
     event::Event,
-    journal::{Entry, Intent, State},
+    journal::{Entry, Intent, State, Unbegun},
     policy::{Denied, Reservation},
-    unfinished::Unfinished,
     verdict::Verdict,
 };
 
@@ -127,7 +126,7 @@ impl Exchange {
             Some(entry) => {
                 let now = self.wallet.clock.now();
                 let written = entry.sign(credential.clone(), (step, exposed), now).await;
-                written.map_err(|e| self.unwritten(entry).because(e))?
+                written.map_err(|e| Self::unwritten().because(e))?
             }
             None => exposed.map_or(Amount::ZERO, |exposed| reserved.trim(exposed)),
         };
@@ -164,6 +163,7 @@ impl Exchange {
             challenge: challenge.clone(),
             reserved: reserved.clone(),
             key: self.key.clone(),
+            only_once: self.only_once,
             now: self.wallet.clock.now(),
         };
         // A crash in here leaves an intent or none, and nobody asked to pay.
@@ -172,18 +172,18 @@ impl Exchange {
             Err(e) => {
                 // Should it be stored all the same, it is an intent, and those give nothing back after a restart.
                 self.wallet.release(reserved).await;
-                Err(Error::untouched(Kind::Journal).because(e))
+                Err(match e {
+                    Unbegun::Store(e) => Error::untouched(Kind::Journal).because(e),
+                    Unbegun::Open => Error::in_doubt(Kind::StillOpen(None), Funds::Unknown, None),
+                })
             }
         }
     }
 
-    /// What is told of a credential that could not be written down. It stays here, and is tried again before anything is
-    /// paid for the same; whether making it has moved money, only its method knows.
-    fn unwritten(&self, entry: &Entry) -> Error {
-        let unfinished = entry.record().credential().map(|credential| {
-            Unfinished::new(credential.clone(), self.to.clone()).keyed(self.key.clone())
-        });
-        Error::in_doubt(Kind::Journal, Funds::Unknown, unfinished)
+    /// What is told of a credential that could not be written down. It stays here, is told to nobody, and is tried again
+    /// before anything is paid for the same; whether making it has moved money, only its method knows.
+    fn unwritten() -> Error {
+        Error::in_doubt(Kind::Journal, Funds::Unknown, None)
     }
 
     async fn allowed(&self, quote: &Quote, up_to: Option<Amount>) -> Result<Reservation, Error> {

@@ -9,7 +9,7 @@ use mpp_core::{
 };
 
 use super::{
-    Inner, State,
+    Inner, State, Unbegun,
     record::{Proof, Record},
     shelf::Held,
 };
@@ -30,6 +30,16 @@ pub(crate) struct Entry {
 impl Entry {
     pub(super) fn new(journal: &Arc<Inner>, held: Held) -> Result<Self, StoreError> {
         let key = journal.key(&held.record.id)?;
+        journal.shelf().hold(held.record.purpose.as_ref(), false);
+        Ok(Self { journal: journal.clone(), key, held: Some(Box::new(held)) })
+    }
+
+    /// A record that is begun; `only`: nothing else of its purpose may be open.
+    pub(super) fn first(journal: &Arc<Inner>, held: Held, only: bool) -> Result<Self, Unbegun> {
+        let key = journal.key(&held.record.id)?;
+        if !journal.shelf().hold(held.record.purpose.as_ref(), only) {
+            return Err(Unbegun::Open);
+        }
         Ok(Self { journal: journal.clone(), key, held: Some(Box::new(held)) })
     }
 
@@ -99,7 +109,9 @@ impl Entry {
 
     /// Forgets it, in memory alone: nothing was paid, and nobody was told to.
     pub(crate) fn discard(mut self) {
-        self.held = None;
+        if let Some(held) = self.held.take() {
+            self.journal.shelf().let_go(held.record.purpose.as_ref());
+        }
     }
 
     async fn advance(&mut self, state: State, now: Timestamp) -> Result<(), StoreError> {
@@ -122,19 +134,27 @@ impl Entry {
         };
         let mut version = self.held().version;
         for _ in 0..2 {
-            let swapped = store.swap(key, version, Some(&bytes), keep.clone()).await?;
+            let swapped = store.swap(key, version, Some(&bytes), keep.clone()).await;
+            self.held_mut().doubt |= swapped.is_err();
+            let swapped = swapped?;
             if swapped.is_some() {
                 let held = self.held_mut();
-                (held.version, held.unsaved) = (swapped, false);
+                (held.version, held.unsaved, held.doubt) = (swapped, false, false);
                 return Ok(());
             }
             // A write of ours that broke and happened all the same; or somebody else's.
             let found = store.get(key).await?;
             version = found.as_ref().map(|found| found.version);
             let theirs = found.map(|found| Record::read(key.as_str(), &found.value)).transpose()?;
-            if theirs.is_some_and(|theirs| theirs.state.is_final() && !over) {
+            let Some(ended) = theirs.filter(|theirs| theirs.state.is_final()) else { continue };
+            if !self.held().doubt {
+                // What was given back for it was given back by whoever ended it.
                 break;
             }
+            // An end that we wrote, and whose answer was lost: it is over.
+            let held = self.held_mut();
+            (held.record, held.version, held.unsaved) = (ended, version, false);
+            return Ok(());
         }
         Err(StoreError::unavailable("another process writes to this journal: give each its own"))
     }
@@ -150,8 +170,11 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        if let Some(held) = self.held.take().filter(|held| !held.record.state.is_final()) {
-            self.journal.shelf().put(*held);
+        let Some(held) = self.held.take() else { return };
+        let mut shelf = self.journal.shelf();
+        shelf.let_go(held.record.purpose.as_ref());
+        if !held.record.state.is_final() {
+            shelf.put(*held);
         }
     }
 }

@@ -20,4 +20,12 @@ impl Purpose {
         let json = serde_json::to_vec(&parts).unwrap_or_default();
         Self(Digest::of(&json).as_str().to_owned())
     }
+
+    /// The same, of a request that chooses among answers by this field: a range, a language, a media type.
+    #[must_use]
+    pub fn choosing(&self, name: &str, value: &[u8]) -> Self {
+        let parts = (self.0.as_str(), name, Digest::of(value).as_str().to_owned());
+        let json = serde_json::to_vec(&parts).unwrap_or_default();
+        Self(Digest::of(&json).as_str().to_owned())
+    }
 }

@@ -80,6 +80,15 @@ impl Record {
         form::read(key, bytes, FORM)
     }
 
+    /// Whether what cannot be read whole says that it is over.
+    pub(crate) fn is_over(bytes: &[u8]) -> bool {
+        #[derive(Deserialize)]
+        struct Ended {
+            state: State,
+        }
+        serde_json::from_slice::<Ended>(bytes).is_ok_and(|ended| ended.state.is_final())
+    }
+
     pub(crate) fn write(&self, key: &str) -> Result<Vec<u8>, StoreError> {
         serde_json::to_vec(self).map_err(|e| StoreError::corrupt(key, e))
     }

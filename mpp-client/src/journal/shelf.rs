@@ -14,6 +14,8 @@ pub(super) struct Held {
     pub(super) version: Option<Version>,
     /// The store may not have what the record says.
     pub(super) unsaved: bool,
+    /// A write of ours was not answered: what is stored may be newer than we know, and ours.
+    pub(super) doubt: bool,
 }
 
 /// Records in nobody's hands. Taking one is the only way to have it, so no two requests ever go on with the same.
@@ -22,6 +24,8 @@ pub(super) struct Shelf {
     held: HashMap<String, Held>,
     /// Oldest first.
     purposes: HashMap<Purpose, Vec<String>>,
+    /// How many records of a purpose are in somebody's hands.
+    in_hand: HashMap<Purpose, usize>,
 }
 
 impl Shelf {
@@ -46,6 +50,32 @@ impl Shelf {
         Some(held)
     }
 
+    /// Notes that a record of a purpose is in somebody's hands. False, and nothing noted, where it is to be the only one open
+    /// and is not.
+    pub(super) fn hold(&mut self, purpose: Option<&Purpose>, only: bool) -> bool {
+        let Some(purpose) = purpose else { return true };
+        if only && (self.in_hand.contains_key(purpose) || self.purposes.contains_key(purpose)) {
+            return false;
+        }
+        *self.in_hand.entry(purpose.clone()).or_default() += 1;
+        true
+    }
+
+    /// Notes that it was let go of.
+    pub(super) fn let_go(&mut self, purpose: Option<&Purpose>) {
+        let Some(purpose) = purpose else { return };
+        if let Some(count) = self.in_hand.get_mut(purpose) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.in_hand.remove(purpose);
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
     pub(super) fn take_for(&mut self, purpose: &Purpose) -> Option<Held> {
         let id = self.purposes.get(purpose)?.first()?.clone();
         self.take(&id)
@@ -59,10 +89,11 @@ impl Shelf {
         self.take(&id)
     }
 
-    /// Copies of all, oldest first.
-    pub(super) fn list(&self) -> Vec<Record> {
-        let mut all: Vec<Record> = self.held.values().map(|held| held.record.clone()).collect();
-        all.sort_by(|a, b| a.began.cmp_instant(&b.began).then_with(|| a.id.cmp(&b.id)));
+    /// Copies of all, oldest first, and whether the store may not have what they say.
+    pub(super) fn list(&self) -> Vec<(Record, bool)> {
+        let copy = |held: &Held| (held.record.clone(), held.unsaved);
+        let mut all: Vec<(Record, bool)> = self.held.values().map(copy).collect();
+        all.sort_by(|(a, _), (b, _)| a.began.cmp_instant(&b.began).then_with(|| a.id.cmp(&b.id)));
         all
     }
 }

@@ -71,24 +71,24 @@ pub(super) fn give_back(book: &Mutex<Book>, cap: &Cap, spot: &Spot, part: Amount
 }
 
 impl Kept {
-    /// Takes something back, if it is booked here.
+    /// Takes something back, if it is booked here; tells whether it is.
     pub(super) async fn give_back(
         &self,
         cap: &Cap,
         place: &str,
         part: Amount,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         // Another policy's place, or another book's: not ours to lessen.
-        let Ok(Written { book, spot }) = serde_json::from_str(place) else { return Ok(()) };
+        let Ok(Written { book, spot }) = serde_json::from_str(place) else { return Ok(false) };
         if book != self.key.as_str() {
-            return Ok(());
+            return Ok(false);
         }
         let counted = cap.count_down(part, spot.decimals);
         let given = self.change(cap, |book| {
             book.give_back(&spot, counted);
             Ok::<_, Denied>(())
         });
-        given.await.map(drop)
+        given.await.map(|_| true)
     }
 
     fn booking(&self, spot: Spot) -> Result<Booking, Denied> {

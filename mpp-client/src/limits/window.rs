@@ -85,6 +85,8 @@ impl Window {
         if let Some(held) = self.slots.iter_mut().find(|held| held.0 == cell.1) {
             held.1 = Amount::new(held.1.get().saturating_sub(amount));
         }
+        // An empty slot of a clock that was ahead would draw all later spending to itself.
+        self.slots.retain(|held| !held.1.is_zero());
     }
 }
 

@@ -48,6 +48,7 @@ impl Drive<'_> {
         if let Some(unfinished) = asked.resume {
             return self.resume(request, &unfinished).await;
         }
+        self.wallet.tend();
         let errand = Errand::of(&request, asked, self.wallet.journal.is_some());
         if errand.key.is_some() {
             self.road.remember_key(errand.key.clone());
@@ -144,6 +145,9 @@ impl Drive<'_> {
         }
         if let Some(most) = &errand.within {
             exchange = exchange.within(most.clone());
+        }
+        if errand.own_key {
+            exchange = exchange.only_once();
         }
         exchange.about(errand.purpose.clone(), errand.key.clone())
     }

@@ -9,6 +9,11 @@ use crate::{journal::Purpose, random};
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// Fields that choose among answers. Not who asks: tokens and cookies change between two tries of one intent, and what is
+/// not known again is paid twice.
+const CHOOSING: [HeaderName; 4] =
+    [header::ACCEPT, header::ACCEPT_LANGUAGE, header::RANGE, header::CONTENT_TYPE];
+
 /// What the application asks for.
 #[derive(Debug)]
 pub(super) struct Errand {
@@ -18,8 +23,10 @@ pub(super) struct Errand {
     /// What a journal knows it by. `None` without one, and of content that is a stream: nobody can know that again, nor send
     /// it again with a payment.
     pub(super) purpose: Option<Purpose>,
-    /// The application's own key, where it has set one.
+    /// The key that goes with it, where one does.
     pub(super) key: Option<String>,
+    /// Whether that is the application's own: its name for one intent.
+    pub(super) own_key: bool,
 }
 
 impl Errand {
@@ -31,7 +38,12 @@ impl Errand {
         let content = request.body().map_or(Some(&[][..]), |body| body.as_bytes());
         let named = own.map(|own| String::from_utf8_lossy(own.as_bytes()));
         let purpose = content.filter(|_| journaled).map(|content| {
-            Purpose::of(&origin::site(request.method(), request.url()), content, named.as_deref())
+            let site = origin::site(request.method(), request.url());
+            let purpose = Purpose::of(&site, content, named.as_deref());
+            CHOOSING.iter().fold(purpose, |purpose, name| match request.headers().get(name) {
+                Some(value) => purpose.choosing(name.as_str(), value.as_bytes()),
+                None => purpose,
+            })
         });
         let wanted = own.is_none() && (journaled || is_unsafe(request.method()));
         // Where the system has no random numbers to give, the request is as good without.
@@ -41,6 +53,7 @@ impl Errand {
             authorization_in_use: request.headers().contains_key(header::AUTHORIZATION),
             within: asked.within,
             purpose,
+            own_key: own.is_some(),
             key: if wanted { fresh() } else { text },
         }
     }

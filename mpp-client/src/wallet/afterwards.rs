@@ -21,6 +21,12 @@ impl Wallet {
         self.journal.as_ref().map(crate::journal::Journal::unfinished).unwrap_or_default()
     }
 
+    /// Whether something is open and nobody asked about it for half a minute: for drivers, which then call
+    /// [`reconcile`](Self::reconcile) beside a request. The reqwest driver does.
+    pub fn is_reconcile_due(&self) -> bool {
+        self.journal.as_ref().is_some_and(crate::journal::Journal::is_to_be_tended)
+    }
+
     /// Asks the payers what became of everything that is open, and closes what can never move: its budget is given back.
     /// Sends nothing to any server. Returns what it closed.
     ///

@@ -141,24 +141,24 @@ impl Shop {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_outlives_a_redis_that_is_killed_while_it_settles() {
-    let mut server = services::Redis::start().await.unwrap();
+    let server = services::Redis::start().await.unwrap();
     let shop = Shop::over(redis(server.url().to_owned()).await);
-    let server = std::cell::RefCell::new(&mut server);
+    let server = Mutex::new(server);
     shop.survives(
-        async || server.borrow_mut().kill().await,
-        async || server.borrow_mut().restart().await.unwrap(),
+        async || server.lock().await.kill().await,
+        async || server.lock().await.restart().await.unwrap(),
     )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_outlives_a_postgres_that_is_killed_while_it_settles() {
-    let mut server = services::Postgres::start().await.unwrap();
+    let server = services::Postgres::start().await.unwrap();
     let shop = Shop::over(postgres(server.url().to_owned()).await);
-    let server = std::cell::RefCell::new(&mut server);
+    let server = Mutex::new(server);
     shop.survives(
-        async || server.borrow_mut().kill().await,
-        async || server.borrow_mut().restart().await.unwrap(),
+        async || server.lock().await.kill().await,
+        async || server.lock().await.restart().await.unwrap(),
     )
     .await;
 }

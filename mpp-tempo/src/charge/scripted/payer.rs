@@ -285,8 +285,8 @@ async fn the_chain_says_what_became_of_a_payment_and_silence_says_it_only_for_a_
         (none(), END, None),
         (none(), END + 4, None),
         (none(), END + 5, Some(Became::Dead)),
-        (none(), END + 600, Some(Became::Dead)),
-        (none(), END + 601, None),
+        (none(), END + 3600, Some(Became::Dead)),
+        (none(), END + 3601, None),
         (Box::new(|_| Err(RpcError::Status(502))), END + 100, None),
     ];
     for (index, (receipt, time, expected)) in cases.into_iter().enumerate() {

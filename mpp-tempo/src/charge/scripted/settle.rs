@@ -112,8 +112,8 @@ async fn an_error_is_never_a_failure_unless_the_chain_says_that_it_is_too_late()
             (none, END - 1, "unknown"),
             (none, END + 4, "unknown"),
             (none, END + 5, "expired"),
-            (none, END + 600, "expired"),
-            (none, END + 601, "unknown"),
+            (none, END + 3600, "expired"),
+            (none, END + 3601, "unknown"),
         ];
         for (receipt, now, fate) in cases {
             let raw = raw.clone();
@@ -150,8 +150,8 @@ async fn reconciling_sends_nothing_and_tells_absence_from_ignorance() {
         (none(), at(END), "unknown"),
         (none(), at(END + 4), "unknown"),
         (none(), at(END + 5), "expired"),
-        (none(), at(END + 600), "expired"),
-        (none(), at(END + 601), "unknown"),
+        (none(), at(END + 3600), "expired"),
+        (none(), at(END + 3601), "unknown"),
         (none(), at(u64::MAX), "unknown"),
         (none(), lost(), "unknown"),
         (silent(), at(NOW as u64), "unknown"),
