@@ -124,7 +124,7 @@ fn cases() -> u32 {
 /// What the model found once, by the order and the script with which it found it.
 #[test]
 fn what_went_wrong_once_does_not_again() {
-    use Turn::{Answer, Crash, Drain, End, HangUp, Pass, Settle, Show, Stall};
+    use Turn::{Answer, Apply, Crash, Drain, End, HangUp, Lose, Pass, Settle, Show, Stall};
     let show = |server, credential| Show { server, credential };
     // A turn that the store granted after its lease was over: two handlers.
     let late = [
@@ -157,6 +157,16 @@ fn what_went_wrong_once_does_not_again() {
         Answer(1),
     ];
     play(Order::SettleFirst, &asked);
+    // And what it would find without its guards. Whose lease was used up before anything was sent sends nothing.
+    let mut used_up = vec![show(1, 0), Answer(0), Answer(0), Apply(0), Stall, show(0, 0)];
+    used_up.extend([Answer(1); 8]);
+    used_up.push(Drain);
+    play(Order::SettleFirst, &used_up);
+    // Who lost an answer overwrites what it wrote itself, and nobody else.
+    let mut in_doubt = vec![show(1, 0), Drain, Stall, Lose { nth: 0, done: true }, Stall];
+    in_doubt.extend([show(0, 0), Answer(1), Answer(1), Drain]);
+    in_doubt.extend([End(0, Some(Ending::NotDelivered)), Drain, show(1, 0), Drain]);
+    play(Order::SettleFirst, &in_doubt);
 }
 
 /// What befalls one operation of the store.
