@@ -74,6 +74,9 @@ impl Verifier for NoOp {
     fn spends<'e>(&self, transaction: &'e String) -> Option<Spend<'e>> {
         Some(Spend::of(Proof::reference(transaction)))
     }
+    fn has_moved(&self, _: &String) -> bool {
+        false
+    }
     async fn settle(&self, transaction: &String) -> Fate {
         Fate::Settled(Settlement::new(Proof::reference(transaction)))
     }

@@ -54,6 +54,11 @@ pub trait Verifier: Send + Sync + 'static {
     /// What this uses up, if it can be used up: a transaction hash, a preimage, a token id, in one spelling. No default: decide.
     fn spends<'e>(&self, evidence: &'e Self::Evidence) -> Option<Spend<'e>>;
 
+    /// Whether the money had moved before the proof was shown: a hash, a preimage. It is then booked before anything else,
+    /// on a route that charges on success too: there is nothing to hold back, and a handler that fails must not make it
+    /// forgotten. Pure. No default: decide.
+    fn has_moved(&self, evidence: &Self::Evidence) -> bool;
+
     /// Takes the money, from the evidence alone.
     ///
     /// Two runs on the same evidence must move money once: send the same transaction again, or give the rail an

@@ -144,6 +144,8 @@ pub(crate) struct Checked {
     pub(crate) spends: Option<(Key, Option<Timestamp>)>,
     pub(crate) evidence: Box<RawValue>,
     pub(crate) external_id: Option<String>,
+    /// The money moved before the proof was shown.
+    pub(crate) moved: bool,
 }
 
 /// An offer with its types forgotten.
@@ -224,10 +226,11 @@ impl<V: Verifier> ErasedOffer for ByVerifier<V> {
                 Ok((Ledger::mark_key(V::Method::NAME.as_str(), &spend.proof)?, spend.until))
             };
             let spends = self.it.spends(&evidence).map(mark).transpose()?;
+            let moved = self.it.has_moved(&evidence);
             let external_id = self.terms.external_id().map(str::to_owned);
             let evidence =
                 serde_json::value::to_raw_value(&evidence).map_err(Rejection::internal)?;
-            Ok(Checked { spends, evidence, external_id })
+            Ok(Checked { spends, evidence, external_id, moved })
         })
     }
 }

@@ -29,7 +29,8 @@ pub enum Order {
     #[default]
     SettleFirst,
     /// Check, mark, serve, settle: the handler runs first, its response is held, and the money moves only if it is a
-    /// success. What cannot be settled any more by then is not handed out, and the work was for nothing.
+    /// success. What cannot be settled any more by then is not handed out, and the work was for nothing. A payment whose
+    /// money had moved before it was shown is booked first all the same.
     ServeFirst,
 }
 

@@ -135,6 +135,7 @@ struct Books {
     asked: BTreeMap<Step, usize>,
     next: BTreeMap<Step, VecDeque<Act>>,
     always: BTreeMap<Step, Act>,
+    moved_before: bool,
 }
 
 impl Rail {
@@ -156,6 +157,11 @@ impl Rail {
     /// Says what it does at a step from now on, where nothing else is next.
     pub fn always(&self, step: Step, act: Act) {
         self.books().always.insert(step, act);
+    }
+
+    /// Says that its coupons were paid in before they are shown, as preimages and hashes are.
+    pub fn is_paid_before(&self) {
+        self.books().moved_before = true;
     }
 
     /// Forgets the script: from now on it does as it should. What it took stays taken.
@@ -302,6 +308,10 @@ impl Verifier for Rail {
 
     fn spends<'e>(&self, order: &'e Order) -> Option<Spend<'e>> {
         Some(Spend::of(&*order.code))
+    }
+
+    fn has_moved(&self, _: &Order) -> bool {
+        self.books().moved_before
     }
 
     async fn settle(&self, order: &Order) -> Fate {

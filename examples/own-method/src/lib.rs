@@ -91,6 +91,9 @@ impl Verifier for Booth {
     fn spends<'e>(&self, code: &'e String) -> Option<Spend<'e>> {
         Some(Spend::of(code))
     }
+    fn has_moved(&self, _: &String) -> bool {
+        false
+    }
     async fn settle(&self, code: &String) -> Fate {
         Fate::Settled(Settlement::new(code))
     }

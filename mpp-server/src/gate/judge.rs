@@ -203,9 +203,9 @@ impl Gate {
         let checked = tokio::time::timeout(self.0.ledger.deadline, offer.check(admitted)).await;
         // Nothing was sent, so the same credential may be shown again.
         let checked = checked.map_err(|late| unavailable().because(late))??;
-        let Checked { spends, evidence, external_id } = checked;
+        let Checked { spends, evidence, external_id, moved } = checked;
         let rail = offer.rail().clone();
-        Ok(Opening { print, challenge: id, expires, spends, evidence, external_id, rail })
+        Ok(Opening { print, challenge: id, expires, spends, evidence, external_id, moved, rail })
     }
 
     /// One refusal with every challenge that could be made. Ranked before anything is minted: an unwanted offer costs nothing.

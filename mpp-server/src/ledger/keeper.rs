@@ -87,9 +87,11 @@ impl Ledger {
         let mut payment = match start {
             Start::New(opening) => {
                 let rail = opening.rail.clone();
-                let mut payment =
-                    Payment::open(self.clone(), key, *opening, manner.clone()).await?;
-                if manner.order == Order::ServeFirst {
+                // What has moved is booked first: no handler can hold it back.
+                let order = if opening.moved { Order::SettleFirst } else { manner.order };
+                let manner = Manner { order, ..manner.clone() };
+                let mut payment = Payment::open(self.clone(), key, *opening, manner).await?;
+                if order == Order::ServeFirst {
                     return Ok(payment);
                 }
                 payment.settle(&rail, asked_for).await?;

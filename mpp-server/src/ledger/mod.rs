@@ -101,6 +101,8 @@ pub(crate) struct Opening {
     pub(crate) spends: Option<(Key, Option<Timestamp>)>,
     pub(crate) evidence: Box<RawValue>,
     pub(crate) external_id: Option<String>,
+    /// The money moved before the proof was shown.
+    pub(crate) moved: bool,
     pub(crate) rail: Rail,
 }
 

@@ -43,7 +43,8 @@ impl Payment {
         opening: Opening,
         manner: Manner,
     ) -> Result<Self, Rejection> {
-        let Opening { print, challenge, expires, spends, evidence, external_id, rail } = opening;
+        let Opening { print, challenge, expires, spends, evidence, external_id, rail, .. } =
+            opening;
         // A check may take its time; what expired meanwhile takes no money (S5).
         if expires.expired_at(&ledger.clock.now()) {
             return Err(expired(&expires));

@@ -118,6 +118,9 @@ impl Verifier for Booth {
     fn spends<'e>(&self, code: &'e String) -> Option<Spend<'e>> {
         Some(Spend::of(code))
     }
+    fn has_moved(&self, _: &String) -> bool {
+        false
+    }
     async fn settle(&self, code: &String) -> Fate {
         let wait = self.slow.load(Ordering::SeqCst);
         if wait > 0 {

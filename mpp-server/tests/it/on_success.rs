@@ -37,6 +37,20 @@ async fn a_handler_that_fails_moves_no_money_and_its_credential_stays_good() {
 }
 
 #[tokio::test]
+async fn what_was_paid_before_it_was_shown_is_booked_before_the_handler_and_redeemed_after_its_failure()
+ {
+    let s = Shop::new();
+    s.rail.is_paid_before();
+    let (app, _) = answering(wall(&s.gate, &s.rail), &[(500, "oh"), (200, "ha")]);
+    let c = credential(&app, get_("/a"), "b1").await;
+    assert_eq!((show(&app, get_("/a"), &c).await.code(), s.rail.taken()), (500, 1));
+    // Long after its challenge is over.
+    s.clock.advance(Duration::from_secs(3_600));
+    let served = show(&app, get_("/a"), &c).await;
+    assert_eq!((served.code(), served.has_receipt(), s.rail.taken()), (200, true, 1));
+}
+
+#[tokio::test]
 async fn a_proof_whose_handler_failed_is_good_for_another_challenge_too() {
     let s = Shop::on_success();
     let (one, other) = (s.coupon("b1").await, s.coupon("b1").await);

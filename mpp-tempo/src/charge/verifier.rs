@@ -232,6 +232,11 @@ impl mpp_core::verifier::Verifier for Verifier {
 
     /// The hash its expiring nonce is known by. An hour past the transaction's end no check takes it any more, mined or
     /// not, whoever's clock is asked.
+    /// Whoever showed a transaction has not sent it: that is for [`settle`](Self::settle).
+    fn has_moved(&self, _: &Evidence) -> bool {
+        false
+    }
+
     fn spends<'e>(&self, evidence: &'e Evidence) -> Option<Spend<'e>> {
         let end = i64::try_from(evidence.promise().valid_before.get()).unwrap_or(i64::MAX / 2_000);
         let until = Timestamp::from_unix(end.saturating_add(3600), 0);

@@ -228,6 +228,10 @@ impl Verifies for Wired {
         self.it.spends(evidence)
     }
 
+    fn has_moved(&self, evidence: &Evidence) -> bool {
+        self.it.has_moved(evidence)
+    }
+
     async fn settle(&self, evidence: &Evidence) -> Fate {
         self.fuse.pass("before send");
         let fate = self.it.settle(evidence).await;
