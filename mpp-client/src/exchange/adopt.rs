@@ -66,11 +66,14 @@ impl Exchange {
                 None => e,
             }
         };
+        // A crash in here leaves what there was, and nothing has left of it that was not written down.
+        entry.save().await.map_err(unwritten)?;
+        // An end of ours that was written and not answered: over, and found so just now.
+        if entry.record().state.is_final() {
+            return Ok(None);
+        }
         if entry.record().credential().is_some() {
-            // A crash in here leaves what there was, and nothing has left of it that was not written down.
-            entry.save().await.map_err(unwritten)?;
-            // An end of ours that was written and not answered: over, and found so just now.
-            return Ok((!entry.record().state.is_final()).then_some(None));
+            return Ok(Some(None));
         }
         let now = || self.wallet.clock.now();
         // A crash in here leaves the intent.
