@@ -159,15 +159,16 @@ impl Exchange {
 
     /// Closes what was paid and will not be served any more.
     async fn consumed(&mut self) -> Error {
-        let Some(entry) = &mut self.entry else {
+        // Let go of here, whatever becomes of this exchange: it is in nobody's way any more.
+        let Some(mut entry) = self.entry.take() else {
             return Error::in_doubt(Kind::Consumed(None), Funds::Committed, None);
         };
         let receipt = entry.record().receipt.clone();
         // A crash in here tells it once more.
         if let Err(e) = entry.end(State::Lost, self.wallet.clock.now()).await {
-            self.wallet.lags(entry, &e);
+            self.wallet.lags(&entry, &e);
         }
-        self.wallet.closed(entry);
+        self.wallet.closed(&entry);
         Error::in_doubt(Kind::Consumed(receipt), Funds::Committed, None)
     }
 
