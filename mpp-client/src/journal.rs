@@ -151,7 +151,7 @@ impl Journal {
     pub(crate) async fn begin(&self, intent: Intent) -> Result<Entry, Unbegun> {
         let Intent { purpose, quote, challenge, reserved, key, only_once, now } = intent;
         let record = Record {
-            id: random::name().map_err(|e| StoreError::unavailable(e))?,
+            id: random::name().map_err(StoreError::unavailable)?,
             state: State::Intent,
             purpose,
             quote,
