@@ -110,6 +110,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_nested_deeper_than_sixteen_is_no_receipt() {
+        let read = |deep: String| {
+            let json = r#"{"method":"t","reference":"","status":"success","timestamp":"2026-01-01T00:00:00Z","a":1,"deep":DEEP}"#;
+            Receipt::from_token(&encoded::encode(json.replace("DEEP", &deep).as_bytes()))
+        };
+        let of = |open: &str, inner: &str, close: &str, levels: usize| {
+            format!("{}{inner}{}", open.repeat(levels), close.repeat(levels))
+        };
+        for levels in [1, 15, 16, 17, 18, 100, 127, 128, 5000] {
+            for deep in [of("[", "", "]", levels), of("{\"a\":", "{}", "}", levels - 1)] {
+                assert_eq!(read(deep).is_ok(), levels <= 16, "{levels}");
+            }
+        }
+        assert!(read(of("[0,", "[]", ",[]]", 15)).is_ok());
+        assert!(read(of("[0,", "[]", ",[[]]]", 16)).is_err());
+    }
+
+    #[test]
     fn what_is_not_a_success_is_no_receipt() {
         for bad in [
             r#"{"method":"t","reference":"","status":"failed","timestamp":"2026-01-01T00:00:00Z"}"#,

@@ -66,11 +66,14 @@ impl Exchange {
                 None => e,
             }
         };
+        // A crash in here leaves what there was, and nothing has left of it that was not written down.
+        entry.save().await.map_err(unwritten)?;
+        // An end of ours that was written and not answered: over, and found so just now.
+        if entry.record().state.is_final() {
+            return Ok(None);
+        }
         if entry.record().credential().is_some() {
-            // A crash in here leaves what there was, and nothing has left of it that was not written down.
-            entry.save().await.map_err(unwritten)?;
-            // An end of ours that was written and not answered: over, and found so just now.
-            return Ok((!entry.record().state.is_final()).then_some(None));
+            return Ok(Some(None));
         }
         let now = || self.wallet.clock.now();
         // A crash in here leaves the intent.
@@ -156,15 +159,16 @@ impl Exchange {
 
     /// Closes what was paid and will not be served any more.
     async fn consumed(&mut self) -> Error {
-        let Some(entry) = &mut self.entry else {
+        // Let go of here, whatever becomes of this exchange: it is in nobody's way any more.
+        let Some(mut entry) = self.entry.take() else {
             return Error::in_doubt(Kind::Consumed(None), Funds::Committed, None);
         };
         let receipt = entry.record().receipt.clone();
         // A crash in here tells it once more.
         if let Err(e) = entry.end(State::Lost, self.wallet.clock.now()).await {
-            self.wallet.lags(entry, &e);
+            self.wallet.lags(&entry, &e);
         }
-        self.wallet.closed(entry);
+        self.wallet.closed(&entry);
         Error::in_doubt(Kind::Consumed(receipt), Funds::Committed, None)
     }
 

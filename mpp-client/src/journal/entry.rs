@@ -28,9 +28,9 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// A record that was taken from the shelf.
     pub(super) fn new(journal: &Arc<Inner>, held: Held) -> Result<Self, StoreError> {
         let key = journal.key(&held.record.id)?;
-        journal.shelf().hold(held.record.purpose.as_ref(), false);
         Ok(Self { journal: journal.clone(), key, held: Some(Box::new(held)) })
     }
 

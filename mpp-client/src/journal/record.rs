@@ -80,13 +80,14 @@ impl Record {
         form::read(key, bytes, FORM)
     }
 
-    /// Whether what cannot be read whole says that it is over.
+    /// Whether what cannot be read whole says that it is over, in a form that is known: in a newer one that word may mean
+    /// another thing.
     pub(crate) fn is_over(bytes: &[u8]) -> bool {
         #[derive(Deserialize)]
         struct Ended {
             state: State,
         }
-        serde_json::from_slice::<Ended>(bytes).is_ok_and(|ended| ended.state.is_final())
+        form::read::<Ended>("", bytes, FORM).is_ok_and(|ended| ended.state.is_final())
     }
 
     pub(crate) fn write(&self, key: &str) -> Result<Vec<u8>, StoreError> {

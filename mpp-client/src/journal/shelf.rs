@@ -37,6 +37,7 @@ impl Shelf {
         self.held.insert(id, held);
     }
 
+    /// Takes one out, and notes that it is in somebody's hands: whoever asks meanwhile finds it in one place or the other.
     pub(super) fn take(&mut self, id: &str) -> Option<Held> {
         let held = self.held.remove(id)?;
         if let Some(purpose) = &held.record.purpose
@@ -47,6 +48,7 @@ impl Shelf {
                 self.purposes.remove(purpose);
             }
         }
+        self.hold(held.record.purpose.as_ref(), false);
         Some(held)
     }
 

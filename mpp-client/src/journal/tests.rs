@@ -1,7 +1,9 @@
 //! Crashes at every point, stores that fail at every write, and what is found afterwards.
 
 mod crashes;
+mod ends;
 mod forms;
+mod once;
 mod states;
 mod stores;
 
@@ -9,7 +11,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
 };

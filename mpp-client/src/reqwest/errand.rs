@@ -40,9 +40,10 @@ impl Errand {
         let purpose = content.filter(|_| journaled).map(|content| {
             let site = origin::site(request.method(), request.url());
             let purpose = Purpose::of(&site, content, named.as_deref());
-            CHOOSING.iter().fold(purpose, |purpose, name| match request.headers().get(name) {
-                Some(value) => purpose.choosing(name.as_str(), value.as_bytes()),
-                None => purpose,
+            // Each line of a field: they choose together.
+            let chosen = |name| request.headers().get_all(name).iter().map(move |v| (name, v));
+            CHOOSING.iter().flat_map(chosen).fold(purpose, |purpose, (name, value)| {
+                purpose.choosing(name.as_str(), value.as_bytes())
             })
         });
         let wanted = own.is_none() && (journaled || is_unsafe(request.method()));
@@ -70,5 +71,55 @@ pub(super) fn put_key(request: &mut Request, key: Option<&str>) {
         && !request.headers().contains_key(IDEMPOTENCY_KEY)
     {
         request.headers_mut().insert(IDEMPOTENCY_KEY, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a GET with these fields is known by.
+    fn purpose(fields: &[(&str, &str)]) -> Purpose {
+        let client = reqwest::Client::new();
+        let get = fields
+            .iter()
+            .fold(client.get("https://shop/joke"), |get, (name, value)| get.header(*name, *value));
+        let request = get.build().unwrap();
+        Errand::of(&request, PerRequest::default(), true).purpose.unwrap()
+    }
+
+    #[test]
+    fn requests_that_choose_among_answers_are_of_different_purposes() {
+        let fields: [&[(&str, &str)]; 13] = [
+            &[],
+            &[("accept", "text/html")],
+            &[("accept", "text/plain")],
+            &[("accept", "text/html"), ("accept", "text/plain")],
+            &[("accept", "text/html"), ("accept", "text/csv")],
+            &[("accept-language", "de")],
+            &[("accept-language", "text/html")],
+            &[("range", "bytes=0-9")],
+            &[("range", "bytes=10-19")],
+            &[("content-type", "text/html")],
+            &[("content-type", "text/plain")],
+            &[("accept", "text/html"), ("content-type", "text/html")],
+            &[("idempotency-key", "text/html")],
+        ];
+        for (at, one) in fields.iter().enumerate() {
+            for (other, two) in fields.iter().enumerate() {
+                assert_eq!(purpose(one) == purpose(two), at == other, "{one:?} {two:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_asks_and_in_which_order_is_no_part_of_a_purpose() {
+        let plain = [("accept", "text/html"), ("range", "bytes=0-9")];
+        let mine = [("authorization", "Bearer a"), ("cookie", "a=b"), ("user-agent", "me")];
+        let theirs = [("authorization", "Bearer b"), ("cookie", "a=c"), ("x-request-id", "7")];
+        for more in [&mine[..], &theirs, &mine[..1], &mine[1..], &[]] {
+            let fields: Vec<_> = more.iter().chain(plain.iter().rev()).copied().collect();
+            assert_eq!(purpose(&fields), purpose(&plain), "{more:?}");
+        }
     }
 }

@@ -240,6 +240,92 @@ async fn the_apps_own_key_tells_requests_apart() {
     assert_eq!(server.log().last().unwrap().header("idempotency-key"), "one");
 }
 
+#[tokio::test]
+async fn under_the_apps_own_key_nothing_is_paid_twice_while_an_answer_is_being_read() {
+    let (world, server) = (World::new(), breaking(0).await);
+    let client = world.client().await;
+    let post = || client.post(server.url("/joke")).header("idempotency-key", "own").send();
+    let first = post().await.unwrap();
+    let e = post().await.unwrap_err();
+    assert!(matches!(ours(&e).kind(), Kind::StillOpen(None)), "{e:?}");
+    assert_eq!((world.pays(), credentials(&server)), (1, 1));
+    assert_eq!(first.text().await.unwrap(), "ha");
+    assert_eq!(post().await.unwrap().text().await.unwrap(), "ha");
+    assert_eq!((world.pays(), credentials(&server), world.open().await), (2, 2, 0));
+}
+
+#[tokio::test]
+async fn what_is_chosen_among_answers_is_paid_for_by_itself_and_who_asks_does_not_matter() {
+    let (world, server) = (World::new(), breaking(6).await);
+    let client = world.client().await;
+    let get = |range: &str| client.get(server.url("/joke")).header("range", range);
+    assert!(get("bytes=0-9").send().await.is_err());
+    let other = get("bytes=10-19").send().await.unwrap();
+    assert_eq!((other.text().await.unwrap(), world.pays()), ("ha".to_owned(), 2));
+    let again = get("bytes=0-9").header("cookie", "a=b").send().await.unwrap();
+    assert_eq!((again.text().await.unwrap(), world.pays()), ("ha".to_owned(), 2));
+    assert_eq!(world.open().await, 0);
+}
+
+/// S14: a paid answer was lost, and what took it refuses it without a challenge.
+#[tokio::test]
+async fn s14_what_was_redeemed_too_often_is_told_once_and_what_is_in_flight_is_waited_for() {
+    use mpp_core::problem::{ProblemType, Reason, Rejection};
+    for (reason, over) in [(Reason::REDEEMED_TOO_OFTEN, true), (Reason::IN_FLIGHT, false)] {
+        let shown = AtomicUsize::new(0);
+        let server = Server::new(move |seen| {
+            let shown = if seen.paid() { shown.fetch_add(1, Ordering::SeqCst) } else { 99 };
+            match shown {
+                99 => Some(ask()),
+                0..6 => None,
+                6 => {
+                    let rejection = Rejection::new(ProblemType::DENIED, reason, "No.");
+                    let challenges = Vec::new();
+                    let refusal = mpp_core::transport::Refusal { rejection, challenges };
+                    Some(mpp_core::transport::Http::refuse(&refusal))
+                }
+                _ => Some(joke()),
+            }
+        })
+        .await;
+        let world = World::new();
+        world.rail.lock().unwrap().became = Some(Became::Paid);
+        let client = world.client().await;
+        let get = || client.get(server.url("/joke")).send();
+        assert!(get().await.is_err());
+        match (get().await, over) {
+            (Err(e), true) => {
+                assert!(matches!(ours(&e).kind(), Kind::Consumed(None)), "{e:?}");
+                assert_eq!((ours(&e).funds(), world.open().await), (Funds::Committed, 0));
+            }
+            (Ok(response), false) => {
+                assert_eq!((response.status().as_u16(), world.open().await), (403, 1));
+            }
+            (sent, _) => panic!("{sent:?}"),
+        }
+        assert_eq!(get().await.unwrap().text().await.unwrap(), "ha");
+        assert_eq!((world.pays(), world.open().await), (1 + usize::from(over), 0));
+    }
+}
+
+#[tokio::test]
+async fn what_is_dead_is_closed_beside_a_request_for_something_else() {
+    let (world, server) = (World::new(), breaking(6).await);
+    let client = world.client().await;
+    assert!(client.get(server.url("/joke")).send().await.is_err());
+    world.rail.lock().unwrap().became = Some(Became::Dead);
+    assert_eq!(world.open().await, 1);
+    let other = client.get(server.url("/other")).send().await.unwrap();
+    assert_eq!(other.text().await.unwrap(), "ha");
+    let closed = async {
+        while world.open().await > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), closed).await.unwrap();
+    assert_eq!((world.pays(), credentials(&server)), (2, 2));
+}
+
 /// S14: double pay after 5xx or a lost response; pay on 402 after paid.
 #[tokio::test]
 async fn s14_neither_trouble_nor_a_402_after_paid_is_paid_again_until_the_first_is_dead() {

@@ -76,6 +76,59 @@ fn a_newer_form_is_refused_by_the_name_of_its_key_and_damage_too() {
     }
 }
 
+/// A receipt nested this deep.
+fn nested(levels: usize) -> String {
+    let deep = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    format!(
+        r#","receipt":{{"method":"coupon","reference":"r","status":"success","timestamp":"2026-01-01T00:00:00Z","deep":{deep}}}}}"#
+    )
+}
+
+#[test]
+fn what_is_over_and_cannot_be_read_keeps_no_journal_shut() {
+    let deep = SIGNED.trim_end().strip_suffix('}').unwrap().to_owned() + &nested(1000);
+    let shapeless = SIGNED.replace("\"amount\":\"10\"", "\"amount\":[]");
+    for broken in [deep, shapeless] {
+        for state in ["delivered", "dead", "lost", "intent", "signed", "sent", "settled", "gone"] {
+            let world = World::default();
+            put(&world, &["journal", "w", "1af7651916cd43dd8448eb211c80319c"], INTENT);
+            let written = format!("\"state\":\"{state}\"");
+            let broken = broken.replace("\"state\":\"signed\"", &written);
+            let key = put(&world, &["journal", "w", "x"], &broken);
+            let opened = world.wallet_over(world.memory().clone()).unwrap();
+            match (state, opened) {
+                ("delivered" | "dead" | "lost", opened) => {
+                    assert_eq!(opened.unwrap().unfinished().len(), 1, "{state}");
+                }
+                (_, Err(e)) => assert!(e.to_string().contains(key.as_str()), "{e}"),
+                (_, Ok(_)) => panic!("{state} was passed over"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_newer_form_calls_over_is_not_known_to_be() {
+    let world = World::default();
+    let newer = SIGNED.replace("\"v\":1", "\"v\":2").replace("\"signed\"", "\"delivered\"");
+    put(&world, &["journal", "w", "x"], &newer);
+    let e = world.wallet_over(world.memory().clone()).unwrap().unwrap_err();
+    assert!(matches!(e, StoreError::Newer { found: 2, known: 1, .. }), "{e}");
+}
+
+#[test]
+fn the_deepest_receipt_there_is_can_be_kept_and_read_again() {
+    let mut deepest = receipt();
+    let deep = (1..16).fold(serde_json::json!([]), |inner, _| serde_json::json!([inner]));
+    deepest.extra.insert("deep".into(), deep);
+    let deepest = Receipt::from_token(&deepest.to_token().unwrap()).unwrap();
+    let world = World::default();
+    let mut exchange = begin(&world.wallet());
+    now(exchange.hear(world.shop.asks(10))).unwrap().unwrap();
+    now(exchange.hear(Answer::Served(Some(deepest.clone())))).unwrap().unwrap();
+    assert_eq!(world.open()[0].receipt.as_deref(), Some(&deepest));
+}
+
 #[test]
 fn purposes_are_part_of_the_form() {
     let purpose = Purpose::of(&to(), b"", None);

@@ -55,6 +55,38 @@ async fn nothing_leaves_before_it_is_written_and_the_money_is_told_honestly() {
 }
 
 #[tokio::test]
+async fn a_credential_that_is_not_written_down_is_shown_to_nobody_before_it_is() {
+    for how in [How::Fails, How::FailsLate] {
+        let world = World::default();
+        let fragile = Fragile::at(world.memory(), 2, how);
+        let wallet = world.wallet_over(fragile.clone()).unwrap().unwrap();
+        let e = begin(&wallet).hear(world.shop.asks(10)).await.unwrap_err();
+        assert!(matches!((e.kind(), e.funds()), (Kind::Journal, Funds::Unknown)), "{e}");
+        assert!(e.unfinished().is_none() && e.credential().is_none());
+        // As long as it cannot be written, no request has it.
+        for _ in 0..2 {
+            fragile.left.store(0, Ordering::SeqCst);
+            let e = begin(&wallet).adopt().await.unwrap_err();
+            assert!(matches!((e.kind(), e.funds()), (Kind::Journal, Funds::Unknown)), "{e}");
+            assert!(e.unfinished().is_none() && e.credential().is_none());
+            let open = wallet.unfinished();
+            assert_eq!((open.len(), open[0].state), (1, State::Signed));
+            assert!(open[0].unfinished.is_none());
+        }
+        let mut again = begin(&wallet);
+        let Ok(Some(Turn::Send(shown))) = again.adopt().await else { panic!("{how:?}") };
+        let stored = world.open();
+        assert_eq!(stored[0].state, State::Signed);
+        let stored = stored[0].unfinished.as_ref().unwrap();
+        assert_eq!(stored.credential().fingerprint(), shown.fingerprint());
+        drop(again);
+        // Once it is written, its owner has it too.
+        assert!(wallet.unfinished()[0].unfinished.is_some());
+        assert_eq!(world.pays(), 1);
+    }
+}
+
+#[tokio::test]
 async fn what_a_payer_left_alone_is_given_back_once_whatever_the_store_does() {
     for how in [How::Fails, How::FailsLate] {
         for at in 2..5 {

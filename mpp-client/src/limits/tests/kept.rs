@@ -145,3 +145,46 @@ fn a_window_of_many_slots_stays_small_and_counts_all_that_is_in_it() {
     now(swapped).unwrap().unwrap();
     assert!(matches!(judge(&limits, &usd(1, "shop")), Err(Denied::Unavailable(_))));
 }
+
+#[test]
+fn two_caps_of_one_unit_share_a_book_and_give_back_once() {
+    let store = Arc::new(Memory::volatile());
+    let hands = Hands::default();
+    let cap = |unit: &'static str| {
+        let cap = Limits::in_unit(unit, "0.50").unwrap();
+        cap.per_host("1", HOUR).unwrap()
+    };
+    let limits = cap("usd").or(cap("USD")).or(cap("eur")).clock(hands);
+    let limits = limits.kept_in(store, "a").unwrap();
+    let reserved = judge(&limits, &usd(250_000, "shop")).unwrap();
+    drop(judge(&limits, &usd(500_000, "shop")).unwrap());
+    release(&limits, reserved);
+    drop(judge(&limits, &usd(500_000, "shop")).unwrap());
+    assert!(judge(&limits, &usd(1, "shop")).is_err());
+}
+
+#[test]
+fn what_a_clock_a_year_ahead_set_aside_and_got_back_leaves_later_spending_at_its_own_time() {
+    let store = Arc::new(Memory::volatile());
+    for (limits, hands) in [limits(), kept(&store, "a")] {
+        hands.pass(365 * DAY);
+        let whole = judge(&limits, &usd(500_000, "shop")).unwrap();
+        let mut parts = judge(&limits, &usd(500_000, "shop")).unwrap();
+        hands.0.store(0, Ordering::SeqCst);
+        assert!(judge(&limits, &usd(1, "shop")).is_err());
+        release(&limits, whole);
+        trim(&limits, &mut parts, 100_000);
+        trim(&limits, &mut parts, 0);
+        for _ in 0..2 {
+            for _ in 0..2 {
+                drop(judge(&limits, &usd(500_000, "shop")).unwrap());
+            }
+            assert!(judge(&limits, &usd(1, "shop")).is_err());
+            hands.pass(HOUR + HOUR / 30);
+        }
+        // What all hosts may get in a day is spent, and leaves in time as well.
+        assert!(matches!(judge(&limits, &usd(1, "shop")), Err(Denied::OverBudget { .. })));
+        hands.pass(DAY);
+        assert!(judge(&limits, &usd(500_000, "shop")).is_ok());
+    }
+}
