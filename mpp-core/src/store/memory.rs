@@ -173,8 +173,10 @@ impl Store for Memory {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<(Key, Versioned)>, StoreError>> {
         let now = self.now.load(Ordering::Relaxed);
-        let from =
-            after.filter(|after| *after > prefix).map_or(Bound::Included(prefix), Bound::Excluded);
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
         let mut found = BTreeMap::new();
         for shard in &self.shards {
             let shard = lock(shard);
