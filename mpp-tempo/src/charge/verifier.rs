@@ -232,7 +232,7 @@ impl mpp_core::verifier::Verifier for Verifier {
 
     /// The hash its expiring nonce is known by. An hour past the transaction's end no check takes it any more, mined or
     /// not, whoever's clock is asked.
-    /// Whoever showed a transaction has not sent it: that is for [`settle`](Self::settle).
+    /// Whoever showed a transaction has not sent it: settling does.
     fn has_moved(&self, _: &Evidence) -> bool {
         false
     }
