@@ -19,7 +19,7 @@ use mpp_server::{Admission, Gate, Offers, Permit, Route, permit::Ending};
 ///
 /// # Panics
 /// Where the method misbehaves; the message says how.
-pub async fn charges_once<V, P>(verifier: &Arc<V>, payer: &P, ask: AskOf<V::Method>)
+pub async fn suite<V, P>(verifier: &Arc<V>, payer: &P, ask: AskOf<V::Method>)
 where
     V: Verifier,
     P: Payer<Method = V::Method>,

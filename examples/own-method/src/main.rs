@@ -43,6 +43,6 @@ mod tests {
     async fn a_coupon_pays_once() {
         let holder = Holder(vec!["book-7/1".to_owned(), "book-7/2".to_owned()].into());
         let ask = "1 coupon".parse().unwrap();
-        mpp_testkit::method::charges_once(&Arc::new(Booth("book-7/")), &holder, ask).await;
+        mpp_testkit::method::suite(&Arc::new(Booth("book-7/")), &holder, ask).await;
     }
 }
