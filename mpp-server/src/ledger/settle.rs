@@ -80,8 +80,17 @@ impl Payment {
         let marked = ledger.mark(&key, &entry).await?;
         // A crash here leaves a mark of this name and no entry: the same credential finds its own mark and goes on.
         let opened = ledger.store.write(&key, None, &entry, Keep::Forever).await.map_err(broken)?;
-        // Absent a moment ago and present now: another copy of this credential, or another answer to this challenge.
-        let version = opened.ok_or_else(in_flight)?;
+        let Some(version) = opened else {
+            // Absent a moment ago and present now: another copy of this credential, or another answer to this challenge, in
+            // which case the proof was not used.
+            let found = ledger.find(&key).await?;
+            if marked == Marked::Fresh && found.is_some_and(|(_, found)| found.print != entry.print)
+            {
+                let marked = ledger.marked(&key, &entry).await;
+                ledger.unmark(marked).await;
+            }
+            return Err(in_flight());
+        };
         let mut payment = Self { ledger, key, version, entry, began, doubt: false };
         if marked == Marked::Before {
             payment.mark_again().await?;

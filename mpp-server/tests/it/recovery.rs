@@ -278,6 +278,23 @@ async fn a_clock_that_jumps_errs_on_the_safe_side() {
     drop(held);
 }
 
+#[tokio::test(start_paused = true)]
+async fn s1_a_second_proof_for_one_challenge_is_not_used_up_by_coming_too_late() {
+    let (s, open) = (Shop::new(), "b1");
+    let first = s.coupon(open).await;
+    let second = mpp_testkit::rail::answer(&first.challenge, "b2");
+    // Checked at another server before the first is on the books, and marked after it.
+    s.rail.next(Step::Check, [Act::Slow(secs(1))]);
+    let other = s.another();
+    let late = tokio::spawn(async move { other.refused(&second).await });
+    everything_runs().await;
+    s.serve(&first).await.unwrap().finish(Ending::NotDelivered).await.unwrap();
+    assert_eq!(late.await.unwrap(), IN_FLIGHT);
+    let third = s.coupon("b2").await;
+    s.serve(&third).await.unwrap().finish(Ending::Delivered).await.unwrap();
+    assert_eq!(s.rail.taken(), 2);
+}
+
 #[tokio::test]
 async fn s1_a_proof_whose_outcome_is_unknown_pays_for_nothing_else() {
     for act in [Act::TakesAndIsMute, Act::NeverHears, Act::TakesAndPanics, Act::Panics] {
