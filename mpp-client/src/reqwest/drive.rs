@@ -6,14 +6,14 @@ use http::{HeaderMap, HeaderValue, header};
 use mpp_core::{
     Credential,
     payer::{Funds, Outcome, Site},
-    transport::{ACCEPT_PAYMENT, Answer, Http, PAYMENT_AUTHORIZATION},
+    transport::{ACCEPT_PAYMENT, Answer, Http, IDEMPOTENCY_KEY, PAYMENT_AUTHORIZATION},
 };
 use reqwest::{Method, Request, Response, Url};
 use reqwest_middleware::Error as Failure;
 
 use super::{
     delivered,
-    errand::{self, Errand, IDEMPOTENCY_KEY},
+    errand::{self, Errand},
     extend::{Memory, PerRequest},
     origin, problem,
     road::{Arrival, Road},

@@ -1,13 +1,15 @@
 //! What the application asks for: the terms of one request, and `Idempotency-Key`, one name for every copy of it.
 
 use http::{HeaderName, HeaderValue, header};
-use mpp_core::{Price, accept::Accept, transport::Http};
+use mpp_core::{
+    Price,
+    accept::Accept,
+    transport::{Http, IDEMPOTENCY_KEY},
+};
 use reqwest::{Method, Request};
 
 use super::{extend::PerRequest, origin};
 use crate::{journal::Purpose, random};
-
-pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Fields that choose among answers. Not who asks: tokens and cookies change between two tries of one intent, and what is
 /// not known again is paid twice.

@@ -18,6 +18,7 @@ use super::{BoxFuture, Keep, Key, Store, StoreError, Version, Versioned, Wakes, 
 
 const SHARDS: usize = 16;
 const DEFAULT_BOUND: usize = 1_000_000;
+const FIRST_SWEEP: usize = 4096;
 
 /// A store that a restart empties.
 ///
@@ -28,9 +29,12 @@ pub struct Memory {
     shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
     versions: AtomicU64,
-    /// The latest time any writer named, in milliseconds: what expiry is judged by, since core reads no clock.
+    /// The time the last writer named, in milliseconds: what expiry is judged by, since core reads no clock.
     now: AtomicI64,
     entries: AtomicUsize,
+    /// How many entries are let come before what is past is looked for: twice as many as were live the last time, so that
+    /// looking costs each entry little.
+    sweep_at: AtomicUsize,
     bound: usize,
 }
 
@@ -61,6 +65,7 @@ impl Memory {
             versions: AtomicU64::new(1),
             now: AtomicI64::new(i64::MIN),
             entries: AtomicUsize::new(0),
+            sweep_at: AtomicUsize::new(FIRST_SWEEP),
             bound,
         }
     }
@@ -81,13 +86,15 @@ impl Memory {
             Keep::Forever => None,
             Keep::For { since, ttl } => {
                 let since = since.unix_millis();
-                self.now.fetch_max(since, Ordering::Relaxed);
+                self.now.store(since, Ordering::Relaxed);
                 Some(since.saturating_add(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)))
             }
         };
-        if value.is_some() && expect.is_none() && self.entries.load(Ordering::Relaxed) >= self.bound
-        {
-            self.sweep();
+        if value.is_some() && expect.is_none() {
+            let full = self.bound.min(self.sweep_at.load(Ordering::Relaxed));
+            if self.entries.load(Ordering::Relaxed) >= full {
+                self.sweep();
+            }
         }
         let mut shard = self.shard(key);
         if shard.live(key, self.now.load(Ordering::Relaxed)) != expect {
@@ -124,6 +131,8 @@ impl Memory {
             entries.retain(|_, e| !e.past(now));
             self.entries.fetch_sub(before - entries.len(), Ordering::Relaxed);
         }
+        let live = self.entries.load(Ordering::Relaxed);
+        self.sweep_at.store(live.saturating_mul(2).max(FIRST_SWEEP), Ordering::Relaxed);
     }
 }
 
@@ -262,6 +271,27 @@ mod tests {
         assert!(
             m.get(&key("a")).await.unwrap().is_none() && m.get(&key("b")).await.unwrap().is_some()
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_past_makes_room_long_before_the_store_is_full() {
+        let m = Memory::volatile();
+        for n in 0..20_000 {
+            let written = m.swap(&key(&n.to_string()), None, Some(b"1"), keep(n, 10)).await;
+            written.unwrap().unwrap();
+        }
+        assert!(m.entries.load(Ordering::Relaxed) <= FIRST_SWEEP);
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_was_ahead_forgets_nothing_once_it_is_right_again() {
+        let m = Memory::volatile();
+        m.swap(&key("a"), None, Some(b"1"), keep(100, 10)).await.unwrap();
+        m.swap(&key("b"), None, Some(b"1"), keep(100_000, 10)).await.unwrap();
+        m.swap(&key("c"), None, Some(b"1"), keep(101, 10)).await.unwrap();
+        for name in ["a", "b", "c"] {
+            assert!(m.get(&key(name)).await.unwrap().is_some(), "{name}");
+        }
     }
 
     #[tokio::test]

@@ -161,8 +161,8 @@ impl Wall {
         }
     }
 
-    /// Ends the handler's part. What is no error carries the receipt and is delivered with its last byte; an error, or a redirect
-    /// that asks for the same request elsewhere, gives the turn back.
+    /// Ends the handler's part. A success carries the receipt and is delivered with its last byte; an error or a redirect gives
+    /// the turn back.
     async fn deliver<B: Body<Data = Bytes>>(
         &self,
         response: Response<B>,
@@ -202,10 +202,7 @@ impl Wall {
         let promised =
             head.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         let bodiless = is_head
-            || matches!(
-                head.status,
-                StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::SWITCHING_PROTOCOLS
-            );
+            || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::SWITCHING_PROTOCOLS);
         let length = if bodiless { Some(0) } else { promised.or_else(|| body.size_hint().exact()) };
         // What another protocol took over from is no answer to give again; one without a body is.
         let switched = head.status == StatusCode::SWITCHING_PROTOCOLS;

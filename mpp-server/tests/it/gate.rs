@@ -337,6 +337,7 @@ async fn a_clock_that_jumps_and_comes_back_sells_nothing_twice() {
     // What is issued from then on can be paid all the same.
     let third = answer(&refused.challenges[0], "b4");
     s.ask(Some(&third)).await.unwrap().finish(Ending::Delivered).await.unwrap();
+    assert_eq!(why(&s.ask(Some(&third)).await.unwrap_err()).1, Reason::ALREADY_USED);
 }
 
 #[tokio::test]
