@@ -4,6 +4,7 @@ pub mod attribution;
 pub mod did;
 pub mod rpc;
 pub mod signature;
+pub mod signer;
 pub mod tip20;
 pub mod transaction;
 

@@ -1,0 +1,56 @@
+//! Who signs: the one seam between a payment and the key that makes it, wherever that key is kept.
+
+use std::{fmt, future::Future, pin::Pin};
+
+use alloy::primitives::{Address, B256, Bytes};
+
+use super::signature::{Key, Signature};
+
+/// A signature to come.
+pub type Signing<'a> = Pin<Box<dyn Future<Output = Result<Signature, SignerError>> + Send + 'a>>;
+
+/// Signs for one account: a key in memory, a wallet, a device, a service far away.
+///
+/// It is handed hashes and nothing else, so that whatever can sign 32 bytes can pay. What a hash stands for was decided
+/// before: a signer has no say in it.
+pub trait Signer: fmt::Debug + Send + Sync + 'static {
+    /// The account whose money is moved, or whose name is proven.
+    fn account(&self) -> Address;
+
+    /// The address of the key that signs. An access key's differs from its account's.
+    fn key(&self) -> Address {
+        self.account()
+    }
+
+    /// Signs a hash.
+    fn sign(&self, hash: B256) -> Signing<'_>;
+
+    /// The signed authorisation of an access key, a raw RLP list: sent along with the first payment, while the chain does
+    /// not know the key. `None` where there is nothing to send.
+    fn authorization(&self) -> Option<Bytes> {
+        None
+    }
+}
+
+impl Signer for Key {
+    fn account(&self) -> Address {
+        self.address()
+    }
+
+    fn sign(&self, hash: B256) -> Signing<'_> {
+        let made = Self::sign(self, hash);
+        Box::pin(async move { Ok(made.into()) })
+    }
+}
+
+/// Why there is no signature.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignerError {
+    /// The signer refused, or could not be reached.
+    #[error("the signer did not sign")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What it answered is no signature of this account.
+    #[error("the signer answered with another account's signature, or with none")]
+    Foreign,
+}
