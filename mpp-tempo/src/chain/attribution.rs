@@ -32,6 +32,13 @@ impl Attribution {
         B256::new(memo)
     }
 
+    /// Reads the two hashes out of a memo; `None` where it is no attribution memo of the known version.
+    pub fn of_memo(memo: &B256) -> Option<Self> {
+        let server = memo.get(SERVER_AT)?.try_into().ok()?;
+        let nonce = memo.get(NONCE_AT)?.try_into().ok()?;
+        is_attribution(memo).then_some(Self { server, nonce })
+    }
+
     /// Whether a memo is this challenge's. Who the client claims to be is not looked at.
     pub fn matches(&self, memo: &B256) -> bool {
         let mut anonymous = *memo;
@@ -53,7 +60,9 @@ const VERSION: u8 = 1;
 const SERVER: usize = 10;
 const CLIENT: usize = 10;
 const NONCE: usize = 7;
+const SERVER_AT: std::ops::Range<usize> = 5..15;
 const CLIENT_AT: std::ops::Range<usize> = 15..25;
+const NONCE_AT: std::ops::Range<usize> = 25..32;
 
 fn digest<const N: usize>(text: &str) -> [u8; N] {
     let hash = keccak256(text);
@@ -88,6 +97,7 @@ mod tests {
         let ours = Attribution::new("api.example.com", "challenge-123");
         for client in [None, Some("my-app"), Some("wallet/1.2")] {
             assert!(ours.matches(&ours.memo(client)));
+            assert_eq!(Attribution::of_memo(&ours.memo(client)), Some(ours));
         }
         assert!(!ours.matches(&Attribution::new("api.example.com", "challenge-124").memo(None)));
         assert!(!ours.matches(&Attribution::new("api.example.org", "challenge-123").memo(None)));

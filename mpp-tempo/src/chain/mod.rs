@@ -1,6 +1,7 @@
 //! The Tempo chain: which ones there are, their transactions, signatures, tokens and nodes.
 
 pub mod attribution;
+pub mod dex;
 pub mod did;
 pub mod rpc;
 pub mod signature;

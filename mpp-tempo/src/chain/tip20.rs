@@ -9,7 +9,7 @@ use super::{rpc::Log, transaction::Call};
 
 mod matching;
 
-pub use matching::{Expected, MemoRule, Unmatched, match_calls, match_logs};
+pub use matching::{Expected, MemoRule, Unmatched, find_calls, match_calls, match_logs};
 
 /// One movement of tokens, as asked for by a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

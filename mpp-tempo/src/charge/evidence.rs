@@ -1,90 +1,130 @@
-//! The order to the chain: a signed transaction that was checked, from which everything about it is read again.
+//! What a payment was checked to be: an order to the chain, the hash of one that was given, or the proof of an account.
 
-use std::fmt;
+use std::{fmt, num::NonZeroU64};
 
 use alloy::primitives::{Address, B256, Bytes};
-use mpp_core::credential::Source;
+use mpp_core::{Timestamp, credential::Source, verifier::Spend};
 use serde::{Deserialize, Serialize};
 
-use super::promise::{self, NoEvidence, Promise};
-use crate::chain::{
-    did::Did,
-    transaction::{Signed, Transaction},
+use super::{
+    asked::Asked,
+    promise::{NoEvidence, Promise},
 };
+use crate::chain::{did::Did, transaction::Signed};
 
-/// A checked payment: the bytes that move the money, and what they say.
+mod written;
+
+use self::written::Written;
+
+/// Seconds after the last moment at which a payment could be shown for which its mark is kept.
+const REMEMBERED: i64 = 3600;
+
+/// A checked payment: everything that taking it, and asking after it, needs.
 ///
-/// Written down as the bytes alone, so that what is sent, what is looked for and who paid cannot come apart in a store.
-/// Secret at rest: whoever has it can take the payment to the chain.
+/// A transaction is written down as its bytes, beside the transfers it was checked for: what is sent and who paid cannot come
+/// apart in a store. Secret at rest: whoever has it can take the payment to the chain.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
-pub struct Evidence {
-    signed: Signed,
-    promise: Promise,
-    spends: String,
+pub struct Evidence(Kind);
+
+/// How the money gets to where it was asked for.
+#[derive(Clone)]
+pub(super) enum Kind {
+    /// By a transaction for this server to send.
+    Signed(Order),
+    /// By one that the payer sent, and that was found mined.
+    Sent(Sent),
+    /// Not at all: nothing was asked but a name.
+    Proven(Proven),
 }
 
-impl Evidence {
-    pub(super) fn new(signed: Signed) -> Result<Self, NoEvidence> {
-        let promise = Promise::of(&signed)?;
-        let spends = format!("{:#x}", signed.transaction.expiring_nonce_hash(promise.payer));
-        Ok(Self { signed, promise, spends })
-    }
+/// A transaction and what it was signed for.
+#[derive(Clone)]
+pub(super) struct Order {
+    pub(super) signed: Signed,
+    pub(super) asked: Asked,
+    pub(super) payer: Address,
+    pub(super) valid_before: NonZeroU64,
+    /// The identity that the chain remembers it by, however it is signed.
+    pub(super) id: B256,
+}
 
-    /// What the chain remembers the payment by, in one spelling, however it was signed.
-    pub(super) fn spends(&self) -> &str {
-        &self.spends
+/// A mined transaction and what it was looked through for.
+#[derive(Clone)]
+pub(super) struct Sent {
+    pub(super) hash: B256,
+    pub(super) asked: Asked,
+    pub(super) payer: Address,
+    /// Unix seconds at which the challenge ends that its memo names.
+    pub(super) ends: i64,
+}
+
+/// An account that signed for a challenge.
+#[derive(Clone)]
+pub(super) struct Proven {
+    pub(super) account: Did,
+    pub(super) challenge: String,
+}
+
+impl Order {
+    pub(super) fn new(signed: Signed, asked: Asked) -> Result<Self, NoEvidence> {
+        let payer = signed.sender()?;
+        let valid_before = signed.transaction.valid_before.ok_or(NoEvidence::Shape)?;
+        let id = signed.transaction.expiring_nonce_hash(payer);
+        Ok(Self { signed, asked, payer, valid_before, id })
     }
 
     pub(super) fn raw(&self) -> Bytes {
         self.signed.encode().into()
     }
 
-    pub(super) fn promise(&self) -> &Promise {
-        &self.promise
+    /// What the chain is asked for, where nobody has yet to sign.
+    pub(super) fn promise(&self) -> Result<Promise, NoEvidence> {
+        Promise::of(&self.signed, &self.asked)
+    }
+}
+
+impl Evidence {
+    pub(super) fn of(kind: Kind) -> Self {
+        Self(kind)
     }
 
-    pub(super) fn hash(&self) -> B256 {
-        self.promise.hash
+    pub(super) fn kind(&self) -> &Kind {
+        &self.0
     }
 
-    pub(super) fn transaction(&self) -> &Transaction {
-        &self.signed.transaction
+    /// What is used up, in one spelling, and until when: past that, no check takes it any more, whoever's clock is asked.
+    ///
+    /// The chain mines one transaction of an identity, so that is what a signed one is known by. A sent one is known by its
+    /// hash: its memo ties it to one challenge. A proof uses up nothing but its challenge, which the ledger sees to.
+    pub(super) fn spends(&self) -> Option<Spend<'_>> {
+        let mark = |proof: &B256, end: i64| {
+            let until = Timestamp::from_unix(end.saturating_add(REMEMBERED), 0);
+            Some(Spend::of(format!("{proof:#x}")).until(until))
+        };
+        match &self.0 {
+            Kind::Signed(order) => {
+                let end = i64::try_from(order.valid_before.get()).unwrap_or(i64::MAX / 2_000);
+                mark(&order.id, end)
+            }
+            Kind::Sent(sent) => mark(&sent.hash, sent.ends.saturating_add(REMEMBERED)),
+            Kind::Proven(_) => None,
+        }
     }
+}
 
-    /// Who signed it.
-    pub(super) fn sender(&self) -> Address {
-        self.promise.payer
-    }
-
-    pub(super) fn payer(&self) -> Source {
-        let did = Did { chain_id: self.promise.chain_id, address: self.promise.payer };
-        Source::new(did.to_string())
-    }
+/// How a credential would name an account.
+pub(super) fn source(chain_id: u64, address: Address) -> Source {
+    Source::new(Did { chain_id, address }.to_string())
 }
 
 impl fmt::Debug for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Evidence").field("hash", &self.hash()).finish_non_exhaustive()
-    }
-}
-
-/// The stored form.
-#[derive(Serialize, Deserialize)]
-struct Written {
-    transaction: String,
-}
-
-impl From<Evidence> for Written {
-    fn from(evidence: Evidence) -> Self {
-        Self { transaction: evidence.raw().to_string() }
-    }
-}
-
-impl TryFrom<Written> for Evidence {
-    type Error = NoEvidence;
-
-    fn try_from(written: Written) -> Result<Self, NoEvidence> {
-        Self::new(promise::read(&written.transaction)?)
+        match &self.0 {
+            Kind::Signed(order) => f.debug_struct("Signed").field("id", &order.id),
+            Kind::Sent(sent) => f.debug_struct("Sent").field("hash", &sent.hash),
+            Kind::Proven(proven) => f.debug_struct("Proven").field("account", &proven.account),
+        }
+        .finish_non_exhaustive()
     }
 }

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 #[cfg(any(feature = "client", feature = "server"))]
-pub use self::asked::Unasked;
+pub use self::asked::{MAX_SPLITS, Unasked};
 #[cfg(feature = "server")]
 pub use self::evidence::Evidence;
 #[cfg(feature = "client")]

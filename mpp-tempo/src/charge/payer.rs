@@ -130,7 +130,6 @@ impl Payer {
     fn asked(&self, demand: &Demand<'_, TempoCharge>) -> Option<Asked> {
         let asked = Asked::read(demand.challenge, &demand.request).ok()?;
         let details = &demand.request.details.method_details;
-        let to = asked.expected.to;
         let known = match &self.currencies {
             Some(allowed) => allowed.contains(&asked.token),
             None => chain::is_dollar(asked.token),
@@ -139,19 +138,25 @@ impl Payer {
             && details.takes(&Mode::Pull)
             && !details.is_sponsored()
             && known
-            && self.recipients.as_ref().is_none_or(|allowed| allowed.contains(&to))
-            && to != self.key.address();
+            && asked.legs.len() == 1
+            && self
+                .recipients
+                .as_ref()
+                .is_none_or(|allowed| asked.legs.iter().all(|leg| allowed.contains(&leg.to)))
+            && !asked.pays(self.key.address());
         ours.then_some(asked)
     }
 
-    fn transfer(&self, asked: &Asked) -> Transfer {
-        let Expected { to, amount, memo } = asked.expected;
-        let memo = match memo {
-            MemoRule::Exactly(memo) => Some(memo),
-            MemoRule::Attributed(challenge) => Some(challenge.memo(self.client.as_deref())),
-            MemoRule::Any => None,
+    fn transfers(&self, asked: &Asked) -> Vec<Transfer> {
+        let transfer = |leg: &Expected| {
+            let memo = match leg.memo {
+                MemoRule::Exactly(memo) => Some(memo),
+                MemoRule::Attributed(challenge) => Some(challenge.memo(self.client.as_deref())),
+                MemoRule::Any | MemoRule::Absent => None,
+            };
+            Transfer { to: leg.to, amount: leg.amount, memo }
         };
-        Transfer { to, amount, memo }
+        asked.legs.iter().map(transfer).collect()
     }
 
     /// Fills in gas and fees as the node says, within a budget in base units.
@@ -166,6 +171,7 @@ impl Payer {
             calls: transaction.calls.clone(),
             fee_token: transaction.fee_token,
             valid_before: transaction.valid_before.map(NonZeroU64::get),
+            fee_payer: None,
         };
         let estimate = node.estimate_gas(trial).await.map_err(|cause| {
             let detail = match cause {
@@ -221,7 +227,7 @@ impl mpp_core::payer::Payer for Payer {
         let moment = Moment::of(&started, block.timestamp)?;
         let valid_before = moment.valid_before(demand.challenge)?;
         let transaction = Transaction {
-            calls: vec![self.transfer(&asked).call(asked.token)],
+            calls: self.transfers(&asked).iter().map(|made| made.call(asked.token)).collect(),
             valid_before: Some(valid_before),
             valid_after: moment.valid_after(demand.challenge),
             fee_token: Some(self.fee_token.unwrap_or(asked.token)),
@@ -253,14 +259,17 @@ impl mpp_core::payer::Payer for Payer {
     /// is believed in neither sense, and a transaction of another chain is not this payer's to judge.
     async fn became(
         &self,
-        _: &Demand<'_, TempoCharge>,
+        demand: &Demand<'_, TempoCharge>,
         payload: &Payload,
     ) -> Result<Became, PayError> {
         let Payload::Transaction { signature } = payload else { return Ok(Became::Open) };
         let unreadable = "the payment that was signed cannot be read";
         let signed =
             promise::read(signature).map_err(|e| PayError::unknown(unreadable).because(e))?;
-        let promise = Promise::of(&signed).map_err(|e| PayError::unknown(unreadable).because(e))?;
+        let asked = Asked::read(demand.challenge, &demand.request)
+            .map_err(|e| PayError::unknown(unreadable).because(e))?;
+        let promise =
+            Promise::of(&signed, &asked).map_err(|e| PayError::unknown(unreadable).because(e))?;
         let unclear = |cause: Unclear| {
             PayError::unknown("the chain does not say what became of the payment").because(cause)
         };

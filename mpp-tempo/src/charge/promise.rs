@@ -1,18 +1,19 @@
-//! What a signed transaction promises: one transfer, by one account, until a second of the chain's time.
+//! What a signed transaction promises: the transfers of one payment, by one account, until a second of the chain's time.
 
 use std::num::NonZeroU64;
 
 use alloy::primitives::{Address, B256};
 
+use super::asked::Asked;
 use crate::chain::{
     parse_hex,
     rpc::Log,
     signature::SignatureError,
-    tip20::{self, Expected, MemoRule, NotTransfer, Transfer, Unmatched},
-    transaction::{Call, DecodeError, FeePayer, Signed},
+    tip20::{self, Expected, Unmatched},
+    transaction::{DecodeError, FeePayer, Signed},
 };
 
-/// A transaction by what it does and what the chain knows it by: the payer asks after its own, the server after theirs.
+/// A transaction by what it must do and what the chain knows it by: the payer asks after its own, the server after theirs.
 #[derive(Clone, Debug)]
 pub(super) struct Promise {
     pub(super) hash: B256,
@@ -21,33 +22,30 @@ pub(super) struct Promise {
     pub(super) payer: Address,
     pub(super) valid_before: NonZeroU64,
     token: Address,
-    transfer: Transfer,
+    legs: Vec<Expected>,
 }
 
 impl Promise {
-    /// Reads a transaction that is one transfer which its sender pays for, and which ends.
-    pub(super) fn of(signed: &Signed) -> Result<Self, NoEvidence> {
+    /// Reads a transaction that ends, and that nobody has yet to sign: only then it is known by its hash.
+    pub(super) fn of(signed: &Signed, asked: &Asked) -> Result<Self, NoEvidence> {
         let transaction = &signed.transaction;
-        let ([Call { to: token, data, .. }], Some(valid_before), FeePayer::Sender) =
-            (transaction.calls.as_slice(), transaction.valid_before, transaction.fee_payer)
-        else {
+        let Some(valid_before) = transaction.valid_before else { return Err(NoEvidence::Shape) };
+        if transaction.fee_payer == FeePayer::Awaited {
             return Err(NoEvidence::Shape);
-        };
+        }
         Ok(Self {
             hash: signed.hash(),
             chain_id: transaction.chain_id,
             payer: signed.sender()?,
             valid_before,
-            token: *token,
-            transfer: Transfer::decode(data)?,
+            token: asked.token,
+            legs: asked.legs.clone(),
         })
     }
 
-    /// Whether a receipt's logs show this very transfer, by this payer.
+    /// Whether a receipt's logs show these very transfers, by this payer.
     pub(super) fn is_shown_by(&self, logs: &[Log]) -> Result<(), Unmatched> {
-        let Transfer { to, amount, memo } = self.transfer;
-        let memo = memo.map_or(MemoRule::Any, MemoRule::Exactly);
-        tip20::match_logs(self.token, Some(self.payer), &[Expected { to, amount, memo }], logs)
+        tip20::match_logs(self.token, Some(self.payer), &self.legs, logs)
     }
 }
 
@@ -70,10 +68,10 @@ pub enum NoEvidence {
     /// Nobody can have signed it.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// Its call is no transfer.
-    #[error(transparent)]
-    Transfer(#[from] NotTransfer),
-    /// Not one call that its sender pays for and that ends to be valid.
-    #[error("the transaction is not one transfer that ends to be valid")]
+    /// It never ends to be valid, or somebody has yet to sign it.
+    #[error("the transaction does not end to be valid, or somebody has yet to sign it")]
     Shape,
+    /// What was written down is not what this version writes.
+    #[error("what was written down of the payment cannot be read")]
+    Written,
 }

@@ -40,7 +40,7 @@ pub fn verify_receipt(
     if !success {
         return Err(Unproven::Reverted);
     }
-    tip20::match_logs(asked.token, payer, &[asked.expected], &logs)?;
+    tip20::match_logs(asked.token, payer, &asked.legs, &logs)?;
     Ok(format!("{hash:#x}"))
 }
 

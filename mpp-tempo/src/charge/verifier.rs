@@ -109,7 +109,7 @@ impl Verifier {
             .map_err(|cause| foreign().because(cause))?;
         let ours = claim.request.details == self.offered()
             && asked.token == self.token
-            && asked.expected.to == self.recipient;
+            && asked.legs[0].to == self.recipient;
         if ours { Ok(asked) } else { Err(foreign()) }
     }
 
@@ -214,7 +214,7 @@ impl mpp_core::verifier::Verifier for Verifier {
         let shown =
             examine::Shown { asked: &asked, signed: &signed, source: claim.source.as_ref() };
         shown.payer()?;
-        let evidence = Evidence::new(signed).map_err(|cause| {
+        let evidence = Evidence::new(signed, &asked).map_err(|cause| {
             reason::refusal(Reason::BAD_PROOF, "The transaction is no payment.").because(cause)
         })?;
         let window = Window {

@@ -10,7 +10,9 @@ use alloy::primitives::{B256, Bytes};
 use reqwest::{Client, Response, Url, header, redirect};
 use serde_json::{Value, json};
 
-use super::{Answer, Block, Receipt, Rpc, RpcError, Trial, json as wire, json::Malformed};
+use super::{
+    Answer, Block, Receipt, Rpc, RpcError, Search, Told, Trial, json as wire, json::Malformed,
+};
 
 /// More bytes than this are no answer to anything we ask.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
@@ -143,6 +145,26 @@ impl Rpc for HttpRpc {
         Box::pin(async {
             Ok(wire::receipt(&self.ask("eth_getTransactionReceipt", params).await?)?)
         })
+    }
+
+    fn broadcast(&self, raw: Bytes) -> Answer<'_, B256> {
+        let params = json!([raw.to_string()]);
+        Box::pin(async { Ok(wire::hash(&self.ask("eth_sendRawTransaction", params).await?)?) })
+    }
+
+    fn block(&self, number: u64) -> Answer<'_, Option<Block>> {
+        let params = json!([format!("{number:#x}"), false]);
+        Box::pin(async { Ok(wire::some_block(&self.ask("eth_getBlockByNumber", params).await?)?) })
+    }
+
+    fn logs(&self, search: Search) -> Answer<'_, Vec<Told>> {
+        let params = json!([wire::search(&search)]);
+        Box::pin(async { Ok(wire::told(&self.ask("eth_getLogs", params).await?)?) })
+    }
+
+    fn simulate(&self, trial: Trial) -> Answer<'_, ()> {
+        let params = wire::simulation(&trial);
+        Box::pin(async { wire::simulated(&self.ask("tempo_simulateV1", params).await?) })
     }
 }
 

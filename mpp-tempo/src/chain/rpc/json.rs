@@ -5,7 +5,7 @@ use std::str::FromStr;
 use alloy::primitives::{B256, Bytes, U256};
 use serde_json::{Map, Value, json};
 
-use super::{Block, Log, NodeError, Receipt, RpcError, Trial};
+use super::{Block, Log, NodeError, Receipt, RpcError, Search, Told, Trial};
 use crate::chain::transaction::{Call, EXPIRING};
 
 /// The longest list of logs that is read.
@@ -86,7 +86,71 @@ pub fn trial(trial: &Trial) -> Value {
         put("nonce", json!("0x0"));
         put("validBefore", json!(format!("{valid_before:#x}")));
     }
+    if let Some(fee_payer) = trial.fee_payer {
+        put("feePayer", json!(format!("{fee_payer:#x}")));
+    }
     Value::Object(object)
+}
+
+/// Writes the parameters of a simulation of one trial, all of it, in a block of its own.
+pub fn simulation(tried: &Trial) -> Value {
+    let mut call = trial(tried);
+    if let Some(object) = call.as_object_mut() {
+        // Here nodes run lists, and a list alone: a single call is one too.
+        for member in ["to", "data", "value"] {
+            object.remove(member);
+        }
+        object.insert("calls".into(), tried.calls.iter().map(self::call).collect());
+    }
+    json!([{ "blockStateCalls": [{ "calls": [call] }], "validation": false }, "latest"])
+}
+
+/// Reads what a simulation of one trial came to.
+///
+/// # Errors
+/// [`RpcError::Refused`] where it reverts, with the code of a revert; [`RpcError::Malformed`] for anything unexpected.
+pub fn simulated(answer: &Value) -> Result<(), RpcError> {
+    // Some nodes answer with the blocks alone, others with the tokens beside them.
+    let blocks = answer.get("blocks").unwrap_or(answer);
+    let call = blocks.get(0).and_then(|block| block.get("calls")).and_then(|calls| calls.get(0));
+    if status(call.ok_or(Malformed::Member("calls"))?)? {
+        return Ok(());
+    }
+    Err(RpcError::Refused(NodeError::new(super::REVERTED, "execution reverted")))
+}
+
+/// Writes a search for log entries.
+pub fn search(search: &Search) -> Value {
+    json!({
+        "address": format!("{:#x}", search.address),
+        "topics": search.topics.iter().map(|t| t.map(|t| t.to_string())).collect::<Vec<_>>(),
+        "fromBlock": format!("{:#x}", search.from_block),
+        "toBlock": format!("{:#x}", search.to_block),
+    })
+}
+
+/// Reads what a search found.
+///
+/// # Errors
+/// [`Malformed::Member`], and for more entries than are read.
+pub fn told(answer: &Value) -> Result<Vec<Told>, Malformed> {
+    let entries = answer.as_array().filter(|entries| entries.len() <= MAX_LOGS);
+    let read = |entry: &Value| {
+        Ok(Told {
+            log: log(entry)?,
+            transaction: member(entry, "transactionHash")?,
+            block_number: quantity(entry, "blockNumber")?,
+        })
+    };
+    entries.ok_or(Malformed::Member("logs"))?.iter().map(read).collect()
+}
+
+/// Reads a bare hash.
+///
+/// # Errors
+/// [`Malformed::Member`].
+pub fn hash(answer: &Value) -> Result<B256, Malformed> {
+    as_hex(answer, "hash")
 }
 
 /// Reads a receipt; `null` is `None`.
@@ -113,6 +177,14 @@ pub fn receipt(answer: &Value) -> Result<Option<Receipt>, Malformed> {
 /// [`Malformed::Member`].
 pub fn proof(receipt: &Value) -> Result<(B256, bool, Vec<Log>), Malformed> {
     Ok((member(receipt, "transactionHash")?, status(receipt)?, logs(receipt)?))
+}
+
+/// Reads a block; `null` is `None`.
+///
+/// # Errors
+/// [`Malformed::Member`].
+pub fn some_block(answer: &Value) -> Result<Option<Block>, Malformed> {
+    if answer.is_null() { Ok(None) } else { block(answer).map(Some) }
 }
 
 /// Reads a block.

@@ -42,7 +42,42 @@ pub trait Rpc: fmt::Debug + Send + Sync {
 
     /// The receipt of a mined transaction; `None` if there is none (yet) (`eth_getTransactionReceipt`).
     fn receipt(&self, hash: B256) -> Answer<'_, Option<Receipt>>;
+
+    /// Sends a transaction and waits for nothing but its hash (`eth_sendRawTransaction`). Of its errors the same holds as of
+    /// those of [`Rpc::send`].
+    fn broadcast(&self, _raw: Bytes) -> Answer<'_, B256> {
+        not_offered()
+    }
+
+    /// A mined block by its height; `None` if there is none (yet) (`eth_getBlockByNumber`).
+    fn block(&self, _number: u64) -> Answer<'_, Option<Block>> {
+        not_offered()
+    }
+
+    /// Log entries that fit a search, oldest first (`eth_getLogs`).
+    fn logs(&self, _search: Search) -> Answer<'_, Vec<Told>> {
+        not_offered()
+    }
+
+    /// Runs a trial whole, all of its calls in order, and says whether it would succeed; a revert is
+    /// [`RpcError::Refused`] (`tempo_simulateV1`). Nodes that do not offer it say so: [`RpcError::is_not_offered`].
+    fn simulate(&self, _trial: Trial) -> Answer<'_, ()> {
+        not_offered()
+    }
 }
+
+/// What a node answers that does not know a method: what implementations of [`Rpc`] answer by themselves where they say
+/// nothing else.
+fn not_offered<'a, T>() -> Answer<'a, T> {
+    let error = NodeError::new(NO_METHOD, "the method is not offered");
+    Box::pin(async { Err(RpcError::Refused(error)) })
+}
+
+/// The JSON-RPC code of a method that does not exist.
+const NO_METHOD: i64 = -32601;
+
+/// The JSON-RPC code of a call that the contract itself refused.
+const REVERTED: i64 = 3;
 
 /// Calls to be run without being sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +90,8 @@ pub struct Trial {
     pub fee_token: Option<Address>,
     /// Unix seconds before which it would be valid; makes it a 0x76 transaction with an expiring nonce.
     pub valid_before: Option<u64>,
+    /// Who would pay the fee, where that is not who calls.
+    pub fee_payer: Option<Address>,
 }
 
 impl Trial {
@@ -103,6 +140,30 @@ pub struct Log {
     pub data: Bytes,
 }
 
+/// Which log entries to look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// The contract that wrote them.
+    pub address: Address,
+    /// What their topics must be, in order; `None` is any.
+    pub topics: Vec<Option<B256>>,
+    /// The first block to look in.
+    pub from_block: u64,
+    /// The last one, itself included.
+    pub to_block: u64,
+}
+
+/// A log entry, and where it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The entry.
+    pub log: Log,
+    /// The transaction that wrote it.
+    pub transaction: B256,
+    /// The height of its block.
+    pub block_number: u64,
+}
+
 /// Why there is no answer, told apart by what may have happened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -125,6 +186,16 @@ pub enum RpcError {
 }
 
 impl RpcError {
+    /// Whether the node does not know the method it was asked for, and so says nothing about what was asked.
+    pub fn is_not_offered(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.code == NO_METHOD)
+    }
+
+    /// Whether the contract itself refused what was tried.
+    pub fn is_revert(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.code == REVERTED)
+    }
+
     /// Whether the node certainly did not take a transaction it was just sent.
     ///
     /// Says nothing about an earlier sending of the same one, which may be why this one was refused: look for

@@ -24,6 +24,8 @@ pub enum MemoRule {
     Exactly(B256),
     /// One that belongs to the challenge.
     Attributed(Attribution),
+    /// None: a plain transfer.
+    Absent,
     /// Any, or none.
     Any,
 }
@@ -33,6 +35,7 @@ impl MemoRule {
         match self {
             Self::Exactly(wanted) => memo == Some(*wanted),
             Self::Attributed(attribution) => memo.is_some_and(|memo| attribution.matches(&memo)),
+            Self::Absent => memo.is_none(),
             Self::Any => true,
         }
     }
@@ -42,7 +45,7 @@ impl MemoRule {
     fn choosiness(&self) -> u8 {
         match self {
             Self::Exactly(_) => 0,
-            Self::Attributed(_) => 1,
+            Self::Attributed(_) | Self::Absent => 1,
             Self::Any => 2,
         }
     }
@@ -64,6 +67,26 @@ pub fn match_calls(token: Address, expected: &[Expected], calls: &[Call]) -> Res
     });
     let left = assign(expected, transfers.collect::<Result<_, _>>()?)?;
     if left.is_empty() { Ok(()) } else { Err(Unmatched::Extra) }
+}
+
+/// Checks that the expected transfers of a token are among calls, in any order: what else is called is its caller's own
+/// business. A call with native value, or one that is a transfer in a spelling that no encoder writes, is still refused.
+///
+/// # Errors
+/// [`Unmatched`].
+pub fn find_calls(token: Address, expected: &[Expected], calls: &[Call]) -> Result<(), Unmatched> {
+    let mut transfers = Vec::with_capacity(calls.len());
+    for call in calls {
+        if !call.value.is_zero() {
+            return Err(Unmatched::Value);
+        }
+        match Transfer::decode(&call.data) {
+            Ok(transfer) if call.to == token => transfers.push(transfer),
+            Err(NotTransfer::Arguments) => return Err(NotTransfer::Arguments.into()),
+            _ => {}
+        }
+    }
+    assign(expected, transfers).map(drop)
 }
 
 /// Checks that a receipt's logs show the expected transfers of a token, each by a movement of its own.

@@ -117,10 +117,10 @@ impl Shown<'_> {
             let detail = "The transaction does something else beside the payment.";
             return Err(refusal(reason::MORE_THAN_CALLS, detail));
         }
-        if payer == self.asked.expected.to {
+        if self.asked.pays(payer) {
             return Err(refusal(reason::SELF_PAYMENT, "The payer is the recipient."));
         }
-        tip20::match_calls(self.asked.token, &[self.asked.expected], &transaction.calls)
+        tip20::match_calls(self.asked.token, &self.asked.legs, &transaction.calls)
             .map_err(|cause| self.mismatch(cause))?;
         Ok(payer)
     }
@@ -161,10 +161,10 @@ impl Shown<'_> {
             return (reason::WRONG_CALLS, "The transaction must make exactly one transfer.");
         };
         match Transfer::decode(&call.data) {
-            Ok(made) if made.to != self.asked.expected.to => {
+            Ok(made) if made.to != self.asked.legs[0].to => {
                 (reason::WRONG_RECIPIENT, "The transfer is to another account.")
             }
-            Ok(made) if made.amount != self.asked.expected.amount => {
+            Ok(made) if made.amount != self.asked.legs[0].amount => {
                 (reason::WRONG_AMOUNT, "The transfer is not of the amount that is asked.")
             }
             _ => (reason::WRONG_MEMO, "The transfer's memo does not belong to this challenge."),
