@@ -106,6 +106,9 @@ pub enum PriceError {
     /// Nothing is asked, of a method that sells nothing for nothing.
     #[error("this method asks for more than nothing")]
     Nothing,
+    /// More is shared out of the price than it is.
+    #[error("the price is not more than what is shared out of it")]
+    Shares,
     /// The price is in another unit.
     #[error("the price is in another unit")]
     Unit,

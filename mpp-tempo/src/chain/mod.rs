@@ -34,6 +34,9 @@ pub const THETA_USD: Address = address!("20c000000000000000000000000000000000000
 /// USDC.e, on mainnet.
 pub const USDC_E: Address = address!("20C000000000000000000000b9537d11c60E8b50");
 
+/// The keychain every chain has.
+pub const ACCOUNT_KEYCHAIN: Address = address!("AAAAAAAA00000000000000000000000000000000");
+
 /// A Tempo chain: a plain record whose every field may be overridden.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
@@ -43,6 +46,10 @@ pub struct Chain {
     pub rpc_url: Option<Cow<'static, str>>,
     /// The token prices are in, and fees are paid in, when nobody says otherwise.
     pub currency: Address,
+    /// Where stablecoins are exchanged for each other.
+    pub exchange: Address,
+    /// Where accounts keep the keys that may sign for them.
+    pub keychain: Address,
 }
 
 impl Chain {
@@ -56,7 +63,13 @@ impl Chain {
     pub const DEVNET: Self = Self::public(31318, "https://rpc.devnet.tempoxyz.dev", PATH_USD);
 
     /// A chain on this machine; it listens where its owner says.
-    pub const LOCALNET: Self = Self { id: 1337, rpc_url: None, currency: PATH_USD };
+    pub const LOCALNET: Self = Self {
+        id: 1337,
+        rpc_url: None,
+        currency: PATH_USD,
+        exchange: dex::STABLECOIN_DEX,
+        keychain: ACCOUNT_KEYCHAIN,
+    };
 
     /// Looks a chain up by id; one that is not known has pathUSD and no endpoint.
     pub fn by_id(id: u64) -> Self {
@@ -67,7 +80,7 @@ impl Chain {
     }
 
     const fn public(id: u64, rpc_url: &'static str, currency: Address) -> Self {
-        Self { id, rpc_url: Some(Cow::Borrowed(rpc_url)), currency }
+        Self { id, rpc_url: Some(Cow::Borrowed(rpc_url)), currency, ..Self::LOCALNET }
     }
 }
 

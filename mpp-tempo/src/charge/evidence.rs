@@ -120,11 +120,12 @@ pub(super) fn source(chain_id: u64, address: Address) -> Source {
 
 impl fmt::Debug for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Evidence");
         match &self.0 {
-            Kind::Signed(order) => f.debug_struct("Signed").field("id", &order.id),
-            Kind::Sent(sent) => f.debug_struct("Sent").field("hash", &sent.hash),
-            Kind::Proven(proven) => f.debug_struct("Proven").field("account", &proven.account),
-        }
-        .finish_non_exhaustive()
+            Kind::Signed(order) => shown.field("id", &order.id),
+            Kind::Sent(sent) => shown.field("hash", &sent.hash),
+            Kind::Proven(proven) => shown.field("account", &proven.account),
+        };
+        shown.finish_non_exhaustive()
     }
 }

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use alloy::primitives::B256;
+
 use super::promise::Promise;
 use crate::chain::rpc::{PinError, Pinned, Receipt, Rpc, RpcError, json::Malformed};
 
@@ -53,15 +55,21 @@ pub(super) enum Unclear {
     OtherChain(u64),
     #[error("the node is not spoken to")]
     Pin(#[source] PinError),
+    #[error("the node no longer has a transaction that it had")]
+    Gone,
 }
 
-/// The node, if it is on the promise's chain: another chain's silence says nothing about this payment.
-pub(super) async fn node_of<'n>(
-    node: &'n Pinned,
-    promise: &Promise,
-) -> Result<&'n dyn Rpc, Unclear> {
-    if promise.chain_id != node.chain_id() {
-        return Err(Unclear::OtherChain(promise.chain_id));
+impl Unclear {
+    /// An answer about something else.
+    pub(super) fn other() -> Self {
+        Self::Other(Malformed::Member("transactionHash"))
+    }
+}
+
+/// The node, if it is on the payment's chain: another chain's silence says nothing about this payment.
+pub(super) async fn node_of(node: &Pinned, chain_id: u64) -> Result<&dyn Rpc, Unclear> {
+    if chain_id != node.chain_id() {
+        return Err(Unclear::OtherChain(chain_id));
     }
     node.node().await.map_err(Unclear::Pin)
 }
@@ -77,12 +85,8 @@ pub(super) async fn look(rpc: &dyn Rpc, deadline: Duration, promise: &Promise) -
 }
 
 /// A receipt, if it is about this transaction: a node that answers about something else has said nothing.
-pub(super) fn about(promise: &Promise, receipt: Receipt) -> Result<Receipt, Unclear> {
-    if receipt.hash == promise.hash {
-        Ok(receipt)
-    } else {
-        Err(Unclear::Other(Malformed::Member("transactionHash")))
-    }
+pub(super) fn about(hash: B256, receipt: Receipt) -> Result<Receipt, Unclear> {
+    if receipt.hash == hash { Ok(receipt) } else { Err(Unclear::other()) }
 }
 
 /// The time is read before the receipt: a receipt missing after its time was over stays missing. It is called missing
@@ -90,7 +94,7 @@ pub(super) fn about(promise: &Promise, receipt: Receipt) -> Result<Receipt, Uncl
 async fn seen(rpc: &dyn Rpc, pause: Duration, promise: &Promise) -> Result<Seen, RpcError> {
     let block = rpc.latest_block().await;
     if let Some(receipt) = rpc.receipt(promise.hash).await? {
-        return Ok(about(promise, receipt).map_or_else(Seen::Unclear, Seen::Mined));
+        return Ok(about(promise.hash, receipt).map_or_else(Seen::Unclear, Seen::Mined));
     }
     let (now, end) = (block?.timestamp, promise.valid_before.get());
     if now < end {
@@ -104,7 +108,7 @@ async fn seen(rpc: &dyn Rpc, pause: Duration, promise: &Promise) -> Result<Seen,
     }
     tokio::time::sleep(pause).await;
     Ok(match rpc.receipt(promise.hash).await? {
-        Some(receipt) => about(promise, receipt).map_or_else(Seen::Unclear, Seen::Mined),
+        Some(receipt) => about(promise.hash, receipt).map_or_else(Seen::Unclear, Seen::Mined),
         None => Seen::Never,
     })
 }

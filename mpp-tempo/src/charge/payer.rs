@@ -273,7 +273,7 @@ impl mpp_core::payer::Payer for Payer {
         let unclear = |cause: Unclear| {
             PayError::unknown("the chain does not say what became of the payment").because(cause)
         };
-        let node = match look::node_of(&self.node, &promise).await {
+        let node = match look::node_of(&self.node, promise.chain_id).await {
             Err(Unclear::OtherChain(_)) => return Ok(Became::Open),
             found => found.map_err(unclear)?,
         };

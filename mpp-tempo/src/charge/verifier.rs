@@ -1,8 +1,8 @@
-//! The server half: asks for a transfer, checks the transaction that promises it, and takes it to the chain.
+//! The server half: asks for a transfer, checks what promises or shows it, and takes it to the chain.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::Address;
 use mpp_core::{
     Price,
     binding::Claim,
@@ -10,40 +10,48 @@ use mpp_core::{
     intent::{ChargeTerms, PriceError},
     method::Nested,
     problem::{ProblemType, Reason, Rejection},
-    time::{Clock, Timestamp},
+    time::Clock,
     verifier::{Asking, Minted, Spend},
 };
 
-use super::{Details, Evidence, Mode, Payload, TempoCharge, asked::Asked};
+use super::{Details, Evidence, Mode, Payload, TempoCharge, asked, asked::Asked, evidence::Kind};
 use crate::{
     chain::{
-        self, AddressError, Chain, DECIMALS, parse_address, parse_hex,
-        rpc::{Pinned, Rpc, RpcError, Trial},
-        tip20,
-        transaction::{Signed, Transaction},
+        self, AddressError, Chain, DECIMALS, parse_address,
+        rpc::{Pinned, Rpc},
     },
     clock::SystemClock,
 };
 
 mod examine;
+mod offer;
+mod pull;
+mod push;
 pub mod reason;
 mod settle;
 
-use self::examine::Window;
+use self::offer::Offered;
+pub use self::offer::ShareError;
 
-/// Sells for a stablecoin on one Tempo chain, by transactions that payers sign and this server sends.
+/// Sells for a stablecoin on one Tempo chain: by transactions that payers sign and this server sends, or that payers send
+/// themselves.
 ///
 /// A payment is checked without touching the chain's state, and sent once; what became of it is read from the logs
 /// of its receipt. The node must be on the configured chain, or nothing is checked and nothing sent.
 ///
+/// One verifier is one way to be paid: clone it for a route with other shares or other modes.
+///
 /// Keeps its deadline by tokio's timer: settle within a runtime that has one.
 #[derive(Clone, Debug)]
 pub struct Verifier {
+    chain: Chain,
     token: Address,
     recipient: Address,
     node: Pinned,
+    offered: Offered,
     settle_deadline: Duration,
     longest_validity: Duration,
+    optimistic: bool,
     clock: Arc<dyn Clock>,
 }
 
@@ -54,11 +62,14 @@ impl Verifier {
     /// [`AddressError`] for a recipient that is no address.
     pub fn new(chain: &Chain, recipient: &str, rpc: Arc<dyn Rpc>) -> Result<Self, AddressError> {
         Ok(Self {
+            chain: chain.clone(),
             token: chain.currency,
             recipient: parse_address(recipient)?,
             node: Pinned::new(rpc, chain.id),
+            offered: Offered::default(),
             settle_deadline: Duration::from_secs(20),
             longest_validity: Duration::from_secs(30),
+            optimistic: false,
             clock: Arc::new(SystemClock),
         })
     }
@@ -84,95 +95,62 @@ impl Verifier {
         Self { longest_validity, ..self }
     }
 
+    /// Serves as soon as the node has taken a payment, without waiting for a block to hold it.
+    ///
+    /// Saves a block's time, and risks the price: a node that takes a transaction may drop it without a word, or mine it
+    /// failed, and by then the response is out. What is served so may never have been paid. For prices that may be lost.
+    pub fn optimistic(self) -> Self {
+        Self { optimistic: true, ..self }
+    }
+
     /// Judges validity by another clock than the system's.
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
     }
 
-    fn offered(&self) -> Nested<Details> {
-        let method_details = Details {
-            chain_id: Some(self.node.chain_id()),
-            supported_modes: Some(vec![Mode::Pull]),
-            ..Details::default()
-        };
-        Nested { method_details }
+    fn is_sponsored(&self) -> bool {
+        false
     }
 
     /// Holds the claim's request against what this server sells: a challenge of before a change of configuration,
     /// or of another verifier of the same server, is not this one's to settle.
     fn asked(&self, claim: &Claim<TempoCharge>) -> Result<Asked, Rejection> {
-        let foreign = || {
-            let detail = "This challenge does not ask what is asked here.";
-            Rejection::new(ProblemType::INVALID_CHALLENGE, Reason::WRONG_TERMS, detail)
-        };
         let asked = Asked::read(&claim.challenge, &claim.request)
             .map_err(|cause| foreign().because(cause))?;
-        let ours = claim.request.details == self.offered()
+        let ours = claim.request.details.method_details == self.details_of(&claim.request.terms)
             && asked.token == self.token
-            && asked.legs[0].to == self.recipient;
+            && asked.legs.first().is_some_and(|leg| leg.to == self.recipient);
         if ours { Ok(asked) } else { Err(foreign()) }
     }
 
-    /// Whether the transaction can be mined now, and would pay.
-    async fn pays(&self, evidence: &Evidence, window: &Window<'_>) -> Result<(), Rejection> {
-        let transaction = evidence.transaction();
-        examine::runs(transaction)?;
-        window.includes(transaction)?;
-        self.can_pay(transaction, evidence.sender()).await
-    }
-
-    /// Whether the chain holds this very transaction already: sent by the payer, or by this server before its store
-    /// was lost. What the receipt shows is for the settlement to judge.
-    ///
-    /// A node that cannot say is no reason to refuse: that would invite the payer to pay again.
-    async fn is_mined(&self, evidence: &Evidence) -> Result<bool, Rejection> {
-        let node = self.node.node().await.map_err(unavailable)?;
-        let receipt = node.receipt(evidence.hash()).await.map_err(unavailable)?;
-        Ok(receipt.is_some_and(|receipt| receipt.hash == evidence.hash()))
-    }
-
-    /// Asks the node whether the transfer would succeed now: a failing one is mined all the same, and costs its fee.
-    /// One below the base fee is not mined at all, and nobody says so.
-    async fn can_pay(&self, transaction: &Transaction, payer: Address) -> Result<(), Rejection> {
-        let node = self.node.node().await.map_err(unavailable)?;
-        // The price of a node that names no base fee has a tip in it, but there is nothing better to go by.
-        let least = match node.latest_block().await.map_err(unavailable)?.base_fee {
-            Some(base_fee) => base_fee,
-            None => node.gas_price().await.map_err(unavailable)?,
-        };
-        if transaction.max_fee_per_gas < least {
-            let detail = "The transaction's fee per gas is lower than the chain asks now.";
-            return Err(reason::refusal(reason::FEE_TOO_LOW, detail));
+    /// Refuses what was not offered: a mode, a proof where money is asked, money where none is.
+    async fn checked(&self, claim: &Claim<TempoCharge>) -> Result<Kind, Rejection> {
+        if claim.request.terms.amount.is_zero() {
+            return Err(foreign());
         }
-        let balance = Trial::read(self.token, tip20::balance_of(payer));
-        let answer = node.call(balance).await.map_err(unavailable)?;
-        let held = tip20::read_balance(&answer)
-            .ok_or_else(|| unavailable("the token's answer is no balance"))?;
-        if held < self.needs(transaction) {
-            let detail = "The payer does not hold enough for the payment and its fee.";
-            return Err(reason::refusal(reason::SHORT_OF_FUNDS, detail));
-        }
-        let trial =
-            Trial { from: Some(payer), calls: transaction.calls.clone(), ..Trial::default() };
-        match node.call(trial).await {
-            Ok(_) => Ok(()),
-            Err(RpcError::Refused(error)) if error.code() == REVERTED => {
-                let detail = "The token would refuse the transfer.";
-                Err(reason::refusal(reason::WOULD_FAIL, detail).because(RpcError::Refused(error)))
+        let asked = self.asked(claim)?;
+        let details = &claim.request.details.method_details;
+        match &claim.payload {
+            Payload::Transaction { signature } if details.takes(&Mode::Pull) => {
+                self.check_pull(claim, asked, signature).await.map(Kind::Signed)
             }
-            Err(error) => Err(unavailable(error)),
+            Payload::Hash { hash } if details.takes(&Mode::Push) && !asked.fixed_memo => {
+                self.check_push(claim, asked, hash).await.map(Kind::Sent)
+            }
+            Payload::Transaction { .. } => {
+                let detail =
+                    "Send the transaction yourself and show its hash: nothing else is taken here.";
+                Err(invalid(reason::MODE_NOT_OFFERED, detail))
+            }
+            Payload::Hash { .. } => {
+                let detail = "Send a signed transaction: payments that were sent already are not taken here.";
+                Err(invalid(reason::MODE_NOT_OFFERED, detail))
+            }
+            Payload::Proof { .. } => {
+                let detail = "A proof pays for nothing: send a signed transaction.";
+                Err(invalid(reason::WRONG_PAYLOAD, detail))
+            }
         }
-    }
-
-    /// The amount, and the most the fee may take where it is taken from the same token.
-    fn needs(&self, transaction: &Transaction) -> U256 {
-        let moved =
-            transaction.calls.iter().filter_map(|call| tip20::Transfer::decode(&call.data).ok());
-        let amount = moved.fold(U256::ZERO, |sum, moved| sum.saturating_add(moved.amount));
-        if transaction.fee_token != Some(self.token) {
-            return amount;
-        }
-        amount.saturating_add(U256::from(transaction.max_fee()))
     }
 }
 
@@ -185,7 +163,7 @@ impl mpp_core::verifier::Verifier for Verifier {
     }
 
     /// Takes prices in `usd` for dollar tokens, and prices in display units of the token, named by its address.
-    /// Nothing is sold for nothing.
+    /// Nothing is sold for nothing, and no price for less than is shared out of it.
     fn terms(&self, ask: &Price) -> Result<ChargeTerms, PriceError> {
         let named = parse_address(ask.unit()).is_ok_and(|token| token == self.token);
         let amount = match ask.in_unit("usd", DECIMALS) {
@@ -196,89 +174,48 @@ impl mpp_core::verifier::Verifier for Verifier {
         if amount.is_zero() {
             return Err(PriceError::Nothing);
         }
+        asked::rest(amount, self.offered.splits()).map_err(|_| PriceError::Shares)?;
         let currency = format!("{:#x}", self.token);
         Ok(ChargeTerms::of(ask, amount, currency).to(self.recipient.to_string()))
     }
 
     async fn details(
         &self,
-        _: &ChargeTerms,
+        terms: &ChargeTerms,
         _: Asking<'_>,
     ) -> Result<Minted<Nested<Details>>, Rejection> {
-        Ok(Minted::lasting(self.offered()))
+        Ok(Minted::lasting(Nested { method_details: self.details_of(terms) }))
     }
 
     async fn check(&self, claim: &Claim<TempoCharge>) -> Result<Evidence, Rejection> {
-        let asked = self.asked(claim)?;
-        let signed = read(&claim.payload)?;
-        let shown =
-            examine::Shown { asked: &asked, signed: &signed, source: claim.source.as_ref() };
-        shown.payer()?;
-        let evidence = Evidence::new(signed, &asked).map_err(|cause| {
-            reason::refusal(Reason::BAD_PROOF, "The transaction is no payment.").because(cause)
-        })?;
-        let window = Window {
-            now: self.clock.now(),
-            longest: self.longest_validity,
-            challenge_ends: claim.challenge.expires.as_ref(),
-        };
-        let Err(refusal) = self.pays(&evidence, &window).await else { return Ok(evidence) };
-        // Money that moved already is neither in time nor still held.
-        let moved = refusal.reason != reason::RAIL_UNAVAILABLE
-            && window.is_remembered(evidence.transaction())
-            && self.is_mined(&evidence).await?;
-        if moved { Ok(evidence) } else { Err(refusal) }
+        self.checked(claim).await.map(Evidence::of)
     }
 
-    /// The hash its expiring nonce is known by. An hour past the transaction's end no check takes it any more, mined or
-    /// not, whoever's clock is asked.
-    /// Whoever showed a transaction has not sent it: settling does.
-    fn has_moved(&self, _: &Evidence) -> bool {
-        false
+    /// Whoever showed a hash has sent it; whoever showed a transaction has not: settling does.
+    fn has_moved(&self, evidence: &Evidence) -> bool {
+        matches!(evidence.kind(), Kind::Sent(_))
     }
 
     fn spends<'e>(&self, evidence: &'e Evidence) -> Option<Spend<'e>> {
-        let end = i64::try_from(evidence.promise().valid_before.get()).unwrap_or(i64::MAX / 2_000);
-        let until = Timestamp::from_unix(end.saturating_add(3600), 0);
-        Some(Spend::of(evidence.spends()).until(until))
+        evidence.spends()
     }
 
     async fn settle(&self, evidence: &Evidence) -> Fate {
-        settle::settle(&self.node, self.settle_deadline, evidence).await
+        settle::settle(self, evidence).await
     }
 
     async fn reconcile(&self, evidence: &Evidence) -> Fate {
-        settle::reconcile(&self.node, self.settle_deadline, evidence).await
+        settle::reconcile(self, evidence).await
     }
 }
 
-/// The JSON-RPC code of a call that the contract itself refused.
-const REVERTED: i64 = 3;
+fn foreign() -> Rejection {
+    let detail = "This challenge does not ask what is asked here.";
+    Rejection::new(ProblemType::INVALID_CHALLENGE, Reason::WRONG_TERMS, detail)
+}
 
-fn read(payload: &Payload) -> Result<Signed, Rejection> {
-    let invalid =
-        |reason, detail: &'static str| Rejection::new(ProblemType::INVALID_PAYLOAD, reason, detail);
-    let signature = match payload {
-        Payload::Transaction { signature } => signature,
-        Payload::Hash { .. } => {
-            let detail =
-                "Send a signed transaction: payments that were sent already are not taken here.";
-            return Err(invalid(reason::MODE_NOT_OFFERED, detail));
-        }
-        Payload::Proof { .. } => {
-            let detail = "A proof pays for nothing: send a signed transaction.";
-            return Err(invalid(reason::WRONG_PAYLOAD, detail));
-        }
-    };
-    let bytes = parse_hex(signature)
-        .ok_or_else(|| invalid(Reason::UNREADABLE, "The transaction is not written in hex."))?;
-    Signed::decode(&bytes).map_err(|cause| match cause {
-        chain::transaction::DecodeError::Signature(cause) => examine::bad_signature(cause),
-        cause => {
-            let detail = format!("The transaction cannot be read: {cause}.");
-            Rejection::new(ProblemType::INVALID_PAYLOAD, Reason::UNREADABLE, detail).because(cause)
-        }
-    })
+fn invalid(reason: Reason, detail: &'static str) -> Rejection {
+    Rejection::new(ProblemType::INVALID_PAYLOAD, reason, detail)
 }
 
 /// Nothing was sent: the node cannot be asked, or is on the wrong chain. No one is invited to pay again.

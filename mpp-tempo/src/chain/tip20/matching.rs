@@ -70,7 +70,8 @@ pub fn match_calls(token: Address, expected: &[Expected], calls: &[Call]) -> Res
 }
 
 /// Checks that the expected transfers of a token are among calls, in any order: what else is called is its caller's own
-/// business. A call with native value, or one that is a transfer in a spelling that no encoder writes, is still refused.
+/// business. A call with native value, a transfer in a spelling that no encoder writes, and one more transfer to somebody who
+/// is paid already are still refused.
 ///
 /// # Errors
 /// [`Unmatched`].
@@ -86,7 +87,9 @@ pub fn find_calls(token: Address, expected: &[Expected], calls: &[Call]) -> Resu
             _ => {}
         }
     }
-    assign(expected, transfers).map(drop)
+    let left = assign(expected, transfers)?;
+    let paid_more = left.iter().any(|made| expected.iter().any(|wanted| wanted.to == made.to));
+    if paid_more { Err(Unmatched::Extra) } else { Ok(()) }
 }
 
 /// Checks that a receipt's logs show the expected transfers of a token, each by a movement of its own.

@@ -28,7 +28,9 @@ use crate::chain::{
 };
 
 mod payer;
+mod push;
 mod settle;
+mod shares;
 mod verifier;
 
 const SHOP: &str = "0x2222222222222222222222222222222222222222";
@@ -46,6 +48,7 @@ struct Scripted {
     /// `None` never answers.
     send: Option<Script<Bytes, Receipt>>,
     receipt: Script<B256, Option<Receipt>>,
+    blocks: Script<u64, Option<Block>>,
     asked: Mutex<Vec<&'static str>>,
 }
 
@@ -60,6 +63,7 @@ impl Default for Scripted {
             call: Box::new(move |_| Ok(held.clone().into())),
             send: Some(Box::new(|raw| Ok(mined(&raw)))),
             receipt: Box::new(|_| Ok(None)),
+            blocks: Box::new(|_| Err(RpcError::Status(502))),
             asked: Mutex::default(),
         }
     }
@@ -105,6 +109,15 @@ impl Rpc for Scripted {
     fn receipt(&self, hash: B256) -> Answer<'_, Option<Receipt>> {
         self.heard("receipt", (self.receipt)(hash))
     }
+    fn broadcast(&self, raw: Bytes) -> Answer<'_, B256> {
+        match &self.send {
+            Some(send) => self.heard("broadcast", send(raw).map(|receipt| receipt.hash)),
+            None => Box::pin(std::future::pending()),
+        }
+    }
+    fn block(&self, number: u64) -> Answer<'_, Option<Block>> {
+        self.heard("block by height", (self.blocks)(number))
+    }
 }
 
 impl fmt::Debug for Scripted {
@@ -125,23 +138,25 @@ fn gone() -> Cause {
     Cause::from("gone")
 }
 
-/// The receipt of a transaction of one transfer, as a node writes it.
+/// The receipt of a transaction of transfers, as a node writes it.
 fn mined(raw: &[u8]) -> Receipt {
     let signed = Signed::decode(raw).unwrap();
-    let (from, call) = (signed.sender().unwrap(), &signed.transaction.calls[0]);
-    let Transfer { to, amount, memo } = Transfer::decode(&call.data).unwrap();
-    let entry = |event: &str, memo: Option<B256>| Log {
-        address: call.to,
-        topics: [keccak256(event), from.into_word(), to.into_word()]
-            .into_iter()
-            .chain(memo)
-            .collect(),
-        data: amount.to_be_bytes_vec().into(),
-    };
-    let logs = vec![
-        entry("Transfer(address,address,uint256)", None),
-        entry("TransferWithMemo(address,address,uint256,bytes32)", memo),
-    ];
+    let from = signed.sender().unwrap();
+    let mut logs = Vec::new();
+    for call in &signed.transaction.calls {
+        let Transfer { to, amount, memo } = Transfer::decode(&call.data).unwrap();
+        let entry = |event: &str, memo: Option<B256>| Log {
+            address: call.to,
+            topics: [keccak256(event), from.into_word(), to.into_word()]
+                .into_iter()
+                .chain(memo)
+                .collect(),
+            data: amount.to_be_bytes_vec().into(),
+        };
+        logs.push(entry("Transfer(address,address,uint256)", None));
+        let with_memo = "TransferWithMemo(address,address,uint256,bytes32)";
+        logs.extend(memo.map(|memo| entry(with_memo, Some(memo))));
+    }
     let block_hash = B256::repeat_byte(9);
     Receipt { hash: signed.hash(), success: true, from, block_hash, block_number: 9, logs }
 }
@@ -180,11 +195,7 @@ fn realm() -> Realm {
 fn request() -> Request<TempoCharge> {
     let verifier = verifier_at(Arc::default());
     let terms = verifier.terms(&"0.10 usd".parse().unwrap()).unwrap();
-    let method_details = Details {
-        chain_id: Some(42431),
-        supported_modes: Some(vec![super::Mode::Pull]),
-        ..Details::default()
-    };
+    let method_details = Details { chain_id: Some(42431), ..Details::default() };
     Request { terms, details: Nested { method_details } }
 }
 

@@ -2,11 +2,29 @@
 
 use mpp_core::fate::Fate;
 
-use super::{super::Evidence, *};
+use super::{
+    super::{
+        Evidence,
+        asked::Asked,
+        evidence::{Kind, Order},
+    },
+    *,
+};
 use crate::chain::rpc::json::Malformed;
 
 async fn evidence() -> Evidence {
-    Evidence::new(signed(&challenge(&request())).await).unwrap()
+    let challenge = challenge(&request());
+    let asked = Asked::read(&challenge, &request()).unwrap();
+    Evidence::of(Kind::Signed(Order::new(signed(&challenge).await, asked).unwrap()))
+}
+
+fn order(evidence: &Evidence) -> &Order {
+    let Kind::Signed(order) = evidence.kind() else { panic!("pull mode") };
+    order
+}
+
+fn raw(evidence: &Evidence) -> Bytes {
+    order(evidence).raw()
 }
 
 const END: u64 = NOW as u64 + 25;
@@ -27,7 +45,7 @@ async fn a_mined_transfer_is_settled_by_its_logs() {
     let evidence = evidence().await;
     let fate = verifier_at(Arc::default()).settle(&evidence).await;
     let Fate::Settled(settled) = fate else { panic!("{fate:?}") };
-    assert_eq!(settled.reference, format!("{:#x}", evidence.hash()));
+    assert_eq!(settled.reference, format!("{:#x}", order(&evidence).signed.hash()));
     assert_eq!(settled.reference, settled.reference.to_lowercase());
     let payer = format!("did:pkh:eip155:42431:{}", key().address());
     assert_eq!(settled.payer.unwrap().as_str(), payer);
@@ -68,7 +86,7 @@ async fn a_receipt_is_judged_by_its_logs_and_never_by_its_status_alone() {
     let evidence = evidence().await;
     for (name, edit, fate) in cases {
         let edit = *edit;
-        let raw = evidence.raw();
+        let raw = order(&evidence).raw();
         let told = move || {
             let mut receipt = mined(&raw);
             edit(&mut receipt);
@@ -102,7 +120,7 @@ async fn an_error_is_never_a_failure_unless_the_chain_says_that_it_is_too_late()
     ];
     let evidence = evidence().await;
     for error in errors {
-        let raw = evidence.raw();
+        let raw = order(&evidence).raw();
         let found: fn(&Bytes) -> Option<Receipt> = |raw| Some(mined(raw));
         let none: fn(&Bytes) -> Option<Receipt> = |_| None;
         let cases = [
@@ -167,7 +185,7 @@ async fn reconciling_sends_nothing_and_tells_absence_from_ignorance() {
         );
         assert!(!node.asked().contains(&"send"));
     }
-    let raw = evidence.raw();
+    let raw = order(&evidence).raw();
     let node = Scripted {
         receipt: Box::new(move |_| Ok(Some(mined(&raw)))),
         block: lost(),
@@ -201,7 +219,7 @@ async fn a_receipt_is_missing_only_once_it_was_missing_twice() {
     ];
     let evidence = evidence().await;
     for (late, fate) in cases {
-        let (raw, first) = (evidence.raw(), Mutex::new(true));
+        let (raw, first) = (order(&evidence).raw(), Mutex::new(true));
         let node = Arc::new(Scripted {
             receipt: Box::new(move |_| {
                 let first = std::mem::take(&mut *first.lock().unwrap());
@@ -235,20 +253,22 @@ async fn evidence_survives_a_store_and_shows_nothing() {
     let stored = serde_json::to_string(&evidence).unwrap();
     let read: Evidence = serde_json::from_str(&stored).unwrap();
     assert_eq!(
-        (read.raw(), read.spends(), read.payer()),
-        (evidence.raw(), evidence.spends(), evidence.payer())
+        (raw(&read), read.spends(), order(&read).payer),
+        (raw(&evidence), evidence.spends(), order(&evidence).payer)
     );
     assert_eq!(serde_json::to_string(&read).unwrap(), stored);
     let shown = format!("{evidence:?}");
-    assert!(!shown.contains(&evidence.raw().to_string()[2..60]), "{shown}");
-    let hex = evidence.raw().to_string();
-    let two = resigned(&evidence_signed(&evidence), |t| t.calls.push(t.calls[0].clone())).encode();
-    for bad in [String::new(), "0x76c0".into(), hex[..100].into(), Bytes::from(two).to_string()] {
-        let json = serde_json::json!({ "transaction": bad });
+    assert!(!shown.contains(&raw(&evidence).to_string()[2..60]), "{shown}");
+    let hex = raw(&evidence).to_string();
+    let written = serde_json::to_value(&evidence).unwrap();
+    for bad in [String::new(), "0x76c0".into(), hex[..100].into()] {
+        let mut json = written.clone();
+        json["transaction"] = serde_json::json!(bad);
         assert!(serde_json::from_value::<Evidence>(json).is_err(), "{bad}");
     }
-}
-
-fn evidence_signed(evidence: &Evidence) -> Signed {
-    Signed::decode(&evidence.raw()).unwrap()
+    for member in ["type", "transaction", "chainId", "token", "transfers", "fixedMemo"] {
+        let mut json = written.clone();
+        json.as_object_mut().unwrap().remove(member);
+        assert!(serde_json::from_value::<Evidence>(json).is_err(), "{member}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU64, time::Duration};
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use mpp_core::{
     Timestamp,
     credential::Source,
@@ -14,6 +14,8 @@ use super::{
     reason::{self, refusal},
 };
 use crate::chain::{
+    self,
+    dex::Swap,
     did::Did,
     signature::SignatureError,
     tip20::{self, NotTransfer, Transfer, Unmatched},
@@ -86,25 +88,29 @@ pub(super) fn runs(transaction: &Transaction) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// A transaction beside the transfer it should make.
+/// A transaction beside the transfers it should make.
 pub(super) struct Shown<'a> {
     pub(super) asked: &'a Asked,
     pub(super) signed: &'a Signed,
     pub(super) source: Option<&'a Source>,
+    pub(super) exchange: Address,
+    pub(super) sponsored: bool,
 }
 
 impl Shown<'_> {
-    /// The account that pays, once the transaction is this payment and nothing else.
+    /// The account that pays, once the transaction is this payment.
     pub(super) fn payer(&self) -> Result<Address, Rejection> {
         let transaction = &self.signed.transaction;
-        if transaction.fee_payer != FeePayer::Sender {
-            return Err(refusal(reason::NOT_SPONSORED, "Nobody pays the fee for you here."));
-        }
+        let awaited = match transaction.fee_payer {
+            FeePayer::Sender => false,
+            FeePayer::Awaited if self.sponsored => true,
+            _ => return Err(refusal(reason::NOT_SPONSORED, "Nobody pays the fee for you here.")),
+        };
         let payer = self.signed.sender().map_err(bad_signature)?;
         if transaction.chain_id != self.asked.chain_id {
             return Err(refusal(reason::WRONG_CHAIN, "The transaction is for another chain."));
         }
-        self.source_is(payer)?;
+        source_is(self.source, self.asked.chain_id, payer)?;
         let expiring = transaction.nonce_key == EXPIRING && transaction.nonce == 0;
         if !expiring || transaction.valid_before.is_none() {
             let detail = "The transaction must have an expiring nonce, and name its end.";
@@ -112,30 +118,39 @@ impl Shown<'_> {
         }
         let plain = transaction.access_list.is_empty()
             && transaction.authorizations.is_empty()
-            && transaction.key_authorization.is_none();
+            && (transaction.key_authorization.is_none() || !awaited);
         if !plain {
             let detail = "The transaction does something else beside the payment.";
             return Err(refusal(reason::MORE_THAN_CALLS, detail));
         }
         if self.asked.pays(payer) {
-            return Err(refusal(reason::SELF_PAYMENT, "The payer is the recipient."));
+            return Err(refusal(reason::SELF_PAYMENT, "The payer is a recipient."));
         }
-        tip20::match_calls(self.asked.token, &self.asked.legs, &transaction.calls)
-            .map_err(|cause| self.mismatch(cause))?;
+        let calls = if awaited { self.sponsored_calls() } else { self.own_calls() };
+        calls.map_err(|cause| self.mismatch(cause))?;
         Ok(payer)
     }
 
-    /// A source is anybody's word; one that says something else than the signature is a lie or a mistake (D-32).
-    fn source_is(&self, payer: Address) -> Result<(), Rejection> {
-        let Some(source) = self.source else { return Ok(()) };
-        let signed = Did { chain_id: self.asked.chain_id, address: payer };
-        match source.as_str().parse::<Did>() {
-            Ok(named) if named == signed => Ok(()),
-            _ => {
-                let detail = "The source is not the account that signed the transaction.";
-                Err(refusal(reason::WRONG_SOURCE, detail))
+    /// Whoever pays the fee may call what they like beside the transfers (D-28).
+    fn own_calls(&self) -> Result<(), Unmatched> {
+        tip20::find_calls(self.asked.token, &self.asked.legs, &self.signed.transaction.calls)
+    }
+
+    /// A sponsor pays for the transfers that are asked, in their one spelling, and for an exchange that brings no more than
+    /// they need (S6).
+    fn sponsored_calls(&self) -> Result<(), Unmatched> {
+        let calls = self.signed.transaction.calls.as_slice();
+        let transfers = match Swap::leading(calls, self.exchange) {
+            Some((swap, rest)) => {
+                let fits = swap.token_out == self.asked.token
+                    && swap.token_in != swap.token_out
+                    && chain::is_tip20(swap.token_in)
+                    && U256::from(swap.amount_out) <= self.asked.total();
+                if fits { rest } else { return Err(Unmatched::Extra) }
             }
-        }
+            None => calls,
+        };
+        tip20::match_calls(self.asked.token, &self.asked.canonical_legs(), transfers)
     }
 
     fn mismatch(&self, cause: Unmatched) -> Rejection {
@@ -155,19 +170,42 @@ impl Shown<'_> {
         refusal(reason, detail).because(cause)
     }
 
-    /// Which member of the one transfer differs.
+    /// Which member of the transfer differs, where there is one to be made and one call.
     fn difference(&self) -> (Reason, &'static str) {
-        let [call] = self.signed.transaction.calls.as_slice() else {
-            return (reason::WRONG_CALLS, "The transaction must make exactly one transfer.");
+        let ([call], [leg]) =
+            (self.signed.transaction.calls.as_slice(), self.asked.legs.as_slice())
+        else {
+            let detail = "The transaction's calls are not the transfers that are asked.";
+            return (reason::WRONG_CALLS, detail);
         };
         match Transfer::decode(&call.data) {
-            Ok(made) if made.to != self.asked.legs[0].to => {
+            _ if call.to != self.asked.token => {
+                (reason::WRONG_TOKEN, "The transaction calls another contract than the token.")
+            }
+            Err(_) => (reason::NOT_A_TRANSFER, "The transaction's call is no transfer."),
+            Ok(made) if made.to != leg.to => {
                 (reason::WRONG_RECIPIENT, "The transfer is to another account.")
             }
-            Ok(made) if made.amount != self.asked.legs[0].amount => {
+            Ok(made) if made.amount != leg.amount => {
                 (reason::WRONG_AMOUNT, "The transfer is not of the amount that is asked.")
             }
             _ => (reason::WRONG_MEMO, "The transfer's memo does not belong to this challenge."),
+        }
+    }
+}
+
+/// A source is anybody's word; one that says something else than the chain does is a lie or a mistake (D-32).
+pub(super) fn source_is(
+    source: Option<&Source>,
+    chain_id: u64,
+    address: Address,
+) -> Result<(), Rejection> {
+    let Some(source) = source else { return Ok(()) };
+    match source.as_str().parse::<Did>() {
+        Ok(named) if named == (Did { chain_id, address }) => Ok(()),
+        _ => {
+            let detail = "The source is not the account that signed the transaction.";
+            Err(refusal(reason::WRONG_SOURCE, detail))
         }
     }
 }

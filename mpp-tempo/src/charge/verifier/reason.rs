@@ -22,7 +22,7 @@ pub const NOT_EXPIRING: Reason = Reason::new("not-expiring");
 pub const MORE_THAN_CALLS: Reason = Reason::new("more-than-calls");
 /// The payer is the recipient.
 pub const SELF_PAYMENT: Reason = Reason::new("self-payment");
-/// There is not exactly one call.
+/// The transaction's calls are not the transfers that are asked.
 pub const WRONG_CALLS: Reason = Reason::new("wrong-calls");
 /// A call goes to another contract than the token.
 pub const WRONG_TOKEN: Reason = Reason::new("wrong-token");
@@ -56,6 +56,8 @@ pub const WOULD_FAIL: Reason = Reason::new("would-fail");
 pub const REVERTED: Reason = Reason::new("reverted");
 /// The transaction was mined and the transfer is not in its logs.
 pub const NOT_TRANSFERRED: Reason = Reason::new("not-transferred");
+/// The transaction whose hash was shown is in no block yet; its hash can be shown again.
+pub const NOT_MINED: Reason = Reason::new("not-mined");
 /// The node cannot be asked; nothing was sent.
 pub const RAIL_UNAVAILABLE: Reason = Reason::new("rail-unavailable");
 
