@@ -31,7 +31,7 @@ pub struct Evidence(Kind);
 #[derive(Clone)]
 pub(super) enum Kind {
     /// By a transaction for this server to send.
-    Signed(Order),
+    Signed(Box<Order>),
     /// By one that the payer sent, and that was found mined.
     Sent(Sent),
     /// Not at all: nothing was asked but a name.

@@ -132,7 +132,8 @@ impl Verifier {
         let details = &claim.request.details.method_details;
         match &claim.payload {
             Payload::Transaction { signature } if details.takes(&Mode::Pull) => {
-                self.check_pull(claim, asked, signature).await.map(Kind::Signed)
+                let order = self.check_pull(claim, asked, signature).await?;
+                Ok(Kind::Signed(Box::new(order)))
             }
             Payload::Hash { hash } if details.takes(&Mode::Push) && !asked.fixed_memo => {
                 self.check_push(claim, asked, hash).await.map(Kind::Sent)

@@ -10,6 +10,7 @@ use super::{
     *,
 };
 
+type Said = fn() -> Found;
 type Found = Result<Option<Receipt>, RpcError>;
 
 fn pushed(hash: &str) -> Payload {
@@ -99,7 +100,7 @@ async fn what_the_receipt_does_not_show_was_not_paid_and_what_the_node_does_not_
         let refused = checked(node, &first, &hash, None).await.unwrap_err();
         assert_eq!(refused.reason, expected, "{name}");
     }
-    let unknown: [(&str, fn() -> Found, Reason); 3] = [
+    let unknown: [(&str, Said, Reason); 3] = [
         ("not mined yet", || Ok(None), reason::NOT_MINED),
         ("silent", || Err(RpcError::Unanswered(gone())), reason::RAIL_UNAVAILABLE),
         ("limited", || Err(refused(-32005)), reason::RAIL_UNAVAILABLE),
