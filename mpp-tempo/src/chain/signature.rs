@@ -1,135 +1,55 @@
-//! Signatures: the one place that speaks to libsecp256k1, and the TIP-1020 kinds of account signature.
+//! Account signatures: the kinds that TIP-1020 tells apart, and who signed.
 
-use std::{fmt, str::FromStr, sync::LazyLock};
+use std::fmt;
 
-use alloy::primitives::{Address, B256, Bytes, U256, hex, keccak256, uint};
-use secp256k1::{
-    All, Message, PublicKey, Secp256k1, SecretKey,
-    ecdsa::{RecoverableSignature, RecoveryId},
+use alloy::primitives::{Address, B256, Bytes};
+
+mod ecdsa;
+mod keychain;
+mod p256;
+pub mod webauthn;
+
+pub use self::{
+    ecdsa::{Ecdsa, Key},
+    keychain::Keychain,
+    p256::{P256, P256Key, P256Public},
+    webauthn::WebAuthn,
 };
-
-/// A secp256k1 signature in the one form money is judged on: r and s in range, s in the lower half.
-///
-/// Because no second form of it exists, nobody can turn a signature seen on the wire into another valid one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ecdsa {
-    r: U256,
-    s: U256,
-    odd_y: bool,
-}
-
-impl Ecdsa {
-    /// Builds a signature from its numbers, as a fee payer's stand in a transaction.
-    ///
-    /// # Errors
-    /// [`SignatureError::Range`] for a number outside the curve's order, [`SignatureError::HighS`] for the upper half.
-    pub fn new(r: U256, s: U256, odd_y: bool) -> Result<Self, SignatureError> {
-        if r.is_zero() || s.is_zero() || r >= ORDER || s >= ORDER {
-            return Err(SignatureError::Range);
-        }
-        if s > ORDER >> 1 {
-            return Err(SignatureError::HighS);
-        }
-        Ok(Self { r, s, odd_y })
-    }
-
-    /// Parses exactly 65 bytes `r ‖ s ‖ v`.
-    ///
-    /// v is 27 or 28, or 0 or 1: nodes take both and hash the first, so both become the same value here and
-    /// everything derived from a signature is derived from the canonical bytes.
-    ///
-    /// # Errors
-    /// As [`Ecdsa::new`], and for any other length or v.
-    pub fn parse(bytes: &[u8]) -> Result<Self, SignatureError> {
-        let bytes: &[u8; 65] = bytes.try_into().map_err(|_| SignatureError::Length(bytes.len()))?;
-        let [numbers @ .., v] = bytes;
-        let (r, s) = numbers.split_at(32);
-        let odd_y = match v {
-            0 | 27 => false,
-            1 | 28 => true,
-            other => return Err(SignatureError::Parity(*other)),
-        };
-        Self::new(U256::from_be_slice(r), U256::from_be_slice(s), odd_y)
-    }
-
-    /// The 65 bytes `r ‖ s ‖ v`, v being 27 or 28.
-    pub fn to_bytes(&self) -> [u8; 65] {
-        let mut bytes = [27 + u8::from(self.odd_y); 65];
-        let numbers = self.r.to_be_bytes::<32>().into_iter().chain(self.s.to_be_bytes::<32>());
-        for (slot, byte) in bytes.iter_mut().zip(numbers) {
-            *slot = byte;
-        }
-        bytes
-    }
-
-    /// The first number.
-    pub fn r(&self) -> U256 {
-        self.r
-    }
-
-    /// The second number, never above half the order.
-    pub fn s(&self) -> U256 {
-        self.s
-    }
-
-    /// Whether the y of the nonce's point is odd: `yParity`.
-    pub fn odd_y(&self) -> bool {
-        self.odd_y
-    }
-
-    /// Recovers the account that signed a hash. Some account is recovered from almost any signature: compare it.
-    ///
-    /// # Errors
-    /// [`SignatureError::NoKey`] if no key can have made this signature.
-    pub fn recover(&self, hash: B256) -> Result<Address, SignatureError> {
-        let id = if self.odd_y { RecoveryId::One } else { RecoveryId::Zero };
-        let bytes = self.to_bytes();
-        let (compact, _) = bytes.split_at(64);
-        RecoverableSignature::from_compact(compact, id)
-            .and_then(|signature| CURVE.recover_ecdsa(Message::from_digest(hash.0), &signature))
-            .map(|key| address_of(&key))
-            .map_err(|_| SignatureError::NoKey)
-    }
-}
-
-impl TryFrom<alloy::primitives::Signature> for Ecdsa {
-    type Error = SignatureError;
-
-    /// Takes what an alloy signer made; a high s, as some hardware answers, is brought down, not refused.
-    fn try_from(made: alloy::primitives::Signature) -> Result<Self, SignatureError> {
-        let low = made.normalized_s();
-        Self::new(low.r(), low.s(), low.v())
-    }
-}
 
 /// An account signature as TIP-1020 tells them apart, by length and first byte.
 ///
-/// Kinds other than secp256k1 are recognised and carried, and their signer is not recovered yet.
+/// Every kind has one spelling that is taken: numbers in range, s in the lower half, nothing before or after. So
+/// nobody can turn a signature seen on the wire into another valid one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Signature {
     /// 65 bytes, no type byte.
     Secp256k1(Ecdsa),
     /// Type 0x01, 130 bytes in all.
-    P256(Bytes),
+    P256(P256),
     /// Type 0x02, 129 to 2049 bytes in all.
-    WebAuthn(Bytes),
-    /// Type 0x03 or 0x04: a key that an account has authorised.
-    Keychain(Bytes),
+    WebAuthn(WebAuthn),
+    /// Type 0x04: a key that an account has authorised.
+    Keychain(Keychain),
 }
 
 impl Signature {
-    /// Parses the bytes of a transaction's last field.
+    /// Parses the bytes of a transaction's last field, or a voucher's or proof's signature.
     ///
     /// # Errors
-    /// [`SignatureError`]; trailing bytes after a secp256k1 signature are a wrong length.
+    /// [`SignatureError`]; trailing bytes are a wrong length, and the suffix that wallets mark some signatures with,
+    /// 32 bytes 0x77, is refused by name where it would fit.
     pub fn parse(bytes: &[u8]) -> Result<Self, SignatureError> {
-        let whole = || Bytes::copy_from_slice(bytes);
+        if bytes.ends_with(&MAGIC) {
+            return Err(SignatureError::Magic);
+        }
         match (bytes.len(), bytes.first()) {
             (65, _) => Ecdsa::parse(bytes).map(Self::Secp256k1),
-            (130, Some(1)) => Ok(Self::P256(whole())),
-            (129..=2049, Some(2)) => Ok(Self::WebAuthn(whole())),
-            (KEYCHAIN_MIN..=KEYCHAIN_MAX, Some(3 | 4)) => Ok(Self::Keychain(whole())),
+            (P256::LENGTH, Some(1)) => P256::parse(bytes).map(Self::P256),
+            (WebAuthn::MIN..=WebAuthn::MAX, Some(2)) => WebAuthn::parse(bytes).map(Self::WebAuthn),
+            (Keychain::MIN..=Keychain::MAX, Some(3 | 4)) => {
+                Keychain::parse(bytes).map(Self::Keychain)
+            }
             (length, _) => Err(SignatureError::Length(length)),
         }
     }
@@ -138,7 +58,9 @@ impl Signature {
     pub fn to_bytes(&self) -> Bytes {
         match self {
             Self::Secp256k1(ecdsa) => Bytes::copy_from_slice(&ecdsa.to_bytes()),
-            Self::P256(bytes) | Self::WebAuthn(bytes) | Self::Keychain(bytes) => bytes.clone(),
+            Self::P256(p256) => p256.to_bytes(),
+            Self::WebAuthn(webauthn) => webauthn.to_bytes(),
+            Self::Keychain(keychain) => keychain.to_bytes(),
         }
     }
 
@@ -152,21 +74,77 @@ impl Signature {
         }
     }
 
-    /// Recovers the account that signed a hash.
+    /// Checks the signature of a hash, and says in whose name it is and which key made it.
+    ///
+    /// For whatever is believed without the chain's judgement: a proof, a voucher. An access key is good only while
+    /// [`key_of`](super::keychain::key_of) says that the account has it.
     ///
     /// # Errors
-    /// [`SignatureError::Unsupported`] for every kind but secp256k1, else as [`Ecdsa::recover`].
-    pub fn recover(&self, hash: B256) -> Result<Address, SignatureError> {
+    /// [`SignatureError`] if no key, or not the key it names, made it.
+    pub fn signer(&self, hash: B256) -> Result<Recovered, SignatureError> {
         match self {
-            Self::Secp256k1(ecdsa) => ecdsa.recover(hash),
-            other => Err(SignatureError::Unsupported(other.kind())),
+            Self::Secp256k1(ecdsa) => ecdsa.recover(hash).map(Recovered::own),
+            Self::P256(p256) => p256.recover(hash).map(Recovered::own),
+            Self::WebAuthn(webauthn) => webauthn.recover(hash).map(Recovered::own),
+            Self::Keychain(keychain) => keychain.recover(hash),
         }
+    }
+
+    /// The account in whose name a hash is signed, whichever key signed.
+    ///
+    /// Enough for a transaction alone: the chain asks for itself whether an access key is the account's. For anything
+    /// else, [`Signature::signer`].
+    ///
+    /// # Errors
+    /// As [`Signature::signer`].
+    pub fn recover(&self, hash: B256) -> Result<Address, SignatureError> {
+        self.signer(hash).map(|recovered| recovered.account)
     }
 }
 
 impl From<Ecdsa> for Signature {
     fn from(ecdsa: Ecdsa) -> Self {
         Self::Secp256k1(ecdsa)
+    }
+}
+
+impl From<P256> for Signature {
+    fn from(p256: P256) -> Self {
+        Self::P256(p256)
+    }
+}
+
+impl From<WebAuthn> for Signature {
+    fn from(webauthn: WebAuthn) -> Self {
+        Self::WebAuthn(webauthn)
+    }
+}
+
+impl From<Keychain> for Signature {
+    fn from(keychain: Keychain) -> Self {
+        Self::Keychain(keychain)
+    }
+}
+
+/// Who signed a hash, as far as a signature alone can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[must_use]
+pub struct Recovered {
+    /// The account in whose name it is signed.
+    pub account: Address,
+    /// The key that signed, where it is not the account's own. Anybody can sign so with a key they made up: until
+    /// the chain says that the key is the account's and active, **nobody has signed**.
+    pub access_key: Option<Address>,
+}
+
+impl Recovered {
+    fn own(account: Address) -> Self {
+        Self { account, access_key: None }
+    }
+
+    /// The key that signed: the account's own, or its access key.
+    pub fn key(&self) -> Address {
+        self.access_key.unwrap_or(self.account)
     }
 }
 
@@ -195,62 +173,6 @@ impl fmt::Display for SignatureKind {
     }
 }
 
-/// A secp256k1 key held in memory: a sponsor's, or a payer's without a wallet of its own. Wiped when dropped.
-pub struct Key {
-    secret: SecretKey,
-    address: Address,
-}
-
-impl Key {
-    /// Takes the 32 bytes of a secret key.
-    ///
-    /// # Errors
-    /// [`SignatureError::Key`] for zero and for numbers outside the curve's order.
-    pub fn new(secret: [u8; 32]) -> Result<Self, SignatureError> {
-        let secret = SecretKey::from_byte_array(secret).map_err(|_| SignatureError::Key)?;
-        Ok(Self { address: address_of(&secret.public_key(&CURVE)), secret })
-    }
-
-    /// The account this key signs for.
-    pub fn address(&self) -> Address {
-        self.address
-    }
-
-    /// Signs a hash; the same hash always gives the same signature (RFC 6979).
-    pub fn sign(&self, hash: B256) -> Ecdsa {
-        let made = CURVE.sign_ecdsa_recoverable(Message::from_digest(hash.0), &self.secret);
-        let (id, compact) = made.serialize_compact();
-        let (r, s) = compact.split_at(32);
-        let odd_y = matches!(id, RecoveryId::One | RecoveryId::Three);
-        Ecdsa { r: U256::from_be_slice(r), s: U256::from_be_slice(s), odd_y }
-    }
-}
-
-impl FromStr for Key {
-    type Err = SignatureError;
-
-    /// Parses `0x` and 64 hex digits.
-    fn from_str(text: &str) -> Result<Self, SignatureError> {
-        let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 64);
-        let mut secret = [0; 32];
-        hex::decode_to_slice(digits.ok_or(SignatureError::Key)?, &mut secret)
-            .map_err(|_| SignatureError::Key)?;
-        Self::new(secret)
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Key {
-    fn drop(&mut self) {
-        self.secret.non_secure_erase();
-    }
-}
-
 /// Why a signature, or a key, is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -261,38 +183,40 @@ pub enum SignatureError {
     /// v is none of 0, 1, 27, 28.
     #[error("the recovery byte is {0}")]
     Parity(u8),
+    /// The last byte of a P-256 signature is neither 0 nor 1.
+    #[error("the prehash byte is {0}")]
+    Prehash(u8),
     /// r or s is zero or not below the curve's order.
     #[error("r or s is out of range")]
     Range,
     /// s is in the upper half: a copy of somebody's signature that hashes differently.
     #[error("s is not canonical")]
     HighS,
-    /// No key can have made it.
-    #[error("no key recovers from this signature")]
+    /// It ends in 32 bytes 0x77, a wallet's own mark.
+    #[error("the signature carries a wallet's mark")]
+    Magic,
+    /// An authenticator's signature is no DER.
+    #[error("the authenticator's signature is not DER")]
+    Der,
+    /// A passkey's words are not about this hash, or not such as nodes believe.
+    #[error("the passkey's assertion is not about this hash, or not one that is taken")]
+    Assertion,
+    /// A keychain signature inside another.
+    #[error("an access key of an access key")]
+    Nested,
+    /// No key can have made it, or not the key that it names.
+    #[error("no key made this signature")]
     NoKey,
-    /// A kind that is recognised and cannot be checked yet.
-    #[error("{0} signatures are not supported yet")]
+    /// A form that chains took once and take no longer: a keychain signature's first version.
+    #[error("{0} signatures of this version are not supported")]
     Unsupported(SignatureKind),
     /// Not a secret key.
     #[error("not a secret key")]
     Key,
 }
 
-/// Type byte, 20 bytes of account, and the smallest inner signature.
-const KEYCHAIN_MIN: usize = 1 + 20 + 65;
-/// The same around the largest inner signature.
-const KEYCHAIN_MAX: usize = 1 + 20 + 2049;
-
-/// The order of the curve's group.
-const ORDER: U256 = uint!(0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141_U256);
-
-static CURVE: LazyLock<Secp256k1<All>> = LazyLock::new(Secp256k1::new);
-
-fn address_of(key: &PublicKey) -> Address {
-    let point = key.serialize_uncompressed();
-    let (_, coordinates) = point.split_at(1);
-    Address::from_word(keccak256(coordinates))
-}
+/// What some wallets append to a signature to tell their own apart.
+const MAGIC: [u8; 32] = [0x77; 32];
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use alloy::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::chain::{PATH_USD, signature::SignatureKind, tip20::Transfer};
+use crate::chain::{PATH_USD, signature::P256Key, tip20::Transfer};
 
 const PAYER: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
 const SPONSOR: Address = address!("5050A4F4b3f9338C3472dcC01A87C76A144b3c9c");
@@ -213,17 +213,24 @@ fn a_key_authorization_is_carried_unread() {
 }
 
 #[test]
-fn an_account_of_another_kind_is_read_but_not_recovered() {
+fn a_passkey_that_did_not_sign_is_read_and_has_no_account() {
     let passkey = [&[2], [7; 200].as_slice()].concat();
     let signed = payment().signed(Signature::parse(&passkey).unwrap());
     let read = Signed::decode(&signed.encode()).unwrap();
-    let unsupported = SignatureError::Unsupported(SignatureKind::WebAuthn);
-    assert_eq!(read.sender(), Err(unsupported));
+    let assertion = SignatureError::Assertion;
+    assert_eq!(read.sender(), Err(assertion));
     let awaited = Transaction { fee_payer: FeePayer::Awaited, ..payment() };
-    assert_eq!(
-        awaited.signed(read.signature).envelope(),
-        Err(SponsorError::Signature(unsupported))
-    );
+    assert_eq!(awaited.signed(read.signature).envelope(), Err(SponsorError::Signature(assertion)));
+}
+
+#[test]
+fn a_browser_s_key_pays_and_is_sponsored_like_any_other() {
+    let key = P256Key::new([0x42; 32]).unwrap();
+    let awaited = Transaction { fee_payer: FeePayer::Awaited, ..payment() };
+    let made = key.sign(awaited.signing_hash()).unwrap();
+    let envelope = awaited.signed(made).envelope().unwrap();
+    let read = Signed::decode(&envelope).unwrap();
+    assert_eq!(read.sender(), Ok(key.address()));
 }
 
 #[test]
