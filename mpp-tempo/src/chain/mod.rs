@@ -2,6 +2,7 @@
 
 pub mod attribution;
 pub mod did;
+pub mod keychain;
 pub mod rpc;
 pub mod signature;
 pub mod signer;
