@@ -215,6 +215,24 @@ fn a_passkey_is_believed_for_the_hash_it_was_asked_to_sign() {
 }
 
 #[test]
+fn a_passkey_may_say_as_much_as_nodes_read() {
+    let padded = |length: usize| {
+        let said = client_data("webauthn.get", HASH);
+        let rest = length - 1 - 37 - 128 - said.len();
+        said.replace('}', &format!("{}}}", " ".repeat(rest)))
+    };
+    let longest = passkey(&padded(2049), 5);
+    assert_eq!(longest.to_bytes().len(), 2049);
+    let read = Signature::parse(&longest.to_bytes()).unwrap();
+    assert_eq!(read.recover(HASH), Ok(p256_key().address()));
+    let wrapped: Signature = Keychain::new(ACCOUNT, longest).unwrap().into();
+    assert_eq!(Signature::parse(&wrapped.to_bytes()), Ok(wrapped));
+    let witnessed = p256_key().witness(HASH).unwrap();
+    let too_long = WebAuthn::put(&[0; 37], padded(2050).as_bytes(), witnessed);
+    assert_eq!(too_long, Err(SignatureError::Length(2050)));
+}
+
+#[test]
 fn a_passkey_that_says_something_else_is_not_believed() {
     let good = client_data("webauthn.get", HASH);
     let asked = webauthn::challenge(HASH);
@@ -265,13 +283,19 @@ fn an_access_key_signs_in_its_account_s_name_and_is_named_itself() {
     let digest = b256!("3860a700a55e02ad3c2dc047e92489feceecbdb0a801d948e1d9f0b61ea9bc3f");
     let preimage = [[4].as_slice(), digest.as_slice(), ACCOUNT.as_slice()].concat();
     assert_eq!(Keychain::hash(digest, ACCOUNT), keccak256(preimage));
-    let expected = Recovered { account: ACCOUNT, access_key: Some(key(1).address()) };
+    let expected = Recovered {
+        account: ACCOUNT,
+        access_key: Some(key(1).address()),
+        kind: SignatureKind::Secp256k1,
+    };
     assert_eq!(keychain(&key(1)).signer(HASH), Ok(expected));
     assert_eq!(keychain(&key(1)).recover(HASH), Ok(ACCOUNT));
     let of_browser = p256_key().sign(Keychain::hash(HASH, ACCOUNT)).unwrap();
     let wrapped: Signature = Keychain::new(ACCOUNT, of_browser.into()).unwrap().into();
     let read = Signature::parse(&wrapped.to_bytes()).unwrap();
-    assert_eq!(read.signer(HASH).unwrap().access_key, Some(p256_key().address()));
+    let recovered = read.signer(HASH).unwrap();
+    assert_eq!(recovered.access_key, Some(p256_key().address()));
+    assert_eq!(recovered.kind, SignatureKind::P256);
     assert_eq!(key(1).sign(HASH).recover(HASH), Ok(key(1).address()));
     let own = Signature::from(key(1).sign(HASH)).signer(HASH).unwrap();
     assert_eq!((own.access_key, own.key()), (None, key(1).address()));

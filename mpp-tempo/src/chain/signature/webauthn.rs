@@ -93,9 +93,6 @@ impl WebAuthn {
         if flags & (PRESENT | VERIFIED) == 0 || flags & (ATTESTED | EXTENDED) != 0 {
             return Err(assertion);
         }
-        if client.len() < MIN_CLIENT_DATA {
-            return Err(assertion);
-        }
         let read: ClientData<'_> = serde_json::from_slice(client).map_err(|_| assertion)?;
         if read.kind != "webauthn.get" || read.challenge != challenge(hash) {
             return Err(assertion);
@@ -107,6 +104,16 @@ impl WebAuthn {
 /// The text that stands for a hash in a passkey's client data: base64url without padding.
 pub fn challenge(hash: B256) -> String {
     URL_SAFE_NO_PAD.encode(hash)
+}
+
+/// Authenticator data of a relying party whose user was there and was recognised.
+pub(crate) fn relying_party(name: &str) -> [u8; 37] {
+    let mut data = [0; 37];
+    let named = Sha256::digest(name).into_iter().chain([PRESENT | VERIFIED]);
+    for (slot, byte) in data.iter_mut().zip(named) {
+        *slot = byte;
+    }
+    data
 }
 
 /// The 32 bytes that an authenticator signs.
@@ -128,6 +135,3 @@ const PRESENT: u8 = 0x01;
 const VERIFIED: u8 = 0x04;
 const ATTESTED: u8 = 0x40;
 const EXTENDED: u8 = 0x80;
-
-/// Nodes do not look at less.
-const MIN_CLIENT_DATA: usize = 32;
