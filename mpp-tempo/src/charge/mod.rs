@@ -17,6 +17,9 @@ mod receipt;
 #[cfg(all(feature = "client", feature = "server"))]
 mod scripted;
 #[cfg(feature = "server")]
+#[allow(dead_code, reason = "the verifier calls it next")]
+pub mod sponsor;
+#[cfg(feature = "server")]
 mod verifier;
 
 use mpp_core::{Amount, Charge, Method, method::Nested, name::MethodName};
