@@ -38,7 +38,7 @@ pub use self::promise::NoEvidence;
 #[cfg(any(feature = "client", feature = "server"))]
 pub use self::receipt::{Unproven, verify_receipt};
 #[cfg(feature = "server")]
-pub use self::verifier::{ShareError, Verifier, reason};
+pub use self::verifier::{OtherChain, ShareError, Verifier, reason};
 
 /// The method `tempo` under the intent `charge`.
 #[derive(Debug)]

@@ -108,7 +108,7 @@ impl Signer for Remote {
                 Mood::Refuses => Err(SignerError::Refused("no".into())),
                 Mood::Hangs => std::future::pending().await,
                 Mood::SignsAsAnother => Ok(payer(200).sign(hash).into()),
-                Mood::SignsInAnotherKind => Ok(Signature::P256(vec![1; 130].into())),
+                Mood::SignsInAnotherKind => Ok(Signature::parse(&another_kind()).unwrap()),
             }
         })
     }
@@ -276,4 +276,11 @@ async fn sponsored(
     }
     let reserved = sponsor.reserve(approved).await?;
     sponsor.cosign(reserved, signed).await
+}
+
+/// Bytes of the shape of a P-256 signature that no key has made.
+fn another_kind() -> Vec<u8> {
+    let mut bytes = vec![1; 130];
+    bytes[129] = 0;
+    bytes
 }
