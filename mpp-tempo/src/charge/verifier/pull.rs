@@ -30,6 +30,8 @@ impl Verifier {
         asked: Asked,
         signature: &str,
     ) -> Result<Order, Rejection> {
+        // Nothing has moved yet, and nothing is sent for a challenge that is over.
+        claim.in_time()?;
         let signed = read(signature)?;
         let shown = examine::Shown {
             asked: &asked,
