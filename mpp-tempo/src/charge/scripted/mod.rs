@@ -28,6 +28,7 @@ use crate::chain::{
 };
 
 mod payer;
+mod proof;
 mod push;
 mod settle;
 mod shares;

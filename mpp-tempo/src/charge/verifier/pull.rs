@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     chain::{
-        parse_hex,
+        keychain, parse_hex,
         rpc::{Rpc, RpcError, Trial},
         tip20,
         transaction::{DecodeError, Signed, Transaction},
@@ -82,13 +82,32 @@ impl Verifier {
     async fn can_pay(&self, order: &Order) -> Result<(), Rejection> {
         let node = self.node.node().await.map_err(unavailable)?;
         let transaction = &order.signed.transaction;
-        // Three questions that do not depend on each other.
-        let (affordable, held, runs) = tokio::join!(
+        // Questions that do not depend on each other.
+        let (speaks, affordable, held, runs) = tokio::join!(
+            self.may_sign(node, order),
             self.affords_gas(node, transaction),
             self.holds_enough(node, order),
             would_run(node, order.payer, transaction),
         );
-        affordable.and(held).and(runs)
+        speaks.and(affordable).and(held).and(runs)
+    }
+
+    /// Whether an access key may sign for its account: nodes drop without a word what a key of nobody's signed. One that is
+    /// authorised by the transaction itself is left to the chain.
+    async fn may_sign(&self, node: &dyn Rpc, order: &Order) -> Result<(), Rejection> {
+        let Signed { transaction, signature } = &order.signed;
+        let hash = transaction.signing_hash();
+        let recovered = signature.signer(hash).map_err(examine::bad_signature)?;
+        if recovered.access_key.is_none() || transaction.key_authorization.is_some() {
+            return Ok(());
+        }
+        let now = u64::try_from(self.clock.now().unix_seconds()).unwrap_or(0);
+        let speaks = keychain::speaks_for(node, order.payer, recovered, now).await;
+        if speaks.map_err(unavailable)? {
+            return Ok(());
+        }
+        let detail = "The access key that signed is not the account's, or no longer.";
+        Err(refusal(reason::KEY_INACTIVE, detail))
     }
 
     async fn affords_gas(
