@@ -142,6 +142,8 @@ impl Devnet {
         let rpc = Rpc::new(node_url.clone())?;
         let answered = tokio::time::timeout(options.deadline, rpc.call("eth_chainId", json!([])));
         answered.await.map_err(|_| DevnetError::Deadline { after: options.deadline })??;
+        // Until its first block, the node judges validity windows in the first second of 1970.
+        rpc.call("evm_mine", json!([])).await?;
         let chain_id = options.chain_id;
         let front = place.map(|place| Front::start(place, &node_url, options.patience));
         let front = front.transpose().map_err(DevnetError::Front)?;

@@ -12,6 +12,11 @@ impl Fault {
         Self::new(-32602, message)
     }
 
+    /// A method that is kept from the node.
+    pub(super) fn unknown(method: &str) -> Self {
+        Self::new(-32601, format!("{method} is not passed on: the node would die of it"))
+    }
+
     /// The node was not reached, or did not answer in time: whether it did as asked is not known.
     pub(super) fn unanswered(message: impl Into<String>) -> Self {
         Self::new(-32603, message)

@@ -5,6 +5,14 @@ use tokio::sync::Mutex;
 
 use super::{calls, faucet, fault::Fault, fill, node::Node, send, simulate, sponsor};
 
+/// The node dies of these once a Tempo transaction is what they are about.
+const FATAL: [&str; 4] = [
+    "eth_getRawTransactionByHash",
+    "eth_getRawTransactionByBlockHashAndIndex",
+    "eth_getRawTransactionByBlockNumberAndIndex",
+    "debug_getRawTransaction",
+];
+
 /// What answers need: the node, and an order among transactions whose nonces the node assigns.
 #[derive(Debug)]
 pub(super) struct Methods {
@@ -34,11 +42,14 @@ impl Methods {
             "tempo_simulateV1" => simulate::tempo(node, params).await.map(Some),
             "tempo_fundAddress" => faucet::fund_address(self, params).await.map(Some),
             "eth_signRawTransaction" => sponsor::sign_raw_transaction(params).map(Some),
-            "eth_sendTransaction" => send::managed(self, params).await.map(Some),
+            "eth_sendTransaction" | "eth_sendTransactionSync" | "eth_signTransaction" => {
+                send::managed(self, method, params).await.map(Some)
+            }
             "eth_sendRawTransaction" => send::raw(node, params).await.map(Some),
             "eth_sendRawTransactionSync" => send::raw_sync(node, params).await.map(Some),
             "eth_getTransactionReceipt" => send::receipt(node, params).await.map(Some),
             "eth_getBlockReceipts" => send::block_receipts(node, params).await.map(Some),
+            _ if FATAL.contains(&method) => Err(Fault::unknown(method)),
             _ => Ok(None),
         }
     }

@@ -9,7 +9,8 @@ use super::{calls::quantity, fault::Fault, node::Node, trial::Trial};
 use crate::devnet::TOKENS;
 
 /// The topic of a token's `Transfer(address,address,uint256)`.
-const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
+pub(super) const TRANSFER: &str =
+    "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
 
 pub(super) async fn tempo(node: &Node, params: &[Value]) -> Result<Value, Fault> {
     let blocks = eth(node, params).await?;

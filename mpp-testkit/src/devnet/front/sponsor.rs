@@ -2,10 +2,7 @@
 
 use mpp_tempo::{
     Key,
-    chain::{
-        PATH_USD,
-        transaction::{FeePayer, Signed},
-    },
+    chain::{PATH_USD, transaction::Signed},
 };
 use serde_json::{Value, json};
 
@@ -20,16 +17,6 @@ pub(super) fn sign_raw_transaction(params: &[Value]) -> Result<Value, Fault> {
     let signed =
         signed.sponsored(PATH_USD, &key()?).map_err(|error| Fault::params(error.to_string()))?;
     Ok(json!(hex(&signed.encode())))
-}
-
-/// Who pays for a mined transaction, if not its sender: the node's receipts always name the sender.
-pub(super) fn payer(raw: &str, sender: &str) -> Option<String> {
-    let Signed { transaction, .. } = Signed::decode(&bytes(raw)?).ok()?;
-    let FeePayer::Sponsor(signature) = transaction.fee_payer else { return None };
-    // Of the sender the node has the word: its signature may be of a kind that names nobody.
-    let sender = sender.parse().ok()?;
-    let payer = signature.recover(transaction.fee_payer_hash(sender)).ok()?;
-    Some(format!("{payer:#x}"))
 }
 
 pub(super) fn key() -> Result<Key, Fault> {
