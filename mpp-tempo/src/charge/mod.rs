@@ -17,7 +17,7 @@ mod receipt;
 #[cfg(all(feature = "client", feature = "server"))]
 mod scripted;
 #[cfg(feature = "server")]
-#[allow(dead_code, reason = "the verifier calls it next")]
+#[allow(dead_code, unused_imports, reason = "the verifier calls it next")]
 pub mod sponsor;
 #[cfg(feature = "server")]
 mod verifier;

@@ -35,14 +35,6 @@ pub(super) struct Record {
     hash: B256,
 }
 
-/// What a record is of.
-pub(super) enum Rebuilt {
-    /// The very transaction that was co-signed.
-    Whole(Signed),
-    /// The payment, signed by its sender in another way than it was co-signed in.
-    Otherwise,
-}
-
 impl Record {
     pub(super) fn new(
         sponsor: Address,
@@ -54,8 +46,8 @@ impl Record {
         Self { v: FORM, sponsor, fee_token, signature, hash: whole.hash() }
     }
 
-    /// Puts the signature back to the transaction it was made for.
-    pub(super) fn rebuild(&self, key: &Key, signed: &Signed) -> Result<Rebuilt, StoreError> {
+    /// The very transaction that was co-signed; `None` if this one bears another signature of its sender.
+    pub(super) fn rebuild(&self, key: &Key, signed: &Signed) -> Result<Option<Signed>, StoreError> {
         let corrupt = |cause: Box<dyn std::error::Error + Send + Sync>| {
             StoreError::corrupt(key.as_str(), cause)
         };
@@ -66,7 +58,7 @@ impl Record {
         if sponsor != Some(self.sponsor) {
             return Err(corrupt("the signature is not the sponsor's".into()));
         }
-        Ok(if whole.hash() == self.hash { Rebuilt::Whole(whole) } else { Rebuilt::Otherwise })
+        Ok((whole.hash() == self.hash).then_some(whole))
     }
 
     pub(super) fn read(key: &Key, bytes: &[u8]) -> Result<Self, StoreError> {

@@ -141,18 +141,7 @@ async fn a_payment_signed_twice_by_its_sender_is_co_signed_once() {
     let (signed, approved) = world.payment(1, 0);
     sponsored(&world.sponsor(), &signed, &approved).await.unwrap();
     let hash = signed.transaction.signing_hash();
-    let secret = SecretKey::from_byte_array({
-        let mut secret = [7; 32];
-        secret[31] = 1;
-        secret
-    });
-    let message = Message::from_digest(hash.0);
-    let curve = Secp256k1::new();
-    let made = curve.sign_ecdsa_recoverable_with_noncedata(message, &secret.unwrap(), &[5; 32]);
-    let (id, compact) = made.serialize_compact();
-    let mut bytes = [i32::from(id) as u8; 65];
-    bytes[..64].copy_from_slice(&compact);
-    let twin = signed.transaction.clone().signed(Ecdsa::parse(&bytes).unwrap());
+    let twin = signed.transaction.clone().signed(noisy(secret(1), hash, [5; 32]));
     assert_eq!(twin.sender().unwrap(), approved.sender());
     let refused = sponsored(&world.sponsor(), &twin, &approved).await.unwrap_err();
     assert!(matches!(refused, Unsponsored::Otherwise) && refused.may_be_signed());

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -16,9 +16,11 @@ use mpp_core::{
     time::Clock,
 };
 use mpp_testkit::clock::Hands;
-use secp256k1::{Message, Secp256k1, SecretKey};
+use secp256k1::{All, Message, Secp256k1, SecretKey};
 
-use super::{Approved, Cosigned, Policy, Sponsor, Stage, Unsponsored, book::Book, reason};
+use super::{
+    Approved, Cosigned, Policy, Reserved, Sponsor, Stage, Unsponsored, book::Book, reason,
+};
 use crate::{
     chain::{
         Chain, PATH_USD, USDC_E,
@@ -78,15 +80,20 @@ impl Remote {
         let mut noise = [0; 32];
         noise[..8].copy_from_slice(&self.signed.fetch_add(1, Ordering::SeqCst).to_be_bytes());
         self.hashes.lock().unwrap().push(hash);
-        let secret = SecretKey::from_byte_array(SECRET).unwrap();
-        let message = Message::from_digest(hash.0);
-        let made = Secp256k1::new().sign_ecdsa_recoverable_with_noncedata(message, &secret, &noise);
-        let (id, compact) = made.serialize_compact();
-        let mut bytes = [0; 65];
-        bytes[..64].copy_from_slice(&compact);
-        bytes[64] = i32::from(id) as u8;
-        Ecdsa::parse(&bytes).unwrap()
+        noisy(SECRET, hash, noise)
     }
+}
+
+/// Another signature of a hash for each noise.
+fn noisy(secret: [u8; 32], hash: B256, noise: [u8; 32]) -> Ecdsa {
+    static CURVE: LazyLock<Secp256k1<All>> = LazyLock::new(Secp256k1::new);
+    let secret = SecretKey::from_byte_array(secret).unwrap();
+    let message = Message::from_digest(hash.0);
+    let made = CURVE.sign_ecdsa_recoverable_with_noncedata(message, &secret, &noise);
+    let (id, compact) = made.serialize_compact();
+    let mut bytes = [i32::from(id) as u8; 65];
+    bytes[..64].copy_from_slice(&compact);
+    Ecdsa::parse(&bytes).unwrap()
 }
 
 impl Signer for Remote {
@@ -188,9 +195,13 @@ impl Store for Mortal {
 
 /// The `n`-th payer.
 fn payer(n: u8) -> Key {
+    Key::new(secret(n)).unwrap()
+}
+
+fn secret(n: u8) -> [u8; 32] {
     let mut secret = [7; 32];
     secret[31] = n;
-    Key::new(secret).unwrap()
+    secret
 }
 
 /// Gas 100,000 at 50 × 10⁹: half a cent at most, so that ten are five cents.
