@@ -1,4 +1,8 @@
 //! One run of settling a sponsored payment, and what it leaves for the next: promise, sign, write down, and only then send.
+//!
+//! In order: [`Sponsor::judge`] and [`Sponsor::has_room`], which write nothing; [`Sponsor::reserve`], a simulation,
+//! [`Sponsor::cosign`], the sending, [`Sponsor::ended`]. Each step takes what the one before gave, so none can be left
+//! out. Whoever goes on after a crash begins with [`Sponsor::cosigned`].
 
 use std::{fmt, time::Duration};
 
