@@ -19,7 +19,6 @@ mod receipt;
 #[cfg(all(feature = "client", feature = "server"))]
 mod scripted;
 #[cfg(feature = "server")]
-#[allow(dead_code, unused_imports, reason = "the verifier calls it next")]
 pub mod sponsor;
 #[cfg(feature = "server")]
 mod verifier;

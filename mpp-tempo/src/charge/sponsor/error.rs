@@ -60,6 +60,7 @@ impl Unsponsored {
 
     /// Whether a signature may be on record, with which a later run goes on: what became of the payment is then open.
     /// Otherwise this run has signed nothing that anybody can use.
+    #[cfg(test)]
     pub(crate) fn may_be_signed(&self) -> bool {
         matches!(self, Self::Unwritten(_) | Self::Otherwise)
     }

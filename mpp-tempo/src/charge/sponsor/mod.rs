@@ -1,8 +1,5 @@
 //! The sponsor: pays the fee of a payment that its payer signed, within a policy, and within a budget that is kept in a
 //! store and shared by all who name it.
-//!
-//! In order: [`Sponsor::judge`], [`Sponsor::has_room`], which write nothing; then [`Sponsor::reserve`], a simulation,
-//! [`Sponsor::cosign`], the sending, [`Sponsor::ended`]. Each step takes what the one before gave, so none can be left out.
 
 mod book;
 mod error;

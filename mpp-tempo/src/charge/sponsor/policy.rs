@@ -197,11 +197,6 @@ pub(crate) struct Approved {
 }
 
 impl Approved {
-    /// Who signed the payment.
-    pub(crate) fn sender(&self) -> Address {
-        self.sender
-    }
-
     /// The token that the sponsor will pay in.
     pub(crate) fn fee_token(&self) -> Address {
         self.fee_token

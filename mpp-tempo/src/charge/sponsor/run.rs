@@ -1,4 +1,8 @@
 //! One run of settling a sponsored payment, and what it leaves for the next: promise, sign, write down, and only then send.
+//!
+//! In order: [`Sponsor::judge`] and [`Sponsor::has_room`], which write nothing; [`Sponsor::reserve`], a simulation,
+//! [`Sponsor::cosign`], the sending, [`Sponsor::ended`]. Each step takes what the one before gave, so none can be left
+//! out. Whoever goes on after a crash begins with [`Sponsor::cosigned`].
 
 use std::{fmt, time::Duration};
 
@@ -87,7 +91,7 @@ impl Sponsor {
     /// What it returns may be sent. Where the signer fails, the promise is taken back, if nobody else may be signing.
     ///
     /// # Errors
-    /// [`Unsponsored`]; no signature of this run has left, and [`Unsponsored::may_be_signed`] tells whether one may be on
+    /// [`Unsponsored`]; no signature of this run has left, and one may be on
     /// record.
     pub(crate) async fn cosign(
         &self,

@@ -3,7 +3,7 @@
 //! The sponsor's signature is on record before it leaves, so that what the chain may know is known here: without a record
 //! nothing was sent, and with one the very same bytes are sent again.
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use mpp_core::{Timestamp, fate::Fate, problem::Rejection};
 
 use super::{
@@ -14,12 +14,13 @@ use super::{
 use crate::{
     chain::{
         rpc::{RpcError, Trial},
-        transaction::FeePayer,
+        tip20,
+        transaction::{ATTO_PER_UNIT, FeePayer},
     },
     charge::{
         evidence::Order,
-        look::{self, MARGIN, PROVABLE, Unclear},
-        sponsor::{Approved, Cosigned, Reserved, Sponsor, Stage, Unsponsored},
+        look::{self, PROVABLE, Unclear},
+        sponsor::{Approved, Cosigned, Reserved, Sponsor, Stage},
     },
 };
 
@@ -73,6 +74,8 @@ enum Stuck {
     Silent(#[source] RpcError),
     #[error("another run may have signed")]
     Elsewhere,
+    #[error("the sponsor holds too little of every token that it pays fees in")]
+    Broke,
 }
 
 /// Goes on from wherever an earlier run got to.
@@ -115,6 +118,9 @@ pub(super) async fn reconcile(verifier: &Verifier, order: &Order) -> Fate {
     told(sponsor, &cosigned, fate, false).await
 }
 
+/// Seconds by which the clocks of processes on one store may differ.
+const SKEW: u64 = 60;
+
 /// Without a record nothing has left; and nothing is signed any more once a transaction is over. Records are kept for
 /// longer than that is asked after.
 fn unsigned(order: &Order, now: &Timestamp) -> Fate {
@@ -122,34 +128,45 @@ fn unsigned(order: &Order, now: &Timestamp) -> Fate {
     let over_for = now.unix_seconds().saturating_sub(end);
     match u64::try_from(over_for) {
         Err(_) => Fate::Absent,
-        Ok(seconds) if seconds < MARGIN => Fate::unknown(Unclear::Ending),
+        Ok(seconds) if seconds < SKEW => Fate::unknown(Unclear::Ending),
         Ok(seconds) if seconds <= PROVABLE => settle::never(),
         Ok(_) => Fate::unknown(Unclear::LongOver),
     }
 }
 
 /// Promises, simulates and co-signs. Until the last of these nothing exists that anybody could send.
+///
+/// Whatever fails before nothing was signed by this run, and may have been by another, or be by the next: only a payment
+/// that would fail has failed, once nobody can sign it any more.
 async fn first(verifier: &Verifier, sponsor: &Sponsor, order: &Order) -> Result<Cosigned, Fate> {
     let now = verifier.clock.now();
-    let approved = sponsor.judge(&order.signed, &now, Stage::Settling).map_err(Fate::Failed)?;
+    let approved = sponsor.judge(&order.signed, &now, Stage::Settling).map_err(Fate::unknown)?;
+    let approved = in_a_token_it_has(verifier, sponsor, approved).await?;
     // A crash after this leaves a promise in the books for as long as its lease.
-    let reserved = sponsor.reserve(&approved).await.map_err(unsponsored)?;
+    let reserved = sponsor.reserve(&approved).await.map_err(Fate::unknown)?;
     // The sender's earlier payments have ended: what this shows is what the chain will do.
     if let Err(fate) = simulate(verifier, sponsor, order, &approved).await {
         return Err(withdrawn(sponsor, reserved, fate).await);
     }
-    sponsor.cosign(reserved, &order.signed).await.map_err(unsponsored)
+    sponsor.cosign(reserved, &order.signed).await.map_err(Fate::unknown)
 }
 
-/// What is not signed can still be: the same credential is good for it, as long as its transaction is.
-fn unsponsored(cause: Unsponsored) -> Fate {
-    let rejection = match cause {
-        Unsponsored::Ending | Unsponsored::NotApproved | Unsponsored::Transaction(_) => {
-            Rejection::from(cause)
+/// Picks the first of its tokens of which the sponsor holds enough for the fee: a node drops what lacks it.
+async fn in_a_token_it_has(
+    verifier: &Verifier,
+    sponsor: &Sponsor,
+    approved: Approved,
+) -> Result<Approved, Fate> {
+    let node = verifier.node.node().await.map_err(|cause| Fate::unknown(Unclear::Pin(cause)))?;
+    let fee = U256::from(approved.max_fee().get().div_ceil(ATTO_PER_UNIT));
+    for token in sponsor.fee_tokens() {
+        let asked = Trial::read(*token, tip20::balance_of(sponsor.address()));
+        let answer = node.call(asked).await.map_err(|e| Fate::unknown(Stuck::Silent(e)))?;
+        if tip20::read_balance(&answer).is_some_and(|held| held >= fee) {
+            return sponsor.pay_in(approved, *token).ok_or(Fate::unknown(Stuck::Broke));
         }
-        open => return Fate::unknown(open),
-    };
-    Fate::Failed(rejection)
+    }
+    Err(Fate::unknown(Stuck::Broke))
 }
 
 /// Takes the promise back. Where another run may have signed meanwhile, this one's verdict counts for nothing.

@@ -69,14 +69,14 @@ async fn what_may_be_mined_counts_until_the_chain_can_no_longer_take_it() {
     let sponsor = world.sponsor();
     let (signed, approved) = world.payment(1, 0);
     sponsored(&sponsor, &signed, &approved).await.unwrap();
+    let mut past = 0;
     for (seconds, free) in [(0, false), (31, false), (34, false), (35, true)] {
-        let world = World { hands: world.hands.clone(), ..World::over(world.store.clone()) };
-        let world = World { policy: Policy { max_reservations: 1, ..policy() }, ..world };
-        let hands = Hands::new();
-        hands.advance(Duration::from_secs(seconds));
-        let later = World { hands, ..world };
-        let room = later.sponsor().has_room(&later.payment(2, 0).1).await;
+        world.hands.advance(Duration::from_secs(seconds - past));
+        past = seconds;
+        let room = sponsor.has_room(&world.payment(2, 0).1).await;
         assert_eq!(room.is_ok(), free, "after {seconds} s");
+        let reserved = sponsor.reserve(&world.payment(2, 0).1).await;
+        assert_eq!(reserved.is_ok(), free, "after {seconds} s");
     }
 }
 

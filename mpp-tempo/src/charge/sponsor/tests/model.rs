@@ -132,7 +132,7 @@ impl Truth {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     #[test]
     fn the_budget_holds_and_nothing_is_signed_twice(steps in prop::collection::vec(step(), 1..60)) {
