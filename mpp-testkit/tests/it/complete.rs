@@ -284,6 +284,8 @@ async fn the_faucet_gives_every_token_to_everybody_at_once() {
             );
         }
     }
+    // The node looks for native money before it takes an ordinary transaction.
+    assert_ne!(ask(&chain, "eth_getBalance", json!([one, "latest"])).await, Ok(json!("0x0")));
     for wrong in [json!([]), json!(["0x12"]), json!([7])] {
         assert_eq!(ask(&chain, "tempo_fundAddress", wrong).await.unwrap_err().0, -32602);
     }

@@ -22,7 +22,7 @@ pub(super) async fn call(node: &Node, params: &[Value]) -> Result<Option<Value>,
     if trial.calls.len() == 1 {
         return Ok(Some(checked));
     }
-    let ran = sequence(node, &trial, rest.first()).await?;
+    let ran = sequence(node, &trial, rest).await?;
     Ok(Some(ran.last().map_or(json!("0x"), |last| last.output.clone())))
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn estimate(node: &Node, trial: &Trial, rest: &[Value]) -> Resu
     } else {
         // The whole was estimated of a call that does nothing. Each call by itself costs a whole transaction, so what
         // an idle one costs is taken off.
-        let ran = sequence(node, trial, rest.first()).await?;
+        let ran = sequence(node, trial, rest).await?;
         let idle = ran.first().map_or(0, |idle| idle.gas);
         ran.iter().skip(1).map(|call| call.gas.saturating_sub(idle)).sum()
     };
@@ -64,11 +64,16 @@ struct Ran {
 }
 
 /// Runs an idle call and then the calls, each on what those before it left, and answers all; the first that reverts
-/// reverts all.
-async fn sequence(node: &Node, trial: &Trial, block: Option<&Value>) -> Result<Vec<Ran>, Fault> {
+/// reverts all. The rest of a request's parameters are a block and changes to its state.
+async fn sequence(node: &Node, trial: &Trial, rest: &[Value]) -> Result<Vec<Ran>, Fault> {
     let calls: Vec<Value> = std::iter::once(trial.idle()).chain(trial.plain()).collect();
-    let block = block.cloned().unwrap_or_else(|| json!("latest"));
-    let payload = json!({ "blockStateCalls": [{ "calls": calls }] });
+    let given = |index: usize| rest.get(index).filter(|value| !value.is_null());
+    let block = given(0).cloned().unwrap_or_else(|| json!("latest"));
+    let mut simulated = json!({ "calls": calls });
+    if let Some(state) = given(1) {
+        simulated["stateOverrides"] = state.clone();
+    }
+    let payload = json!({ "blockStateCalls": [simulated] });
     let blocks = node.call("eth_simulateV1", json!([payload, block])).await?;
     let ran = blocks.pointer("/0/calls").and_then(Value::as_array);
     let ran = ran.filter(|ran| ran.len() == calls.len());

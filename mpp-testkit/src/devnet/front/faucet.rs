@@ -12,6 +12,9 @@ const GIFT: u128 = 1_000_000_000_000;
 /// Gas that is enough for a transfer to an account that never held the token.
 const GAS: &str = "0xf4240";
 
+/// Native money, which Tempo has none of: from an account without it, the node takes no ordinary transaction.
+const NATIVE: &str = "0xffffffffffffffffffffffff";
+
 /// Sends some of each token, and answers the hashes once all is mined.
 pub(super) async fn fund_address(methods: &Methods, params: &[Value]) -> Result<Value, Fault> {
     const TRANSFER: &str = "0xa9059cbb";
@@ -29,5 +32,6 @@ pub(super) async fn fund_address(methods: &Methods, params: &[Value]) -> Result<
         }
         hashes.push(receipt.get("transactionHash").cloned().unwrap_or_default());
     }
+    methods.node.call("anvil_setBalance", json!([to.to_string(), NATIVE])).await?;
     Ok(json!(hashes))
 }
