@@ -91,8 +91,7 @@ impl Sponsor {
     /// What it returns may be sent. Where the signer fails, the promise is taken back, if nobody else may be signing.
     ///
     /// # Errors
-    /// [`Unsponsored`]; no signature of this run has left, and one may be on
-    /// record.
+    /// [`Unsponsored`]; no signature of this run has left, and one of another may be on record.
     pub(crate) async fn cosign(
         &self,
         reserved: Reserved,

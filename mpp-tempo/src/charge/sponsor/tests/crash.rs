@@ -142,7 +142,7 @@ async fn a_payment_signed_twice_by_its_sender_is_co_signed_once() {
     sponsored(&world.sponsor(), &signed, &approved).await.unwrap();
     let hash = signed.transaction.signing_hash();
     let twin = signed.transaction.clone().signed(noisy(secret(1), hash, [5; 32]));
-    assert_eq!(twin.sender().unwrap(), approved.sender());
+    assert_eq!(twin.sender().unwrap(), approved.sender);
     let refused = sponsored(&world.sponsor(), &twin, &approved).await.unwrap_err();
     assert!(matches!(refused, Unsponsored::Otherwise) && refused.may_be_signed());
     assert_eq!(world.remote.count(), 1);
