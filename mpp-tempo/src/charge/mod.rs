@@ -12,6 +12,8 @@ mod payload;
 #[cfg(any(feature = "client", feature = "server"))]
 mod promise;
 #[cfg(any(feature = "client", feature = "server"))]
+mod proof;
+#[cfg(any(feature = "client", feature = "server"))]
 mod receipt;
 #[cfg(test)]
 #[cfg(all(feature = "client", feature = "server"))]
