@@ -3,6 +3,7 @@
 pub mod attribution;
 pub mod dex;
 pub mod did;
+pub mod keychain;
 pub mod rpc;
 pub mod signature;
 pub mod signer;

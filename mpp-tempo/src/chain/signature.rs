@@ -76,18 +76,22 @@ impl Signature {
 
     /// Checks the signature of a hash, and says in whose name it is and which key made it.
     ///
-    /// For whatever is believed without the chain's judgement: a proof, a voucher. An access key is good only while
-    /// [`key_of`](super::keychain::key_of) says that the account has it.
+    /// For whatever is believed without the chain's judgement: a proof, a voucher. An access key is good only while the
+    /// chain says that the account has it: [`speaks_for`](super::keychain::speaks_for).
     ///
     /// # Errors
     /// [`SignatureError`] if no key, or not the key it names, made it.
     pub fn signer(&self, hash: B256) -> Result<Recovered, SignatureError> {
         match self {
-            Self::Secp256k1(ecdsa) => ecdsa.recover(hash).map(Recovered::own),
-            Self::P256(p256) => p256.recover(hash).map(Recovered::own),
-            Self::WebAuthn(webauthn) => webauthn.recover(hash).map(Recovered::own),
+            Self::Secp256k1(ecdsa) => ecdsa.recover(hash).map(|key| self.own(key)),
+            Self::P256(p256) => p256.recover(hash).map(|key| self.own(key)),
+            Self::WebAuthn(webauthn) => webauthn.recover(hash).map(|key| self.own(key)),
             Self::Keychain(keychain) => keychain.recover(hash),
         }
+    }
+
+    fn own(&self, account: Address) -> Recovered {
+        Recovered { account, access_key: None, kind: self.kind() }
     }
 
     /// The account in whose name a hash is signed, whichever key signed.
@@ -135,13 +139,12 @@ pub struct Recovered {
     /// The key that signed, where it is not the account's own. Anybody can sign so with a key they made up: until
     /// the chain says that the key is the account's and active, **nobody has signed**.
     pub access_key: Option<Address>,
+    /// How that key signed; never [`SignatureKind::Keychain`]. A P-256 key and a passkey may share an address, and an
+    /// account that has authorised one has not authorised the other.
+    pub kind: SignatureKind,
 }
 
 impl Recovered {
-    fn own(account: Address) -> Self {
-        Self { account, access_key: None }
-    }
-
     /// The key that signed: the account's own, or its access key.
     pub fn key(&self) -> Address {
         self.access_key.unwrap_or(self.account)

@@ -1,10 +1,20 @@
 //! Who signs: the one seam between a payment and the key that makes it, wherever that key is kept.
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use alloy::primitives::{Address, B256, Bytes};
 
-use super::signature::{Key, Signature};
+use super::signature::{Key, P256Key, Signature};
+
+mod access_key;
+mod alloy_signer;
+mod passkey;
+
+pub use self::{
+    access_key::AccessKey,
+    alloy_signer::AlloySigner,
+    passkey::{Asserting, Assertion, Authenticator, Passkey, SoftwareAuthenticator},
+};
 
 /// A signature to come.
 pub type Signing<'a> = Pin<Box<dyn Future<Output = Result<Signature, SignerError>> + Send + 'a>>;
@@ -32,6 +42,24 @@ pub trait Signer: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+impl<S: Signer + ?Sized> Signer for Arc<S> {
+    fn account(&self) -> Address {
+        (**self).account()
+    }
+
+    fn key(&self) -> Address {
+        (**self).key()
+    }
+
+    fn sign(&self, hash: B256) -> Signing<'_> {
+        (**self).sign(hash)
+    }
+
+    fn authorization(&self) -> Option<Bytes> {
+        (**self).authorization()
+    }
+}
+
 impl Signer for Key {
     fn account(&self) -> Address {
         self.address()
@@ -40,6 +68,17 @@ impl Signer for Key {
     fn sign(&self, hash: B256) -> Signing<'_> {
         let made = Self::sign(self, hash);
         Box::pin(async move { Ok(made.into()) })
+    }
+}
+
+impl Signer for P256Key {
+    fn account(&self) -> Address {
+        self.address()
+    }
+
+    fn sign(&self, hash: B256) -> Signing<'_> {
+        let made = Self::sign(self, hash);
+        Box::pin(async move { Ok(made.map_err(SignerError::refused)?.into()) })
     }
 }
 
@@ -54,3 +93,21 @@ pub enum SignerError {
     #[error("the signer answered with another account's signature, or with none")]
     Foreign,
 }
+
+impl SignerError {
+    /// A refusal for this cause.
+    pub fn refused(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Refused(cause.into())
+    }
+}
+
+/// Lets a signature through that the expected key made of a hash, and no other: signers far away are not believed.
+fn made_by(key: Address, hash: B256, signature: Signature) -> Result<Signature, SignerError> {
+    match signature.signer(hash) {
+        Ok(made) if made.access_key.is_none() && made.account == key => Ok(signature),
+        _ => Err(SignerError::Foreign),
+    }
+}
+
+#[cfg(test)]
+mod tests;

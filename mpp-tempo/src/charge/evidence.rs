@@ -10,7 +10,10 @@ use super::{
     asked::Asked,
     promise::{NoEvidence, Promise},
 };
-use crate::chain::{did::Did, transaction::Signed};
+use crate::chain::{
+    did::Did,
+    transaction::{FeePayer, Signed},
+};
 
 mod written;
 
@@ -80,7 +83,17 @@ impl Order {
 
     /// What the chain is asked for, where nobody has yet to sign.
     pub(super) fn promise(&self) -> Result<Promise, NoEvidence> {
-        Promise::of(&self.signed, &self.asked)
+        self.promise_of(&self.signed)
+    }
+
+    /// What the chain is asked for, once a sponsor has signed.
+    pub(super) fn promise_of(&self, signed: &Signed) -> Result<Promise, NoEvidence> {
+        Promise::of(signed, &self.asked)
+    }
+
+    /// Whether a sponsor has yet to sign.
+    pub(super) fn awaits_sponsor(&self) -> bool {
+        self.signed.transaction.fee_payer == FeePayer::Awaited
     }
 }
 

@@ -12,12 +12,15 @@ mod payload;
 #[cfg(any(feature = "client", feature = "server"))]
 mod promise;
 #[cfg(any(feature = "client", feature = "server"))]
-mod proof;
+pub mod proof;
 #[cfg(any(feature = "client", feature = "server"))]
 mod receipt;
 #[cfg(test)]
 #[cfg(all(feature = "client", feature = "server"))]
 mod scripted;
+#[cfg(feature = "server")]
+#[allow(dead_code, unused_imports, reason = "the verifier calls it next")]
+pub mod sponsor;
 #[cfg(feature = "server")]
 mod verifier;
 
@@ -37,7 +40,7 @@ pub use self::promise::NoEvidence;
 #[cfg(any(feature = "client", feature = "server"))]
 pub use self::receipt::{Unproven, verify_receipt};
 #[cfg(feature = "server")]
-pub use self::verifier::{ShareError, Verifier, reason};
+pub use self::verifier::{OtherChain, ShareError, Verifier, reason};
 
 /// The method `tempo` under the intent `charge`.
 #[derive(Debug)]

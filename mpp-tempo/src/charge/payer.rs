@@ -34,7 +34,7 @@ mod together;
 mod trace;
 mod validity;
 
-use self::{plan::Owed, proof::Trusted, swap::Swapping};
+use self::{access::UnderWay, plan::Owed, proof::Trusted, swap::Swapping};
 
 /// Pays in dollar stablecoins on one Tempo chain, with whatever signs for the account.
 ///
@@ -74,6 +74,7 @@ pub struct Payer {
     currencies: Option<HashSet<Address>>,
     recipients: Option<HashSet<Address>>,
     trusted: Vec<Trusted>,
+    under_way: UnderWay,
     client: Option<String>,
     clock: Arc<dyn Clock>,
 }
@@ -99,6 +100,7 @@ impl Payer {
             currencies: None,
             recipients: None,
             trusted: Vec::new(),
+            under_way: UnderWay::default(),
             client: None,
             clock: Arc::new(SystemClock),
         }

@@ -75,7 +75,8 @@ impl Keychain {
     /// # Errors
     /// As [`Signature::recover`].
     pub fn recover(&self, hash: B256) -> Result<Recovered, SignatureError> {
-        let key = self.inner.recover(Self::hash(hash, self.account))?;
-        Ok(Recovered { account: self.account, access_key: Some(key) })
+        let Recovered { account: key, kind, .. } =
+            self.inner.signer(Self::hash(hash, self.account))?;
+        Ok(Recovered { account: self.account, access_key: Some(key), kind })
     }
 }

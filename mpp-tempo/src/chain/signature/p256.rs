@@ -190,11 +190,18 @@ impl P256Key {
         Ok(P256 { witnessed: self.witness(signed)?, prehash: self.prehash })
     }
 
+    /// Signs exactly these 32 bytes, and answers as authenticators do.
+    pub(crate) fn sign_der(&self, signed: B256) -> Result<Vec<u8>, SignatureError> {
+        Ok(self.make(signed)?.to_der().as_bytes().to_vec())
+    }
+
     /// Signs exactly these 32 bytes.
     pub(super) fn witness(&self, signed: B256) -> Result<Witnessed, SignatureError> {
-        let made: Signature =
-            self.secret.sign_prehash(signed.as_slice()).map_err(|_| SignatureError::Key)?;
-        Ok(Witnessed::of(&made, self.public))
+        Ok(Witnessed::of(&self.make(signed)?, self.public))
+    }
+
+    fn make(&self, signed: B256) -> Result<Signature, SignatureError> {
+        self.secret.sign_prehash(signed.as_slice()).map_err(|_| SignatureError::Key)
     }
 }
 

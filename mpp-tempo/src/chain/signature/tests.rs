@@ -265,13 +265,19 @@ fn an_access_key_signs_in_its_account_s_name_and_is_named_itself() {
     let digest = b256!("3860a700a55e02ad3c2dc047e92489feceecbdb0a801d948e1d9f0b61ea9bc3f");
     let preimage = [[4].as_slice(), digest.as_slice(), ACCOUNT.as_slice()].concat();
     assert_eq!(Keychain::hash(digest, ACCOUNT), keccak256(preimage));
-    let expected = Recovered { account: ACCOUNT, access_key: Some(key(1).address()) };
+    let expected = Recovered {
+        account: ACCOUNT,
+        access_key: Some(key(1).address()),
+        kind: SignatureKind::Secp256k1,
+    };
     assert_eq!(keychain(&key(1)).signer(HASH), Ok(expected));
     assert_eq!(keychain(&key(1)).recover(HASH), Ok(ACCOUNT));
     let of_browser = p256_key().sign(Keychain::hash(HASH, ACCOUNT)).unwrap();
     let wrapped: Signature = Keychain::new(ACCOUNT, of_browser.into()).unwrap().into();
     let read = Signature::parse(&wrapped.to_bytes()).unwrap();
-    assert_eq!(read.signer(HASH).unwrap().access_key, Some(p256_key().address()));
+    let recovered = read.signer(HASH).unwrap();
+    assert_eq!(recovered.access_key, Some(p256_key().address()));
+    assert_eq!(recovered.kind, SignatureKind::P256);
     assert_eq!(key(1).sign(HASH).recover(HASH), Ok(key(1).address()));
     let own = Signature::from(key(1).sign(HASH)).signer(HASH).unwrap();
     assert_eq!((own.access_key, own.key()), (None, key(1).address()));

@@ -109,6 +109,16 @@ pub fn challenge(hash: B256) -> String {
     URL_SAFE_NO_PAD.encode(hash)
 }
 
+/// Authenticator data of a relying party whose user was there and was recognised.
+pub(crate) fn relying_party(name: &str) -> [u8; 37] {
+    let mut data = [0; 37];
+    let named = Sha256::digest(name).into_iter().chain([PRESENT | VERIFIED]);
+    for (slot, byte) in data.iter_mut().zip(named) {
+        *slot = byte;
+    }
+    data
+}
+
 /// The 32 bytes that an authenticator signs.
 pub(crate) fn signed(authenticator_data: &[u8], client_data: &[u8]) -> B256 {
     let client = Sha256::digest(client_data);

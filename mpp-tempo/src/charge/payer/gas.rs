@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use mpp_core::payer::PayError;
 
-use super::{plan::Way, together::together};
+use super::{access::gas_to_authorize, plan::Way, together::together};
 use crate::chain::{
     rpc::{Rpc, RpcError, Trial},
     transaction::{ATTO_PER_UNIT, FeePayer, Transaction},
@@ -27,8 +27,9 @@ impl Caps {
             return Self { budget: SPONSORED, per_gas: SPONSORED_PER_GAS, most_gas: SPONSORED_GAS };
         }
         let further = u64::try_from(transaction.calls.len().saturating_sub(1)).unwrap_or(u64::MAX);
-        let key = if transaction.key_authorization.is_some() { KEY_GAS } else { 0 };
-        let most_gas = MOST_GAS.saturating_add(further.saturating_mul(MOST_PER_CALL)) + key;
+        let most_gas = MOST_GAS
+            .saturating_add(further.saturating_mul(MOST_PER_CALL))
+            .saturating_add(for_key(transaction));
         Self { budget: budget.saturating_mul(ATTO_PER_UNIT), per_gas: u128::MAX, most_gas }
     }
 
@@ -61,8 +62,7 @@ pub(super) async fn with_fees(
         valid_before: transaction.valid_before.map(NonZeroU64::get),
         fee_payer: None,
     };
-    let key = if transaction.key_authorization.is_some() { KEY_GAS } else { 0 };
-    let needed = needed(node, trial, swaps).await?.saturating_add(key);
+    let needed = needed(node, trial, swaps).await?.saturating_add(for_key(&transaction));
     let price = node.gas_price().await.map_err(|cause| {
         PayError::untouched("the node does not say what gas costs").because(cause)
     })?;
@@ -100,6 +100,11 @@ async fn needed(node: &dyn Rpc, trial: Trial, swaps: bool) -> Result<u64, PayErr
     Ok(whole.max(sum))
 }
 
+/// No estimate counts what it takes to make an access key known.
+fn for_key(transaction: &Transaction) -> u64 {
+    transaction.key_authorization.as_ref().map_or(0, |raw| gas_to_authorize(raw))
+}
+
 fn unsaid(cause: RpcError) -> PayError {
     let detail = match cause {
         RpcError::Refused(_) => "the node says that the transfer would fail",
@@ -116,8 +121,6 @@ const MOST_GAS: u64 = 3_000_000;
 const MOST_PER_CALL: u64 = 600_000;
 /// For a call that cannot be tried before those in front of it have been: a first balance and as much again.
 const UNTRIED: u64 = 500_000;
-/// For telling the chain of an access key, which no estimate counts: a million with a limit, three with scopes too.
-const KEY_GAS: u64 = 4_000_000;
 /// In attodollars per unit of gas; within the highest fee, not beside it.
 const TIP: u128 = 1_000_000_000;
 

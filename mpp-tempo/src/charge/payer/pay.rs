@@ -40,6 +40,12 @@ impl Payer {
         let node = self.node.node().await.map_err(|cause| {
             PayError::untouched("the node cannot be asked, or is on another chain").because(cause)
         })?;
+        let brought = self.authorization(node).await?;
+        if brought.is_some() && plan.way == Way::Sponsored {
+            let detail = "the chain does not know the access key yet, and no sponsor pays for that";
+            return Err(PayError::untouched(detail));
+        }
+        // The clocks are read after the wait for a key.
         let started = self.clock.now();
         let block = node.latest_block().await.map_err(|cause| {
             PayError::untouched("the node does not say what time it is").because(cause)
@@ -61,14 +67,15 @@ impl Payer {
                 Way::Sponsored => FeePayer::Awaited,
                 Way::Pull | Way::Push => FeePayer::Sender,
             },
-            key_authorization: self.unknown_key(node, plan.way).await?,
+            key_authorization: brought.as_ref().map(|(authorization, _)| authorization.clone()),
             ..Transaction::on(plan.asked.chain_id)
         };
         let budget = left.min(self.fee_cap(&plan)).get();
         let transaction = self.priced(node, unpriced, (&plan, &funding, budget)).await?;
         let fee = if plan.way == Way::Sponsored { 0 } else { transaction.max_fee() };
         funding.suffices(fee)?;
-        self.limits_allow(node, &funding, fee).await?;
+        let bytes = brought.as_ref().map(|(authorization, _)| authorization);
+        self.limits_allow(node, (&plan, &funding, fee), bytes).await?;
 
         let end = i64::try_from(valid_before.get()).unwrap_or(i64::MAX);
         let remains = || {
@@ -86,6 +93,9 @@ impl Payer {
             return Err(late());
         }
         let signed = transaction.signed(signature);
+        if let Some((_, turn)) = brought {
+            turn.keep();
+        }
         let payload = match plan.way {
             Way::Pull => encoded(&signed.encode()),
             Way::Sponsored => encoded(&signed.envelope().map_err(unencodable)?),

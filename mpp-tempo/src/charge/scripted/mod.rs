@@ -31,6 +31,7 @@ mod payer;
 mod push;
 mod settle;
 mod shares;
+mod sponsored;
 mod verifier;
 
 const SHOP: &str = "0x2222222222222222222222222222222222222222";

@@ -47,6 +47,7 @@ impl Verifier {
             longest: self.longest_validity,
             challenge_ends: claim.challenge.expires.as_ref(),
         };
+        self.would_sponsor(&order, &window.now, window.challenge_ends).await?;
         let Err(refusal) = self.pays(&order, &window).await else { return Ok(order) };
         // Money that moved already is neither in time nor still held.
         let moved = refusal.reason != reason::RAIL_UNAVAILABLE

@@ -1,0 +1,63 @@
+//! An access key: signs in an account's name, within what the account has allowed it.
+
+use std::sync::Arc;
+
+use alloy::primitives::{Address, B256, Bytes};
+
+use super::{Signer, SignerError, Signing, made_by};
+use crate::chain::{keychain::SignedAuthorization, signature::Keychain};
+
+/// Signs for an account with a key that the account has authorised: a session, an agent, a device.
+///
+/// The chain enforces what the key may do (`chain::keychain`). The first payment carries its authorisation with it; once
+/// the chain knows the key, [`Signer::authorization`] must not be sent again, and
+/// [`key_of`](crate::chain::keychain::key_of) tells.
+#[derive(Clone, Debug)]
+pub struct AccessKey {
+    account: Address,
+    key: Arc<dyn Signer>,
+    authorization: Option<Bytes>,
+}
+
+impl AccessKey {
+    /// Signs for `account` with a key of its own: any signer but another access key.
+    pub fn new(account: Address, key: Arc<dyn Signer>) -> Self {
+        Self { account, key, authorization: None }
+    }
+
+    /// Sends this authorisation along while the chain does not know the key.
+    ///
+    /// # Errors
+    /// [`SignerError::Foreign`] unless it is of this key, and signed by the account itself.
+    pub fn with_authorization(self, signed: &SignedAuthorization) -> Result<Self, SignerError> {
+        let ours = signed.authorization().key == self.key() && signed.signer() == Ok(self.account);
+        if ours {
+            Ok(Self { authorization: Some(signed.encode()), ..self })
+        } else {
+            Err(SignerError::Foreign)
+        }
+    }
+}
+
+impl Signer for AccessKey {
+    fn account(&self) -> Address {
+        self.account
+    }
+
+    fn key(&self) -> Address {
+        self.key.account()
+    }
+
+    fn sign(&self, hash: B256) -> Signing<'_> {
+        let bound = Keychain::hash(hash, self.account);
+        Box::pin(async move {
+            let made = made_by(self.key(), bound, self.key.sign(bound).await?)?;
+            let wrapped = Keychain::new(self.account, made).map_err(|_| SignerError::Foreign)?;
+            Ok(wrapped.into())
+        })
+    }
+
+    fn authorization(&self) -> Option<Bytes> {
+        self.authorization.clone()
+    }
+}
