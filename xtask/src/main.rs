@@ -70,8 +70,11 @@ enum Command {
         #[arg(long)]
         drop_mark: Option<String>,
     },
-    /// Run a local Tempo chain until interrupted.
-    Devnet,
+    /// Run a local Tempo chain, and print one line of JSON once it is there, until SIGTERM or an interrupt.
+    Devnet {
+        #[command(flatten)]
+        kind: devnet::Kind,
+    },
     /// Run a private Redis and a private Postgres until interrupted, installed first where they are missing.
     Services,
     /// Build the documentation, and see that the programs of READMEs are compiled.
@@ -111,7 +114,7 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
         Command::Crash { options, drop_mark: Some(point) } => {
             crash::shows_drop(&workspace, console, options, point)
         }
-        Command::Devnet => devnet::command(console),
+        Command::Devnet { kind } => devnet::command(console, kind),
         Command::Services => services::command(&workspace, console),
         Command::Docs => docs::command(&workspace, console),
     }

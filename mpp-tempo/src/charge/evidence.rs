@@ -70,8 +70,14 @@ pub(super) struct Proven {
 }
 
 impl Order {
-    pub(super) fn new(signed: Signed, asked: Asked) -> Result<Self, NoEvidence> {
+    /// Takes the order of whoever signed it.
+    pub(super) fn read(signed: Signed, asked: Asked) -> Result<Self, NoEvidence> {
         let payer = signed.sender()?;
+        Self::of(payer, signed, asked)
+    }
+
+    /// Takes the order of a payer who is known: finding that out is most of the work of a check.
+    pub(super) fn of(payer: Address, signed: Signed, asked: Asked) -> Result<Self, NoEvidence> {
         let valid_before = signed.transaction.valid_before.ok_or(NoEvidence::Shape)?;
         let id = signed.transaction.expiring_nonce_hash(payer);
         Ok(Self { signed, asked, payer, valid_before, id })
@@ -88,7 +94,7 @@ impl Order {
 
     /// What the chain is asked for, once a sponsor has signed.
     pub(super) fn promise_of(&self, signed: &Signed) -> Result<Promise, NoEvidence> {
-        Promise::of(signed, &self.asked)
+        Promise::by(self.payer, signed, &self.asked)
     }
 
     /// Whether a sponsor has yet to sign.

@@ -28,6 +28,7 @@ use crate::{
 
 mod examine;
 mod offer;
+mod proof;
 mod pull;
 mod push;
 pub mod reason;
@@ -132,8 +133,7 @@ impl Verifier {
                 let detail = "Nothing is asked but the proof of an account: send no payment.";
                 return Err(invalid(reason::WRONG_PAYLOAD, detail));
             };
-            let _ = signature;
-            return Err(foreign());
+            return self.check_proof(claim, signature).await.map(Kind::Proven);
         }
         let asked = self.asked(claim)?;
         let details = &claim.request.details.method_details;

@@ -187,6 +187,7 @@ fn the_keychain_is_asked_and_answers_in_words_of_32_bytes() {
     let gone = read_key(ACCESS, &answer(0, Address::ZERO, 0, 0, 1)).unwrap().unwrap();
     assert!(gone.revoked && !gone.is_active(0));
     assert!(info.is_active(8) && !info.is_active(9) && !info.is_active(10));
+    assert!(!KeyInfo { revoked: true, ..info }.is_active(8));
 
     let dirty = [good.as_slice(), &[0]].concat();
     let cases = [

@@ -215,6 +215,24 @@ fn a_passkey_is_believed_for_the_hash_it_was_asked_to_sign() {
 }
 
 #[test]
+fn a_passkey_may_say_as_much_as_nodes_read() {
+    let padded = |length: usize| {
+        let said = client_data("webauthn.get", HASH);
+        let rest = length - 1 - 37 - 128 - said.len();
+        said.replace('}', &format!("{}}}", " ".repeat(rest)))
+    };
+    let longest = passkey(&padded(2049), 5);
+    assert_eq!(longest.to_bytes().len(), 2049);
+    let read = Signature::parse(&longest.to_bytes()).unwrap();
+    assert_eq!(read.recover(HASH), Ok(p256_key().address()));
+    let wrapped: Signature = Keychain::new(ACCOUNT, longest).unwrap().into();
+    assert_eq!(Signature::parse(&wrapped.to_bytes()), Ok(wrapped));
+    let witnessed = p256_key().witness(HASH).unwrap();
+    let too_long = WebAuthn::put(&[0; 37], padded(2050).as_bytes(), witnessed);
+    assert_eq!(too_long, Err(SignatureError::Length(2050)));
+}
+
+#[test]
 fn a_passkey_that_says_something_else_is_not_believed() {
     let good = client_data("webauthn.get", HASH);
     let asked = webauthn::challenge(HASH);

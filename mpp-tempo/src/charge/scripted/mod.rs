@@ -28,6 +28,7 @@ use crate::chain::{
 };
 
 mod payer;
+mod proof;
 mod push;
 mod settle;
 mod shares;
@@ -238,10 +239,19 @@ fn pull(raw: &[u8]) -> Payload {
 
 /// The claim that a gate would admit.
 fn claim(challenge: &Challenge, payload: &Payload, source: Option<&str>) -> Claim<TempoCharge> {
+    claim_at(NOW, challenge, payload, source)
+}
+
+fn claim_at(
+    now: i64,
+    challenge: &Challenge,
+    payload: &Payload,
+    source: Option<&str>,
+) -> Claim<TempoCharge> {
     let demand = challenge.read::<TempoCharge>().unwrap();
     let credential = Credential::answer(&demand, source.map(Source::new), payload).unwrap();
     let ours = keys().recognise(credential, &realm()).unwrap();
-    ours.admit(&Timestamp::from_unix(NOW, 0)).unwrap().claim().unwrap()
+    ours.admit_late(&Timestamp::from_unix(now, 0)).unwrap().claim().unwrap()
 }
 
 fn shop() -> Address {

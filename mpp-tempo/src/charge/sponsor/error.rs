@@ -50,6 +50,14 @@ pub(crate) enum Unsponsored {
 }
 
 impl Unsponsored {
+    /// The same, found by a run that has signed.
+    pub(super) fn after_signing(self) -> Self {
+        match self {
+            Self::Books(cause) => Self::Unwritten(cause),
+            other => other,
+        }
+    }
+
     /// Whether a signature may be on record, with which a later run goes on: what became of the payment is then open.
     /// Otherwise this run has signed nothing that anybody can use.
     pub(crate) fn may_be_signed(&self) -> bool {

@@ -1,6 +1,6 @@
 //! The sponsor's books and records in a store.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use alloy::primitives::{Address, B256};
 use mpp_core::{
@@ -27,7 +27,7 @@ impl Keeper {
 
     /// Changes a sponsor's book until the swap wins; where the change says no, or changes nothing, nothing is written.
     /// A swap that breaks may have happened.
-    pub(super) async fn change<R, E>(
+    pub(super) async fn try_change<R, E>(
         &self,
         sponsor: Address,
         mut change: impl FnMut(&mut Book) -> Result<R, E> + Send,
@@ -50,6 +50,17 @@ impl Keeper {
             }
         }
         Err(StoreError::unavailable("the sponsor's book is changed by others all the time"))
+    }
+
+    /// Changes a sponsor's book in a way that always can be.
+    pub(super) async fn change<R>(
+        &self,
+        sponsor: Address,
+        mut change: impl FnMut(&mut Book) -> R + Send,
+    ) -> Result<R, StoreError> {
+        let changed = self.try_change(sponsor, |book| Ok::<R, Infallible>(change(book)));
+        let Ok(changed) = changed.await?;
+        Ok(changed)
     }
 
     /// A sponsor's book as it stands.

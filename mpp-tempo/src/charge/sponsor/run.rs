@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use alloy::primitives::{Address, B256};
+use mpp_core::store::StoreError;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
@@ -78,7 +79,7 @@ impl Sponsor {
     async fn try_reserve(&self, approved: &Approved) -> Result<Result<u64, NoPlace>, Unsponsored> {
         let now = self.now().unix_millis();
         let reserve = |book: &mut Book| book.reserve(approved, &self.policy, now);
-        self.keeper.change(self.address(), reserve).await.map_err(Unsponsored::Books)
+        self.keeper.try_change(self.address(), reserve).await.map_err(Unsponsored::Books)
     }
 
     /// Signs as sponsor, and writes the signature down; or finds what was written down before.
@@ -98,12 +99,12 @@ impl Sponsor {
             return Err(Unsponsored::NotApproved);
         }
         // From here on the promise counts until the transaction is over; a crash leaves that, and nothing signed.
-        let begin = |book: &mut Book| Ok::<_, NoPlace>(book.begin(&approved, turn));
+        let begin = |book: &mut Book| book.begin(&approved, turn);
         let begun = self.keeper.change(self.address(), begin).await.map_err(Unsponsored::Books)?;
         if let Some(before) = self.recorded(approved.id, signed).await? {
             return Ok(self.instead(reserved, before).await);
         }
-        if begun != Ok(true) {
+        if !begun {
             return Err(Unsponsored::Lapsed);
         }
         match self.sign(&approved, signed).await {
@@ -148,18 +149,17 @@ impl Sponsor {
         record: Record,
         whole: Signed,
     ) -> Result<Cosigned, Unsponsored> {
-        let written = self.keeper.write_down(&reserved.approved, &record, self.now()).await;
+        let approved = &reserved.approved;
+        let written = self.keeper.write_down(approved, &record, self.now()).await;
         if written.map_err(Unsponsored::Unwritten)? {
             // A crash from here on leaves the record, by which the next run sends these very bytes.
-            return Ok(Cosigned {
-                id: reserved.approved.id,
-                signed: whole,
-                sponsor: self.address(),
-            });
+            return Ok(Cosigned { id: approved.id, signed: whole, sponsor: self.address() });
         }
         // Another run was first. Both signed; only what is on record ever leaves.
+        let gone = || Unsponsored::Unwritten(StoreError::unavailable("a record is gone"));
         let before =
-            self.recorded(reserved.approved.id, signed).await?.ok_or(Unsponsored::Lapsed)?;
+            self.recorded(approved.id, signed).await.map_err(Unsponsored::after_signing)?;
+        let before = before.ok_or_else(gone)?;
         Ok(self.instead(reserved, before).await)
     }
 
@@ -195,9 +195,8 @@ impl Sponsor {
     /// [`Unsponsored::Books`]: the promise lasts for its lease.
     pub(crate) async fn withdraw(&self, reserved: Reserved) -> Result<bool, Unsponsored> {
         let Reserved { approved, turn } = reserved;
-        let withdraw = |book: &mut Book| Ok::<_, NoPlace>(book.withdraw(approved.id, turn));
-        let withdrawn = self.keeper.change(self.address(), withdraw).await;
-        Ok(withdrawn.map_err(Unsponsored::Books)? == Ok(true))
+        let withdraw = |book: &mut Book| book.withdraw(approved.id, turn);
+        self.keeper.change(self.address(), withdraw).await.map_err(Unsponsored::Books)
     }
 
     /// Says that what became of a payment is not known: its fee counts until the transaction is over.
@@ -221,11 +220,8 @@ impl Sponsor {
         cosigned: &Cosigned,
         note: fn(&mut Book, B256),
     ) -> Result<(), Unsponsored> {
-        let change = |book: &mut Book| {
-            note(book, cosigned.id);
-            Ok::<_, NoPlace>(())
-        };
-        self.keeper.change(cosigned.sponsor, change).await.map_err(Unsponsored::Books).map(|_| ())
+        let note = |book: &mut Book| note(book, cosigned.id);
+        self.keeper.change(cosigned.sponsor, note).await.map_err(Unsponsored::Books)
     }
 
     fn is_sendable(&self, approved: &Approved) -> Result<(), Unsponsored> {

@@ -10,6 +10,8 @@ pub const WRONG_PAYLOAD: Reason = Reason::new("wrong-payload");
 pub const NOT_SPONSORED: Reason = Reason::new("not-sponsored");
 /// A signature is not canonical, or nobody can have made it.
 pub const BAD_SIGNATURE: Reason = Reason::new("bad-signature");
+/// An access key signed that the account does not have, or has no longer.
+pub const KEY_INACTIVE: Reason = Reason::new("key-inactive");
 /// A kind of account signature that cannot be checked yet.
 pub const SIGNATURE_UNSUPPORTED: Reason = Reason::new("signature-unsupported");
 /// The credential's source is not the account that signed, on the chain it signed for.

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     chain::{
         Chain, PATH_USD, USDC_E,
-        signature::{Ecdsa, Key, Signature},
+        signature::{Ecdsa, Key, Keychain, P256Key, Signature},
         signer::{Signer, SignerError, Signing},
         tip20::Transfer,
         transaction::{Access, Call, FeePayer, Signed, Transaction},
@@ -115,7 +115,7 @@ impl Signer for Remote {
                 Mood::Refuses => Err(SignerError::Refused("no".into())),
                 Mood::Hangs => std::future::pending().await,
                 Mood::SignsAsAnother => Ok(payer(200).sign(hash).into()),
-                Mood::SignsInAnotherKind => Ok(Signature::parse(&another_kind()).unwrap()),
+                Mood::SignsInAnotherKind => Ok(another_kind()),
             }
         })
     }
@@ -289,9 +289,7 @@ async fn sponsored(
     sponsor.cosign(reserved, signed).await
 }
 
-/// Bytes of the shape of a P-256 signature that no key has made.
-fn another_kind() -> Vec<u8> {
-    let mut bytes = vec![1; 130];
-    bytes[129] = 0;
-    bytes
+/// A signature of a kind that no sponsor's is.
+fn another_kind() -> Signature {
+    P256Key::new([7; 32]).unwrap().sign(B256::ZERO).unwrap().into()
 }

@@ -182,7 +182,7 @@ fn s6_a_sponsor_does_not_sponsor_itself() {
 fn s6_nobody_is_sponsored_by_a_signature_that_is_nobodys() {
     let world = World::new();
     let unsigned = transaction(&world.hands, 0);
-    let bad = unsigned.signed(Signature::parse(&another_kind()).unwrap());
+    let bad = unsigned.signed(Keychain::new(Address::repeat_byte(9), another_kind()).unwrap());
     let judged = world.sponsor().judge(&bad, &world.hands.now(), Stage::Settling);
     let refused = judged.unwrap_err().reason;
     assert!([charged::SIGNATURE_UNSUPPORTED, charged::BAD_SIGNATURE].contains(&refused));
