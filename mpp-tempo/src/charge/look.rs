@@ -21,7 +21,7 @@ pub(super) const PROVABLE: u64 = 3600;
 
 /// Before a missing receipt is believed: nodes behind one address, or a node and its index, are not equally far.
 /// A tenth of the deadline where that is less.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// What the chain shows of a transaction.
 #[derive(Debug)]
@@ -57,6 +57,10 @@ pub(super) enum Unclear {
     Pin(#[source] PinError),
     #[error("the node no longer has a transaction that it had")]
     Gone,
+    #[error("the node contradicts itself")]
+    Contradiction,
+    #[error("more payments are alike than are looked into")]
+    TooMany,
 }
 
 impl Unclear {

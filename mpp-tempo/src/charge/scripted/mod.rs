@@ -21,7 +21,7 @@ use mpp_core::{
 use super::{Details, Payer, Payload, TempoCharge, Verifier};
 use crate::chain::{
     Chain,
-    rpc::{Answer, Block, Cause, Log, NodeError, Receipt, Rpc, RpcError, Trial},
+    rpc::{Answer, Block, Cause, Log, NodeError, Receipt, Rpc, RpcError, Search, Told, Trial},
     signature::Key,
     tip20::Transfer,
     transaction::{Signed, Transaction},
@@ -51,6 +51,7 @@ struct Scripted {
     send: Option<Script<Bytes, Receipt>>,
     receipt: Script<B256, Option<Receipt>>,
     blocks: Script<u64, Option<Block>>,
+    logs: Script<Search, Vec<Told>>,
     asked: Mutex<Vec<&'static str>>,
 }
 
@@ -66,6 +67,7 @@ impl Default for Scripted {
             send: Some(Box::new(|raw| Ok(mined(&raw)))),
             receipt: Box::new(|_| Ok(None)),
             blocks: Box::new(|_| Err(RpcError::Status(502))),
+            logs: Box::new(|_| Ok(Vec::new())),
             asked: Mutex::default(),
         }
     }
@@ -119,6 +121,9 @@ impl Rpc for Scripted {
     }
     fn block(&self, number: u64) -> Answer<'_, Option<Block>> {
         self.heard("block by height", (self.blocks)(number))
+    }
+    fn logs(&self, search: Search) -> Answer<'_, Vec<Told>> {
+        self.heard("logs", (self.logs)(search))
     }
 }
 

@@ -428,7 +428,7 @@ async fn prices_are_said_exactly_or_not_at_all_and_details_last() {
 
 /// Runs a check that never waits.
 fn checked_now(payload: &Payload) -> Result<(), Reason> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let source = format!("did:pkh:eip155:42431:{}", key().address());
     let claim = claim(&challenge(&request()), payload, Some(&source));
     let checked = runtime.block_on(verifier_at(Arc::default()).check(&claim));
@@ -436,7 +436,7 @@ fn checked_now(payload: &Payload) -> Result<(), Reason> {
 }
 
 fn signed_now() -> Vec<u8> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(signed(&challenge(&request()))).encode()
 }
 
