@@ -9,13 +9,12 @@ use mpp_core::{
 };
 
 use super::{
-    super::promise::Promise,
+    super::{promise::Promise, trace::LIFE},
     Payer, Payload, TempoCharge, gas,
     plan::{Plan, Way},
     push::push,
     sign::sign,
     swap::Funding,
-    trace::LIFE,
     validity::{LEAST_SPONSORED, LEAST_VALID, LONGEST_VALID, Moment},
 };
 use crate::chain::{

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 
 use alloy::primitives::{Address, B256};
 
-use super::super::{
+use super::{
     asked::Asked,
     look::{MARGIN, PAUSE, PROVABLE, Unclear},
 };
