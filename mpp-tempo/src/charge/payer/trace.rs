@@ -24,9 +24,6 @@ const PAGE: u64 = 4096;
 /// Blocks by which the beginning and the end of a search may be off, on the safe side.
 const COARSE: u64 = 256;
 
-/// Transfers of one account to one other, within half an hour, that are looked into.
-const MOST: usize = 64;
-
 /// What is looked for: the transfers that a challenge asks for, by one account, mined in the half hour before an end.
 #[derive(Debug)]
 pub(super) struct Trace<'a> {
@@ -111,9 +108,6 @@ impl Trace<'_> {
                 {
                     continue;
                 }
-                if seen.len() > MOST {
-                    return Err(Unclear::TooMany);
-                }
                 if self.is_paid_by(node, told.transaction).await? {
                     return Ok(Some(told.transaction));
                 }
@@ -127,7 +121,7 @@ impl Trace<'_> {
     async fn is_paid_by(&self, node: &dyn Rpc, hash: B256) -> Result<bool, Unclear> {
         let receipt = node.receipt(hash).await.map_err(Unclear::Rpc)?;
         let receipt = receipt.filter(|receipt| receipt.hash == hash && receipt.success);
-        let receipt = receipt.ok_or(Unclear::Contradiction)?;
+        let receipt = receipt.ok_or(Unclear::Gone)?;
         let Asked { token, legs, .. } = self.asked;
         Ok(tip20::match_logs(*token, Some(self.account), legs, &receipt.logs).is_ok())
     }
@@ -160,6 +154,6 @@ async fn bracket(node: &dyn Rpc, latest: Block, time: u64) -> Result<(u64, u64),
 
 async fn time_of(node: &dyn Rpc, number: u64) -> Result<u64, Unclear> {
     let block = node.block(number).await.map_err(Unclear::Rpc)?;
-    let block = block.filter(|block| block.number == number).ok_or(Unclear::Contradiction)?;
+    let block = block.filter(|block| block.number == number).ok_or_else(Unclear::other)?;
     Ok(block.timestamp)
 }
