@@ -57,10 +57,6 @@ pub(super) enum Unclear {
     Pin(#[source] PinError),
     #[error("the node no longer has a transaction that it had")]
     Gone,
-    #[error("the node contradicts itself")]
-    Contradiction,
-    #[error("more payments are alike than are looked into")]
-    TooMany,
 }
 
 impl Unclear {

@@ -26,12 +26,8 @@ pub(super) struct Promise {
 }
 
 impl Promise {
-    /// Reads a transaction that ends, and that nobody has yet to sign: only then it is known by its hash.
-    pub(super) fn of(signed: &Signed, asked: &Asked) -> Result<Self, NoEvidence> {
-        Self::by(signed.sender()?, signed, asked)
-    }
-
-    /// As [`Promise::of`], where it is known who signed: finding that out is most of the work.
+    /// Reads a transaction that ends, and that nobody has yet to sign: only then it is known by its hash. Who signed is told:
+    /// finding that out is most of the work.
     pub(super) fn by(payer: Address, signed: &Signed, asked: &Asked) -> Result<Self, NoEvidence> {
         let transaction = &signed.transaction;
         let Some(valid_before) = transaction.valid_before else { return Err(NoEvidence::Shape) };

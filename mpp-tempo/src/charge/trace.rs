@@ -24,9 +24,6 @@ const PAGE: u64 = 4096;
 /// Blocks by which the beginning and the end of a search may be off, on the safe side.
 const COARSE: u64 = 256;
 
-/// Transfers of one account to one other, within half an hour, that are looked into.
-const MOST: usize = 64;
-
 /// What is looked for: the transfers that a challenge asks for, by one account, mined in the half hour before an end.
 #[derive(Debug)]
 pub(super) struct Trace<'a> {
@@ -50,14 +47,14 @@ pub(super) enum Traced {
 impl Trace<'_> {
     /// Looks, within a deadline. What cannot be told for certain is [`Unclear`].
     pub(super) async fn look(&self, node: &dyn Rpc, deadline: Duration) -> Result<Traced, Unclear> {
-        match tokio::time::timeout(deadline, self.seen(node)).await {
+        match tokio::time::timeout(deadline, self.seen(node, PAUSE.min(deadline / 10))).await {
             Ok(seen) => seen,
             Err(_) => Err(Unclear::Deadline),
         }
     }
 
     /// The time is read before the logs, and what is missing is called missing only once it was so twice.
-    async fn seen(&self, node: &dyn Rpc) -> Result<Traced, Unclear> {
+    async fn seen(&self, node: &dyn Rpc, pause: Duration) -> Result<Traced, Unclear> {
         let latest = node.latest_block().await.map_err(Unclear::Rpc)?;
         let start = self.end.saturating_sub(LIFE);
         let first = bracket(node, latest, start).await?.0;
@@ -75,7 +72,7 @@ impl Trace<'_> {
         if latest.timestamp > start.saturating_add(PROVABLE) {
             return Err(Unclear::LongOver);
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
         Ok(match self.between(node, first, last).await? {
             Some(hash) => Traced::Paid(hash),
             None => Traced::Never,
@@ -111,9 +108,6 @@ impl Trace<'_> {
                 {
                     continue;
                 }
-                if seen.len() > MOST {
-                    return Err(Unclear::TooMany);
-                }
                 if self.is_paid_by(node, told.transaction).await? {
                     return Ok(Some(told.transaction));
                 }
@@ -127,7 +121,7 @@ impl Trace<'_> {
     async fn is_paid_by(&self, node: &dyn Rpc, hash: B256) -> Result<bool, Unclear> {
         let receipt = node.receipt(hash).await.map_err(Unclear::Rpc)?;
         let receipt = receipt.filter(|receipt| receipt.hash == hash && receipt.success);
-        let receipt = receipt.ok_or(Unclear::Contradiction)?;
+        let receipt = receipt.ok_or(Unclear::Gone)?;
         let Asked { token, legs, .. } = self.asked;
         Ok(tip20::match_logs(*token, Some(self.account), legs, &receipt.logs).is_ok())
     }
@@ -160,6 +154,6 @@ async fn bracket(node: &dyn Rpc, latest: Block, time: u64) -> Result<(u64, u64),
 
 async fn time_of(node: &dyn Rpc, number: u64) -> Result<u64, Unclear> {
     let block = node.block(number).await.map_err(Unclear::Rpc)?;
-    let block = block.filter(|block| block.number == number).ok_or(Unclear::Contradiction)?;
+    let block = block.filter(|block| block.number == number).ok_or_else(Unclear::other)?;
     Ok(block.timestamp)
 }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 
+use alloy::primitives::Address;
 use mpp_core::{
     challenge::Demand,
     payer::{Became, PayError, Recall},
@@ -14,13 +15,13 @@ use super::{
         trace::{Trace, Traced},
     },
     Asked, LOOK, Payer, Payload, TempoCharge,
-    plan::{Owed, Way},
+    plan::Way,
 };
 use crate::chain::{
     parse_hex,
     rpc::Rpc,
     tip20::match_logs,
-    transaction::{FeePayer, Signed},
+    transaction::{FeePayer, Signed, Transaction},
 };
 
 impl Payer {
@@ -38,7 +39,8 @@ impl Payer {
             Ok(node) => trace.look(node, LOOK).await,
             Err(cause) => Err(Unclear::Pin(cause)),
         };
-        let pushes = matches!(self.owed(demand), Some(Owed::Money(plan)) if plan.way == Way::Push);
+        // Whatever else it pays today: what it paid yesterday is paid.
+        let pushes = self.way(demand, &asked) == Some(Way::Push);
         match traced {
             Ok(Traced::Paid(hash)) => {
                 let hash = format!("{hash:#x}");
@@ -71,14 +73,12 @@ impl Payer {
     ) -> Result<Became, PayError> {
         let signed = promise::read(signature).map_err(unreadable)?;
         let asked = Asked::read(demand.challenge, &demand.request).map_err(unreadable)?;
-        let node = match look::node_of(&self.node, signed.transaction.chain_id).await {
-            Err(Unclear::OtherChain(_)) => return Ok(Became::Open),
-            found => found.map_err(unclear)?,
-        };
+        let account = signed.sender().map_err(unreadable)?;
         if signed.transaction.fee_payer == FeePayer::Awaited {
-            return sponsored_became(node, &signed, &asked).await;
+            return self.awaited_became(&signed, (&asked, account)).await;
         }
-        let promise = Promise::of(&signed, &asked).map_err(unreadable)?;
+        let promise = Promise::by(account, &signed, &asked).map_err(unreadable)?;
+        let Some(node) = self.node_on(promise.chain_id).await? else { return Ok(Became::Open) };
         match look::look(node, LOOK, &promise).await {
             Seen::Mined(receipt) if !receipt.success => Ok(Became::Failed),
             Seen::Mined(receipt) if promise.is_shown_by(&receipt.logs).is_ok() => Ok(Became::Paid),
@@ -98,10 +98,7 @@ impl Payer {
         let asked = Asked::read(demand.challenge, &demand.request).map_err(unreadable)?;
         let hash = parse_hex(hash).and_then(|bytes| bytes.as_ref().try_into().ok());
         let hash = hash.ok_or_else(|| PayError::unknown(UNREADABLE))?;
-        let node = match look::node_of(&self.node, asked.chain_id).await {
-            Err(Unclear::OtherChain(_)) => return Ok(Became::Open),
-            found => found.map_err(unclear)?,
-        };
+        let Some(node) = self.node_on(asked.chain_id).await? else { return Ok(Became::Open) };
         let receipt = match tokio::time::timeout(LOOK, node.receipt(hash)).await {
             Ok(said) => said.map_err(|cause| unclear(Unclear::Rpc(cause)))?,
             Err(_) => return Err(unclear(Unclear::Deadline)),
@@ -117,25 +114,34 @@ impl Payer {
             Err(_) => Became::Open,
         })
     }
-}
 
-/// What became of a transaction that a sponsor was to sign: the chain knows it by a hash that nobody here knows.
-async fn sponsored_became(
-    node: &dyn Rpc,
-    signed: &Signed,
-    asked: &Asked,
-) -> Result<Became, PayError> {
-    let account = signed.sender().map_err(unreadable)?;
-    let end = signed.transaction.valid_before.map(NonZeroU64::get);
-    let end = end.ok_or_else(|| PayError::unknown(UNREADABLE))?;
-    let trace = Trace { asked, account, end };
-    Ok(match trace.look(node, LOOK).await.map_err(unclear)? {
-        // Another payment with the same memo looks the same: what is found is not surely this one.
-        Traced::Paid(_) if asked.fixed_memo => Became::Open,
-        Traced::Paid(_) => Became::Paid,
-        Traced::Never => Became::Dead,
-        Traced::Pending => Became::Open,
-    })
+    /// What became of a transaction that a sponsor was to sign: the chain knows it by a hash that nobody here knows.
+    async fn awaited_became(
+        &self,
+        signed: &Signed,
+        (asked, account): (&Asked, Address),
+    ) -> Result<Became, PayError> {
+        let Transaction { chain_id, valid_before, .. } = &signed.transaction;
+        let Some(node) = self.node_on(*chain_id).await? else { return Ok(Became::Open) };
+        let end = valid_before.map(NonZeroU64::get);
+        let end = end.ok_or_else(|| PayError::unknown(UNREADABLE))?;
+        let trace = Trace { asked, account, end };
+        Ok(match trace.look(node, LOOK).await.map_err(unclear)? {
+            // Another payment with the same memo looks the same: what is found is not surely this one.
+            Traced::Paid(_) if asked.fixed_memo => Became::Open,
+            Traced::Paid(_) => Became::Paid,
+            Traced::Never => Became::Dead,
+            Traced::Pending => Became::Open,
+        })
+    }
+
+    /// The node, where it is on the payment's chain. What happened on another one is not this payer's to say.
+    async fn node_on(&self, chain_id: u64) -> Result<Option<&dyn Rpc>, PayError> {
+        match look::node_of(&self.node, chain_id).await {
+            Err(Unclear::OtherChain(_)) => Ok(None),
+            found => found.map(Some).map_err(unclear),
+        }
+    }
 }
 
 const UNREADABLE: &str = "the payment that was signed cannot be read";

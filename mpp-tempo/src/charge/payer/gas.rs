@@ -92,7 +92,7 @@ async fn needed(node: &dyn Rpc, trial: Trial, swaps: bool) -> Result<u64, PayErr
     let mut sum = 0_u64;
     for one in said {
         let gas = match one {
-            Err(cause) if swaps && cause.is_revert() => UNTRIED,
+            Err(RpcError::Refused(_)) if swaps => UNTRIED,
             said => said.map_err(unsaid)?,
         };
         sum = sum.saturating_add(gas);

@@ -99,7 +99,8 @@ impl Payer {
             Way::Pull => encoded(&signed.encode()),
             Way::Sponsored => encoded(&signed.envelope().map_err(unencodable)?),
             Way::Push => {
-                let promise = Promise::of(&signed, &plan.asked).map_err(unencodable)?;
+                let promise = Promise::by(self.signer.account(), &signed, &plan.asked)
+                    .map_err(unencodable)?;
                 // A crash in here leaves money that may have moved, and `recall` to find it.
                 push(node, signed.encode().into(), &promise, LONGEST_VALID).await?
             }

@@ -54,7 +54,7 @@ impl Payer {
     }
 
     /// The way that the challenge allows and this payer goes: what it was told, else pull before push.
-    fn way(&self, demand: &Demand<'_, TempoCharge>, asked: &Asked) -> Option<Way> {
+    pub(super) fn way(&self, demand: &Demand<'_, TempoCharge>, asked: &Asked) -> Option<Way> {
         let details = &demand.request.details.method_details;
         let goes = |mode: &Mode| {
             details.takes(mode) && self.mode.as_ref().is_none_or(|chosen| chosen == mode)
@@ -92,7 +92,7 @@ impl Payer {
             };
             Transfer { to: leg.to, amount: leg.amount, memo }
         };
-        asked.legs.iter().map(transfer).collect()
+        asked.canonical_legs().iter().map(transfer).collect()
     }
 
     /// The most that may leave the account for a plan, in base units of a dollar token.

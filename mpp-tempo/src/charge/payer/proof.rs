@@ -30,7 +30,8 @@ impl Payer {
     ) -> Result<Payment<TempoCharge>, PayError> {
         let (realm, origin) = (demand.challenge.realm.as_str(), within.to.origin.as_str());
         let trusted = |known: &Trusted| {
-            known.realm.eq_ignore_ascii_case(realm) && known.origin.eq_ignore_ascii_case(origin)
+            known.realm.eq_ignore_ascii_case(realm)
+                && known.origin.trim_end_matches('/').eq_ignore_ascii_case(origin)
         };
         if !is_host_of(realm, origin) && !self.trusted.iter().any(trusted) {
             let detail = "the challenge is for another realm than the host that was asked: no proof is signed for it";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alloy::primitives::Bytes;
 use mpp_core::payer::{Funds, PayError};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     super::{
@@ -43,9 +43,9 @@ pub(super) async fn push(
         // Taken or not: the chain says it.
         _ => {}
     }
-    let looks = valid.as_secs().saturating_add(MARGIN + BEHIND) / STEP.as_secs();
+    let until = Instant::now() + valid + Duration::from_secs(MARGIN + BEHIND);
     let mut unclear = None;
-    for _ in 0..looks {
+    while Instant::now() < until {
         match look::look(node, LOOK, promise).await {
             Seen::Mined(receipt) => return ended(promise, &receipt),
             Seen::Never => return Err(PayError::untouched("no block took the payment in time")),

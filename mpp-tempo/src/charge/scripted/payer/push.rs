@@ -1,6 +1,7 @@
 //! The payer sends: what it hands out was mined, and what it cannot tell it does not call unpaid.
 
 use mpp_core::payer::PayError;
+use proptest::prelude::*;
 
 use super::*;
 use crate::charge::Mode;
@@ -220,6 +221,18 @@ async fn what_was_sent_before_a_crash_is_found_by_its_memo_alone() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn s14_lists_that_were_narrowed_since_make_no_payment_undone() {
+    let challenge = challenge(&request());
+    for (time, expected) in [(NOW as u64, "Unknown"), (OVER + 5, "Never")] {
+        let (payer, _) = pusher(having(None, time));
+        let narrow = payer.only_to([]).unwrap();
+        assert_eq!(exposes(&narrow, &request()), None);
+        let said = narrow.recall(&challenge.read().unwrap()).await;
+        assert_eq!(word(said), Ok(expected.to_owned()));
+    }
+}
+
 #[tokio::test]
 async fn the_name_a_payment_was_made_under_does_not_hide_it() {
     let challenge = challenge(&request());
@@ -302,5 +315,57 @@ async fn a_hash_is_paid_failed_or_open_and_never_dead() {
         let payload = Payload::Hash { hash: format!("{:#x}", good.hash) };
         let said = payer_at(Arc::new(node)).became(&challenge.read().unwrap(), &payload).await;
         assert_eq!(said.ok(), expected, "{name}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// However fast the chain was at any time, and however much was mined since.
+    #[test]
+    fn a_payment_is_found_in_whichever_block_of_its_time_it_was_mined(
+        gaps in proptest::collection::vec((1_u64..2_000, 0_u64..20), 1..60),
+        seed: prop::sample::Index,
+    ) {
+        let end = NOW as u64 + 300;
+        // Some blocks in a row share each gap to their next; the last of them all is late enough for an answer.
+        let total: u64 = gaps.iter().map(|(blocks, gap)| blocks * gap).sum();
+        let mut times = vec![end - total.min(3000)];
+        for (blocks, gap) in gaps {
+            for _ in 0..blocks.min(200) {
+                times.push(times[times.len() - 1] + gap);
+            }
+        }
+        times.push(times[times.len() - 1].max(end + 10));
+        let timely = |time: &u64| (end - 1800..end).contains(time);
+        let candidates: Vec<_> = (1..times.len()).filter(|at| timely(&times[*at])).collect();
+        prop_assume!(!candidates.is_empty());
+        let mined_in = candidates[seed.index(candidates.len())] as u64;
+
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let found = runtime.block_on(async move {
+            let receipt = mined(&ours().await.encode());
+            let (logs, hash) = (told(&receipt), format!("{:#x}", receipt.hash));
+            let (latest, own) = (times.len() as u64 - 1, times.clone());
+            let block = move |number: u64| Block {
+                number,
+                timestamp: own[number as usize],
+                base_fee: None,
+            };
+            let newest = block(latest);
+            let (payer, _) = pusher(Scripted {
+                block: Box::new(move |()| Ok(newest)),
+                blocks: Box::new(move |number| Ok(Some(block(number)))),
+                logs: Box::new(move |search: Search| {
+                    let within = (search.from_block..=search.to_block).contains(&mined_in);
+                    Ok(if within { logs.clone() } else { Vec::new() })
+                }),
+                receipt: Box::new(move |_| Ok(Some(receipt.clone()))),
+                ..Scripted::default()
+            });
+            let said = payer.recall(&challenge(&request()).read().unwrap()).await;
+            word(said) == Ok(hash)
+        });
+        prop_assert!(found);
     }
 }
