@@ -16,12 +16,13 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use mpp_testkit::devnet::Devnet;
+use serde_json::json;
 
 use self::{install::Installed, matrix::Matrix, round::Round};
 use crate::{console::Console, workspace::Workspace};
 
 /// What is played, and where.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct Options {
     /// Play only the cells whose name contains this: "mppx → ours: push".
     #[arg(long)]
@@ -58,6 +59,10 @@ async fn run(installed: &Installed, console: Console, options: &Options) -> anyh
     }
     // MERGE: the chain with its complete front; bare, it refuses what pympp's server and sponsors ask of it.
     let chain = Devnet::start().await.context("no local chain")?;
+    // A fresh chain's base fee falls from block to block, and pympp signs for exactly what the next one asks: our server,
+    // which goes by the last one, would refuse it. Tempo's own does not move.
+    chain.rpc("anvil_setNextBlockBaseFeePerGas", json!(["0x7"])).await?;
+    chain.rpc("evm_mine", json!([])).await?;
     let played = match Round::begin(installed, chain.rpc_url(), options).await {
         Ok(round) => round.play(console).await,
         Err(error) => Err(error),

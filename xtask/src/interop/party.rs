@@ -93,7 +93,7 @@ impl Client {
     pub(super) async fn fetch(&mut self, url: &str, purse: Purse<'_>) -> anyhow::Result<Answer> {
         let peer = match self {
             Self::Ours(chain, node) => {
-                return Ok(Answer::ours(payer(purse, chain, node)?, url).await?);
+                return Answer::ours(payer(purse, chain, node)?, url).await;
             }
             Self::Other(peer) => peer,
         };

@@ -102,3 +102,38 @@ async fn keep(stderr: ChildStderr, last: Arc<Mutex<VecDeque<String>>>) {
         last.push_back(line);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    async fn told(script: &str) -> anyhow::Result<Value> {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        let (mut peer, _) = Peer::start(command).await?;
+        peer.ask(json!({ "op": "fetch" }), Duration::from_millis(300)).await
+    }
+
+    #[tokio::test]
+    async fn a_program_that_dies_is_quoted() {
+        let script = r#"echo '{"ready":true}'; read job; echo 'no such chain' >&2; exit 3"#;
+        let error = told(script).await.unwrap_err().to_string();
+        assert!(error.contains("it died") && error.contains("no such chain"), "{error}");
+        let error = told("echo 'no such module' >&2").await.unwrap_err().to_string();
+        assert!(error.contains("no such module"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_says_nothing_is_not_waited_for() {
+        let error = told(r#"echo '{"ready":true}'; sleep 5"#).await.unwrap_err().to_string();
+        assert!(error.contains("no word"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_outcome_of_another_job_is_passed_over() {
+        let script = r#"echo '{"ready":true}'; read job; echo '{"id":0}'; echo '{"id":1,"status":200}'; read end"#;
+        assert_eq!(told(script).await.unwrap()["status"], 200);
+    }
+}

@@ -145,3 +145,26 @@ fn pairs(peers_only: bool) -> Vec<Pair> {
     };
     pairs.into_iter().map(|(client, server)| Pair::new(client, server)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_played_in_both_directions_and_what_peers_lack_is_asked_for_as_a_refusal() {
+        let cells = |pair: &Pair| {
+            let flows = FLOWS.iter().filter(|flow| flow.expect(pair).is_some()).count();
+            flows + FRAUDS.iter().filter(|fraud| fraud.is_played(pair)).count()
+        };
+        assert!(pairs(false).iter().map(cells).sum::<usize>() >= 60);
+        let zero = FLOWS.iter().find(|flow| flow.path == "/zero").unwrap();
+        for (client, server, expect) in [
+            (Sdk::Ours, Sdk::Mppx, Some(Expect::Paid)),
+            (Sdk::Mppx, Sdk::Ours, Some(Expect::Paid)),
+            (Sdk::Ours, Sdk::Pympp, Some(Expect::Refused)),
+            (Sdk::Pympp, Sdk::Ours, Some(Expect::Refused)),
+        ] {
+            assert_eq!(zero.expect(&Pair::new(client, server)), expect);
+        }
+    }
+}

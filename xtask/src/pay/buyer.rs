@@ -6,14 +6,15 @@ use mpp_client::{
     Error, Event, Limits, ResponseExt, Wallet,
     choice::{Choice, Pick},
     error::Kind,
-    paying,
+    reqwest::PaymentMiddleware,
 };
 use mpp_core::{
     Amount, Challenge, Credential, Receipt,
     payer::{Allowance, Funds, Payer as _, Step},
 };
 use mpp_tempo::{TempoCharge, charge::Payer};
-use reqwest_middleware::ClientWithMiddleware;
+use reqwest::{Request, Response, redirect};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use serde_json::{Value, json};
 
 /// Fetches with one wallet, one URL at a time.
@@ -27,11 +28,31 @@ pub(crate) struct Buyer {
 struct Heard {
     asked: Vec<(Challenge, Amount)>,
     sent: Option<Amount>,
+    /// Of the last request that went over the wire; `None` while it is unanswered.
+    status: Option<u16>,
+}
+
+/// Notes every status below the payment: an answer that is not paid never reaches the caller.
+struct Statuses(Arc<Mutex<Heard>>);
+
+#[async_trait::async_trait]
+impl Middleware for Statuses {
+    async fn handle(
+        &self,
+        request: Request,
+        extensions: &mut http::Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        lock(&self.0).status = None;
+        let response = next.run(request, extensions).await?;
+        lock(&self.0).status = Some(response.status().as_u16());
+        Ok(response)
+    }
 }
 
 /// What became of a URL.
 pub(crate) struct Outcome {
-    /// `None`: no answer came.
+    /// Of the last answer; `None`: the last request got none.
     pub(crate) status: Option<u16>,
     pub(crate) receipt: Option<Receipt>,
     pub(crate) body: String,
@@ -60,7 +81,11 @@ impl Buyer {
                 Pick::Any
             })
             .on_event(move |event| lock(&told).hear(&event));
-        let client = paying(reqwest::Client::builder().no_proxy(), wallet)?;
+        let client = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none());
+        let client = ClientBuilder::new(client.build()?)
+            .with(PaymentMiddleware::new(wallet).redirects_off())
+            .with(Statuses(heard.clone()))
+            .build();
         Ok(Self { client, heard })
     }
 
@@ -69,7 +94,7 @@ impl Buyer {
         *lock(&self.heard) = Heard::default();
         let response = match self.client.get(url).send().await {
             Ok(response) => response,
-            Err(error) => return self.failed(None, &error),
+            Err(error) => return self.failed(&error),
         };
         let status = response.status().as_u16();
         let receipt = response.receipt().cloned();
@@ -80,16 +105,16 @@ impl Buyer {
                 let spent = lock(&self.heard).spent(refused.as_ref());
                 Outcome { status: Some(status), receipt, body, spent, error }
             }
-            Err(error) => Outcome {
-                receipt,
-                ..self.failed(Some(status), &reqwest_middleware::Error::Reqwest(error))
-            },
+            Err(error) => {
+                Outcome { receipt, ..self.failed(&reqwest_middleware::Error::Reqwest(error)) }
+            }
         }
     }
 
-    fn failed(&self, status: Option<u16>, error: &reqwest_middleware::Error) -> Outcome {
+    fn failed(&self, error: &reqwest_middleware::Error) -> Outcome {
         let ours = Error::from_reqwest(error);
-        let spent = lock(&self.heard).spent(ours);
+        let heard = lock(&self.heard);
+        let (spent, status) = (heard.spent(ours), heard.status);
         let error = ours.map_or_else(|| Trouble::of_transport(spent, error), Trouble::of);
         Outcome { status, receipt: None, body: String::new(), spent, error: Some(error) }
     }
@@ -202,4 +227,27 @@ const fn funds(funds: Funds) -> &'static str {
 /// What is kept is replaced whole, so that poison says nothing.
 fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_was_spent_and_why_nothing_came() {
+        let refused = Outcome {
+            status: Some(402),
+            receipt: None,
+            body: String::new(),
+            spent: Amount::new(10_000),
+            error: Some(Trouble { kind: "refused", funds: Funds::Unknown, said: "why".into() }),
+        };
+        assert!(!refused.is_served());
+        let line = json!({
+            "url": "http://127.0.0.1/", "status": 402, "receipt": null, "spent": "10000",
+            "error": { "kind": "refused", "funds": "unknown" },
+        });
+        assert_eq!(refused.to_json("http://127.0.0.1/"), line);
+        assert!(Outcome { error: None, status: Some(200), ..refused }.is_served());
+    }
 }
