@@ -17,7 +17,7 @@ const TOKENS: [&str; 2] = [PATH_USD, ALPHA_USD];
 const FEE_MANAGER: &str = "0xfeec000000000000000000000000000000000000";
 /// `Transfer(address,address,uint256)`.
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
-/// More than any fee is on a development chain, and less than any price but a cent is five times of: 0.05 dollars.
+/// More than any fee on a development chain, in base units: 0.05 dollars.
 const MOST_FEE: i128 = 50_000;
 
 /// A node that is asked.
