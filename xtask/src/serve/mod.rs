@@ -1,0 +1,96 @@
+//! A paid API with the routes of the interop servers of other SDKs, for their clients and validators to pay.
+
+mod routes;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::{Json, Router, extract::Request, http::header, routing::get};
+use mpp_core::store::Memory;
+use mpp_server::Gate;
+use mpp_tempo::{
+    Chain,
+    chain::rpc::Rpc,
+    charge::{Mode, Verifier},
+};
+use mpp_testkit::devnet::RECIPIENT;
+use serde_json::json;
+use tokio::{net::TcpListener, signal::unix};
+
+use self::routes::Route;
+use crate::{console::Console, pay};
+
+/// What seals the challenges of interop servers, ours and others, unless the environment says otherwise.
+pub(crate) const SECRET: &str = "interop-secret-key-minimum-32-bytes!!";
+/// Whose challenges they are: clients sign no proof for another realm than the host they asked.
+pub(crate) const REALM: &str = "127.0.0.1";
+
+/// Serves on 127.0.0.1 until SIGTERM, or an interrupt.
+pub(crate) fn command(console: Console, rpc_url: &str, port: u16) -> anyhow::Result<bool> {
+    crate::runtime()?.block_on(async {
+        let listener =
+            TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("port {port}"))?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let env = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+        let realm = env("MPP_REALM").unwrap_or_else(|| REALM.to_owned());
+        let secret = env("MPP_SECRET_KEY").unwrap_or_else(|| SECRET.to_owned());
+        let app = app(rpc_url, &gate(&realm, &secret)?).await?;
+        console.object(&json!({ "url": url, "rpc": rpc_url }));
+        console.say(format_args!("a paid API at {url}, settling on {rpc_url}; SIGTERM stops it"));
+        axum::serve(listener, app).with_graceful_shutdown(told_to_stop()).await?;
+        Ok(true)
+    })
+}
+
+async fn told_to_stop() {
+    let Ok(mut terminated) = unix::signal(unix::SignalKind::terminate()) else { return };
+    let Ok(mut interrupted) = unix::signal(unix::SignalKind::interrupt()) else { return };
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+}
+
+/// The whole API, settling on a node.
+pub(crate) async fn app(rpc_url: &str, gate: &Gate) -> anyhow::Result<Router> {
+    let (chain, rpc) = pay::chain_at(rpc_url).await?;
+    let mut sold = Vec::new();
+    for route in routes::routes()? {
+        if let Some(seller) = seller(&route, &chain, &rpc)? {
+            sold.push((route, Arc::new(seller)));
+        }
+    }
+    let described = routes::described(sold.iter().map(|(route, _)| route));
+    let health = json!({ "ok": true, "rpc": rpc_url, "chainId": chain.id });
+    let mut app = Router::new()
+        .route("/health", get(async move || Json(health)))
+        .route("/openapi.json", get(async move || ([(header::CACHE_CONTROL, "max-age=300")], Json(described))))
+        .route("/llms.txt", get(async || "# Interop\n\n> Paid routes for clients of other SDKs.\n\n[OpenAPI discovery](/openapi.json)\n"));
+    for (route, seller) in sold {
+        let paywall = gate.charge(route.price)?.via(&seller).layer()?;
+        app = app.route(route.path, get(ok).layer(paywall));
+    }
+    Ok(app)
+}
+
+/// Who sells on a route, where this SDK can sell in its terms.
+fn seller(route: &Route, chain: &Chain, rpc: &Arc<dyn Rpc>) -> anyhow::Result<Option<Verifier>> {
+    // MERGE: modes, splits, the sponsor and a price of nothing go to the verifier, and `beyond` goes away.
+    let splits =
+        Vec::from_iter(route.shares.iter().map(|s| (s.to, s.price.clone(), s.memo.clone())));
+    let beyond =
+        route.modes == [Mode::Push] || !splits.is_empty() || route.sponsored || route.units == 0;
+    if beyond {
+        return Ok(None);
+    }
+    Ok(Some(Verifier::new(chain, RECIPIENT.address, rpc.clone())?.currency(route.token)?))
+}
+
+/// A gate that forgets with its process.
+pub(crate) fn gate(realm: &str, secret: &str) -> anyhow::Result<Gate> {
+    Ok(Gate::builder(Memory::volatile()).realm(realm).secret(secret).build()?)
+}
+
+async fn ok(request: Request) -> Json<serde_json::Value> {
+    Json(json!({ "ok": true, "path": request.uri().path() }))
+}
