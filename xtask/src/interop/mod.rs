@@ -57,8 +57,8 @@ async fn run(installed: &Installed, console: Console, options: &Options) -> anyh
     if let Some(rpc) = &options.rpc {
         return Round::begin(installed, rpc, options).await?.play(console).await;
     }
-    // MERGE: the chain with its complete front; bare, it refuses what pympp's server and sponsors ask of it.
-    let chain = Devnet::start().await.context("no local chain")?;
+    // Bare, it refuses what pympp's server and sponsors ask of it.
+    let chain = Devnet::start_complete().await.context("no local chain")?;
     // A fresh chain's base fee falls from block to block, and pympp signs for exactly what the next one asks: our server,
     // which goes by the last one, would refuse it. Tempo's own does not move.
     chain.rpc("anvil_setNextBlockBaseFeePerGas", json!(["0x7"])).await?;

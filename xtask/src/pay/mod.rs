@@ -41,7 +41,6 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    // MERGE: what `Payer::mode` is told.
     /// The draft's word for it.
     pub(crate) const fn mode(self) -> charge::Mode {
         match self {
@@ -77,11 +76,10 @@ pub(crate) fn payer(
     way: Option<Way>,
 ) -> anyhow::Result<charge::Payer> {
     let payer = charge::Payer::new(key.parse()?, chain, rpc);
-    match way.map(Way::mode) {
-        // MERGE: `Some(mode) => Ok(payer.mode(mode))`.
-        Some(charge::Mode::Push) => anyhow::bail!("push mode is not built yet"),
-        _ => Ok(payer),
-    }
+    Ok(match way.map(Way::mode) {
+        Some(mode) => payer.mode(mode),
+        None => payer,
+    })
 }
 
 /// A node, and the chain it says it is on.

@@ -9,15 +9,15 @@ use axum::{Json, Router, extract::Request, http::header, routing::get};
 use mpp_core::store::Memory;
 use mpp_server::Gate;
 use mpp_tempo::{
-    Chain,
+    Chain, Key,
     chain::rpc::Rpc,
-    charge::{Mode, Verifier},
+    charge::{Verifier, sponsor::Sponsor},
 };
-use mpp_testkit::devnet::RECIPIENT;
+use mpp_testkit::devnet::{RECIPIENT, SPONSOR};
 use serde_json::json;
 use tokio::{net::TcpListener, signal::unix};
 
-use self::routes::Route;
+use self::routes::{Route, Share};
 use crate::{console::Console, pay};
 
 /// What seals the challenges of interop servers, ours and others, unless the environment says otherwise.
@@ -56,9 +56,8 @@ pub(crate) async fn app(rpc_url: &str, gate: &Gate) -> anyhow::Result<Router> {
     let (chain, rpc) = pay::chain_at(rpc_url).await?;
     let mut sold = Vec::new();
     for route in routes::routes()? {
-        if let Some(seller) = seller(&route, &chain, &rpc)? {
-            sold.push((route, Arc::new(seller)));
-        }
+        let seller = Arc::new(seller(&route, &chain, &rpc)?);
+        sold.push((route, seller));
     }
     let described = routes::described(sold.iter().map(|(route, _)| route));
     let health = json!({ "ok": true, "rpc": rpc_url, "chainId": chain.id });
@@ -73,17 +72,24 @@ pub(crate) async fn app(rpc_url: &str, gate: &Gate) -> anyhow::Result<Router> {
     Ok(app)
 }
 
-/// Who sells on a route, where this SDK can sell in its terms.
-fn seller(route: &Route, chain: &Chain, rpc: &Arc<dyn Rpc>) -> anyhow::Result<Option<Verifier>> {
-    // MERGE: modes, splits, the sponsor and a price of nothing go to the verifier, and `beyond` goes away.
-    let splits =
-        Vec::from_iter(route.shares.iter().map(|s| (s.to, s.price.clone(), s.memo.clone())));
-    let beyond =
-        route.modes == [Mode::Push] || !splits.is_empty() || route.sponsored || route.units == 0;
-    if beyond {
-        return Ok(None);
+/// Who sells on a route, in its terms.
+fn seller(route: &Route, chain: &Chain, rpc: &Arc<dyn Rpc>) -> anyhow::Result<Verifier> {
+    let mut seller = Verifier::new(chain, RECIPIENT.address, rpc.clone())?.currency(route.token)?;
+    for Share { to, amount, memo } in &route.shares {
+        seller = match memo {
+            Some(memo) => seller.share_with_memo(to, amount, memo)?,
+            None => seller.share(to, amount)?,
+        };
     }
-    Ok(Some(Verifier::new(chain, RECIPIENT.address, rpc.clone())?.currency(route.token)?))
+    if !route.modes.is_empty() {
+        seller = seller.modes(route.modes.iter().cloned());
+    }
+    if route.sponsored {
+        let signer = Arc::new(SPONSOR.key.hex().parse::<Key>()?);
+        let books = Arc::new(Memory::volatile());
+        seller = seller.sponsored_by(Sponsor::new(chain, signer, books)?)?;
+    }
+    Ok(seller)
 }
 
 /// A gate that forgets with its process.

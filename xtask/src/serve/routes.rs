@@ -23,7 +23,8 @@ pub(super) struct Route {
 /// A share of the price, for somebody else than the recipient.
 pub(super) struct Share {
     pub(super) to: &'static str,
-    pub(super) price: Price,
+    /// In dollars.
+    pub(super) amount: &'static str,
     pub(super) memo: Option<String>,
 }
 
@@ -36,11 +37,11 @@ pub(super) fn routes() -> anyhow::Result<Vec<Route>> {
         Route { modes: &[Mode::Push], ..Route::at("/push", "0.01 usd", 10_000)? },
         Route { sponsored: true, ..Route::at("/sponsored", "0.01 usd", 10_000)? },
         Route {
-            shares: vec![Share::of_partner()?, Share::of_shareholder()?],
+            shares: vec![Share::of_partner(), Share::of_shareholder()],
             ..Route::at("/splits", "1 usd", 1_000_000)?
         },
         Route {
-            shares: vec![Share::of_partner()?],
+            shares: vec![Share::of_partner()],
             sponsored: true,
             ..Route::at("/splits-sponsored", "1 usd", 1_000_000)?
         },
@@ -64,13 +65,13 @@ impl Route {
 }
 
 impl Share {
-    fn of_partner() -> anyhow::Result<Self> {
-        Ok(Self { to: SPLIT.address, price: "0.2 usd".parse()?, memo: None })
+    const fn of_partner() -> Self {
+        Self { to: SPLIT.address, amount: "0.2", memo: None }
     }
 
-    fn of_shareholder() -> anyhow::Result<Self> {
+    fn of_shareholder() -> Self {
         let memo = Some(format!("0x{}", "42".repeat(32)));
-        Ok(Self { to: accounts::SHAREHOLDER, price: "0.05 usd".parse()?, memo })
+        Self { to: accounts::SHAREHOLDER, amount: "0.05", memo }
     }
 }
 

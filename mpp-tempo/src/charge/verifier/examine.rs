@@ -138,8 +138,8 @@ impl Shown<'_> {
         tip20::find_calls(self.asked.token, &self.asked.legs, &self.signed.transaction.calls)
     }
 
-    /// A sponsor pays for the transfers that are asked, in their one spelling, and for an exchange that brings no more than
-    /// they need (S6).
+    /// A sponsor pays for the transfers that are asked and for an exchange that brings no more than they need (S6). A share
+    /// that asks no memo may bear one: some payers put theirs on every transfer.
     fn sponsored_calls(&self) -> Result<(), Unmatched> {
         let calls = self.signed.transaction.calls.as_slice();
         let transfers = match Swap::leading(calls, self.exchange) {
@@ -152,7 +152,7 @@ impl Shown<'_> {
             }
             None => calls,
         };
-        tip20::match_calls(self.asked.token, &self.asked.canonical_legs(), transfers)
+        tip20::match_calls(self.asked.token, &self.asked.legs, transfers)
     }
 
     fn mismatch(&self, cause: Unmatched) -> Rejection {
