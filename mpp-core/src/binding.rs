@@ -1,5 +1,7 @@
 //! Whose challenge is it? Ids are MACs over the challenge; only a ring of keys makes them and tells its own.
 
+use std::time::Duration;
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -248,30 +250,53 @@ impl Recognised {
     /// # Errors
     /// `payment-expired`, or `invalid-challenge` where no end is named.
     pub fn admit(self, now: &Timestamp) -> Result<Admitted, Rejection> {
-        match &self.challenge().expires {
-            None => Err(Rejection::new(
-                ProblemType::INVALID_CHALLENGE,
-                Reason::NO_EXPIRY,
-                "This challenge names no expiry, which is required.",
-            )),
-            Some(end) if end.expired_at(now) => Err(Rejection::new(
-                ProblemType::PAYMENT_EXPIRED,
-                Reason::EXPIRED,
-                format!("Payment expired at {end}."),
-            )),
-            Some(_) => Ok(Admitted(self.0)),
+        self.admit_past_end(now, Duration::ZERO)
+    }
+
+    /// As [`admit`](Self::admit), and for [`LATE`] after the end too: what is shown then [is late](Admitted::is_late), and
+    /// good only for money that had moved before the end.
+    ///
+    /// # Errors
+    /// As for [`admit`](Self::admit).
+    pub fn admit_late(self, now: &Timestamp) -> Result<Admitted, Rejection> {
+        self.admit_past_end(now, LATE)
+    }
+
+    fn admit_past_end(self, now: &Timestamp, by: Duration) -> Result<Admitted, Rejection> {
+        let Some(end) = &self.challenge().expires else {
+            let detail = "This challenge names no expiry, which is required.";
+            return Err(Rejection::new(ProblemType::INVALID_CHALLENGE, Reason::NO_EXPIRY, detail));
+        };
+        let late = end.expired_at(now);
+        if late && (by.is_zero() || end.plus(by).expired_at(now)) {
+            return Err(Rejection::expired(end));
         }
+        Ok(Admitted { credential: self.0, late })
     }
 }
 
-/// A credential that may be money: ours, fitting, in time.
+/// How long after its end a challenge may still be answered, by money that had moved before the end and by nothing else:
+/// whoever paid and was held up on the way to say so is not asked to pay again.
+///
+/// Half as long as a ledger remembers what ended after the end of its challenge.
+pub const LATE: Duration = Duration::from_secs(30 * 60);
+
+/// A credential that may be money: ours, fitting, in time; or late, and then only where the money had moved before.
 #[derive(Debug)]
-pub struct Admitted(Credential);
+pub struct Admitted {
+    credential: Credential,
+    late: bool,
+}
 
 impl Admitted {
     /// The challenge that was answered.
     pub fn challenge(&self) -> &Challenge {
-        &self.0.challenge
+        &self.credential.challenge
+    }
+
+    /// Whether it is shown after the challenge's end.
+    pub fn is_late(&self) -> bool {
+        self.late
     }
 
     /// Reads it as method `M` does. There is no other way to a [`Claim`].
@@ -281,16 +306,17 @@ impl Admitted {
     pub fn claim<M: Method>(self) -> Result<Claim<M>, Rejection> {
         let unreadable = "The request of this challenge cannot be read.";
         // Ours, and so canonical: it names no member twice.
-        let request = self.0.challenge.request_of::<M>().map_err(|e| {
+        let Self { credential, late } = self;
+        let request = credential.challenge.request_of::<M>().map_err(|e| {
             Rejection::new(ProblemType::INVALID_CHALLENGE, Reason::UNREADABLE, unreadable)
                 .because(e)
         })?;
-        let payload = self.0.payload_as().map_err(|e| {
+        let payload = credential.payload_as().map_err(|e| {
             let detail = "Credential payload is invalid.";
             Rejection::new(ProblemType::INVALID_PAYLOAD, Reason::UNREADABLE, detail).because(e)
         })?;
-        let Credential { challenge, source, .. } = self.0;
-        Ok(Claim { challenge, request, payload, source })
+        let Credential { challenge, source, .. } = credential;
+        Ok(Claim { challenge, request, payload, source, late })
     }
 }
 
@@ -306,6 +332,22 @@ pub struct Claim<M: Method> {
     pub payload: M::Payload,
     /// Who says to have paid; untrusted until checked.
     pub source: Option<Source>,
+    /// Whether it is shown after the challenge's end, by at most [`LATE`]. It is then good only for money that had moved
+    /// before the end; see [`Verifier::check`](crate::verifier::Verifier::check).
+    pub late: bool,
+}
+
+impl<M: Method> Claim<M> {
+    /// Refuses a late claim: the first line of a check whose proofs are orders, and move nothing before they are settled.
+    ///
+    /// # Errors
+    /// `payment-expired`, where it is shown after the challenge's end.
+    pub fn in_time(&self) -> Result<(), Rejection> {
+        match &self.challenge.expires {
+            Some(end) if self.late => Err(Rejection::expired(end)),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<M: Method> std::fmt::Debug for Claim<M> {

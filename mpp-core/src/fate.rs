@@ -31,7 +31,7 @@ impl Fate {
 pub struct Settlement {
     /// Its name on the rail; the receipt's `reference`.
     pub reference: String,
-    /// Who paid, as the rail proves it; what a later claim on the same payment is held against.
+    /// Who paid, as the rail proves it, in one spelling: an application holds it against who paid before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payer: Option<Source>,
     /// Further members of the receipt. Never a preimage, never a key.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::error::Error;
+use crate::{error::Error, time::Timestamp};
 
 pub(crate) const BASE: &str = "https://paymentauth.org/problems/";
 
@@ -226,6 +226,12 @@ impl Rejection {
     /// The proof does not prove the payment: 402, and the payer may pay properly.
     pub fn failed(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ProblemType::VERIFICATION_FAILED, Reason::BAD_PROOF, detail)
+    }
+
+    /// The challenge ended at `end`, before it was answered: 402, and the payer may answer another.
+    pub fn expired(end: &Timestamp) -> Self {
+        let detail = format!("Payment expired at {end}.");
+        Self::new(ProblemType::PAYMENT_EXPIRED, Reason::EXPIRED, detail)
     }
 
     /// Our own fault: 500, no challenge, and the cause in the log alone.

@@ -46,6 +46,16 @@ pub trait Verifier: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Minted<DetailsOf<Self::Method>>, Rejection>> + Send;
 
     /// Whether the proof proves the payment. Reads, never writes; may run any number of times.
+    ///
+    /// A claim may be [late](Claim::late): shown after its challenge's end, for a payer who had paid before and was held up.
+    /// Whether the money had moved before that end is the verifier's to judge, by the rail's own word for when it moved; what
+    /// moved later pays for nothing, since the price may be another by now. Of what is returned for a late claim only evidence
+    /// that [has moved](Verifier::has_moved) is taken. A late claim costs the rail no more questions than a timely one.
+    ///
+    /// # Errors
+    /// What the payer needs to know. On a late claim: [`Claim::in_time`] where the proof is an order that is yet to be sent,
+    /// or moved its money after the end; [`Rejection::unknown`] where the rail does not show the money yet, since somebody who
+    /// may have paid is not to be told to pay again.
     fn check(
         &self,
         claim: &Claim<Self::Method>,
@@ -56,13 +66,17 @@ pub trait Verifier: Send + Sync + 'static {
 
     /// Whether the money had moved before the proof was shown: a hash, a preimage. It is then booked before anything else,
     /// on a route that charges on success too: there is nothing to hold back, and a handler that fails must not make it
-    /// forgotten. Pure. No default: decide.
+    /// forgotten. Nor is it refused because its challenge ended meanwhile, for as long as [`LATE`](crate::binding::LATE). Pure.
+    /// No default: decide.
     fn has_moved(&self, evidence: &Self::Evidence) -> bool;
 
     /// Takes the money, from the evidence alone.
     ///
     /// Two runs on the same evidence must move money once: send the same transaction again, or give the rail an
     /// idempotency key made from the evidence. The ledger's leases make a second run rare, not impossible.
+    ///
+    /// At a price of nothing no run moves anything, and a route that only identifies runs it each time a proof is shown:
+    /// what it needs of the settlement is [who](crate::fate::Settlement::by).
     fn settle(&self, evidence: &Self::Evidence) -> impl Future<Output = Fate> + Send;
 
     /// Asks the rail what became of it. Required: no default is a truth.
@@ -74,7 +88,8 @@ pub trait Verifier: Send + Sync + 'static {
 pub struct Spend<'e> {
     /// The proof in one spelling: `0xAB` and `ab` must not be two. Only its hash is stored.
     pub proof: Cow<'e, str>,
-    /// From when on [`Verifier::check`] refuses this proof by itself, so that its mark may be forgotten; `None`: never.
+    /// From when on [`Verifier::check`] refuses this proof by itself, in a late claim too, so that its mark may be forgotten;
+    /// `None`: never. Of a proof that is good for one challenge alone: [`LATE`](crate::binding::LATE) after its end.
     pub until: Option<Timestamp>,
 }
 

@@ -28,6 +28,11 @@ pub enum ConfigError {
     /// No method of the route can say its price exactly.
     #[error("nothing to offer: no method of this route can take its price exactly")]
     NothingToOffer,
+    /// A route that only identifies asks for money.
+    #[error(
+        "a proof that may be shown again must move nothing: an offer of this route asks for more than nothing"
+    )]
+    NotFree,
     /// Challenges may not live that long, or that short.
     #[error("a challenge lives for 10 seconds to 24 hours")]
     Lifetime,

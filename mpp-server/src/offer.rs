@@ -154,6 +154,8 @@ pub(crate) trait ErasedOffer: Send + Sync {
     fn demand<'a>(&'a self, asking: Asking<'a>) -> BoxFuture<'a, Result<Demanded, Rejection>>;
     /// The request where every demand has the same, without a future.
     fn lasting(&self) -> Option<Encoded>;
+    /// Whether it asks for nothing.
+    fn is_free(&self) -> bool;
     /// Whether a challenge asks what this offer asks: of two offers by one method, the one to answer by.
     fn asked(&self, challenge: &Challenge) -> bool;
     /// Whether what a challenge asks is at least what this offer asks, in the same currency and to the same recipient.
@@ -189,6 +191,10 @@ impl<V: Verifier> ErasedOffer for ByVerifier<V> {
             }
             Ok(Demanded { request, not_after })
         })
+    }
+
+    fn is_free(&self) -> bool {
+        self.terms.amount().is_zero()
     }
 
     fn asked(&self, challenge: &Challenge) -> bool {

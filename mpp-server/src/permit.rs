@@ -31,7 +31,7 @@ pub enum Admission {
 }
 
 /// Leave to run the handler once: for a payment that settled, or, on a route that charges on success, for one that was
-/// checked and can settle.
+/// checked and can settle; or, on a route that only identifies, for a proof of account.
 ///
 /// A driver does the same in either case: it runs the handler, calls [`Permit::charge`] where that succeeded, hands the
 /// response over with the receipt, and ends with [`Permit::finish`].
@@ -68,6 +68,11 @@ impl Permit {
         let Serving { paid, turn, keep } = serving;
         let again = paid.receipt.is_none().then(|| Box::new(again()));
         Self { turn: Some(turn), events, paid, keep, flows: false, answer: None, again }
+    }
+
+    /// For a proof that was checked just now, moved nothing and may be shown again: nothing is written when it ends.
+    pub(crate) fn identified(paid: Paid, events: Events) -> Self {
+        Self { turn: None, events, paid, keep: None, flows: false, answer: None, again: None }
     }
 
     /// What was paid.
@@ -167,7 +172,7 @@ impl fmt::Debug for Permit {
     }
 }
 
-/// What a handler may know of the payment it runs for.
+/// What a handler may know of the payment it runs for, or of the proof of account where its route only identifies.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Paid {
@@ -177,6 +182,7 @@ pub struct Paid {
     pub method: MethodId,
     /// Which challenge was answered.
     pub challenge: String,
-    /// Who paid, where the rail proves it.
+    /// Who paid, where the rail proves it. On a route that only identifies it always does. One account is spelled in one way,
+    /// whether it pays or identifies; no account is not an account that equals another.
     pub payer: Option<Source>,
 }

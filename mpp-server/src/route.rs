@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mpp_core::name::CredentialHeader;
 
-use crate::offer::Offer;
+use crate::{error::ConfigError, offer::Offer};
 
 /// What a gate must know of a route. Offers of several methods, intents and prices may stand side by side.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Route {
     /// Whether the price depends on more of a request than what challenges are bound to. What was paid and not delivered is
     /// then served for a request that costs no more.
     pub per_request: bool,
+    /// Whether a proof may be shown again until its challenge ends, and is on no books.
+    pub(crate) reusable: bool,
 }
 
 /// The order of money on a route.
@@ -38,7 +40,8 @@ impl Route {
     /// A route with these offers.
     pub fn of(offers: impl IntoIterator<Item = Offer>) -> Self {
         let offers = offers.into_iter().collect();
-        Self { offers, header: None, order: Order::SettleFirst, per_request: false }
+        let order = Order::SettleFirst;
+        Self { offers, header: None, order, per_request: false, reusable: false }
     }
 
     /// Looks for credentials in `Payment-Authorization`, and says so in its challenges: `Authorization` belongs to the
@@ -50,6 +53,22 @@ impl Route {
     /// Says that its offers were made for one request, by more of it than its challenges are bound to.
     pub fn per_request(self) -> Self {
         Self { per_request: true, ..self }
+    }
+
+    /// Lets a proof of account be shown again until its challenge ends: it is checked and settled anew each time, which moves
+    /// nothing, and nothing is written. Neither an [`Order`] nor an `Idempotency-Key` means anything there.
+    ///
+    /// # Errors
+    /// [`ConfigError::NotFree`], where one of its offers asks for more than nothing: what moves money is used up.
+    pub fn reusable(self) -> Result<Self, ConfigError> {
+        let route = Self { reusable: true, ..self };
+        route.refuse_priced_reuse()?;
+        Ok(route)
+    }
+
+    pub(crate) fn refuse_priced_reuse(&self) -> Result<(), ConfigError> {
+        let free = self.offers.iter().all(|offer| offer.0.is_free());
+        if free || !self.reusable { Ok(()) } else { Err(ConfigError::NotFree) }
     }
 
     /// Takes the money only for a response that is a success: [`Order::ServeFirst`].

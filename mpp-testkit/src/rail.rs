@@ -9,10 +9,11 @@ use std::{
 };
 
 use mpp_core::{
-    Challenge, Charge, Credential, Method, Price,
+    Challenge, Charge, Credential, Method, Price, Timestamp,
     binding::Claim,
+    credential::Source,
     fate::{Fate, Settlement},
-    intent::{ChargeTerms, PriceError},
+    intent::{ChargeTerms, PriceError, Terms},
     method::NoDetails,
     name::MethodName,
     problem::{ProblemType, Reason, Rejection},
@@ -32,7 +33,9 @@ impl Method for CouponCharge {
     type Payload = Code;
 }
 
-/// What proves a payment by coupon. Codes that begin with `b` are out of our book; any other fails its check.
+/// What proves a payment by coupon. Codes that begin with `b` are out of our book; any other fails its check. A code with a
+/// name after an `@`, as in `b1@alice`, was issued to an account: its settlements are by `did:coupon:alice`. Where the price is
+/// nothing a coupon is looked at and not torn off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Code {
     /// The code.
@@ -46,6 +49,8 @@ pub struct Order {
     pub code: String,
     /// Whose payment it is: the id of the challenge it answers.
     pub challenge: String,
+    /// Whether the price is nothing: the coupon is shown, and stays in the book.
+    pub free: bool,
 }
 
 /// Where a rail is told to misbehave.
@@ -135,7 +140,8 @@ struct Books {
     asked: BTreeMap<Step, usize>,
     next: BTreeMap<Step, VecDeque<Act>>,
     always: BTreeMap<Step, Act>,
-    moved_before: bool,
+    /// When its coupons were paid in, where that is before they are shown.
+    moved_at: Option<Timestamp>,
 }
 
 impl Rail {
@@ -159,9 +165,14 @@ impl Rail {
         self.books().always.insert(step, act);
     }
 
-    /// Says that its coupons were paid in before they are shown, as preimages and hashes are.
+    /// Says that its coupons were paid in before they are shown, as preimages and hashes are: long ago.
     pub fn is_paid_before(&self) {
-        self.books().moved_before = true;
+        self.is_paid_at(Timestamp::from_unix(0, 0));
+    }
+
+    /// Says when its coupons are paid in, before they are shown: what moved after the end of a challenge does not pay for it.
+    pub fn is_paid_at(&self, at: Timestamp) {
+        self.books().moved_at = Some(at);
     }
 
     /// Forgets the script: from now on it does as it should. What it took stays taken.
@@ -216,6 +227,9 @@ impl Rail {
     }
 
     fn take(&self, order: &Order) {
+        if order.free {
+            return;
+        }
         let mut books = self.books();
         match books.taken.get(&order.code) {
             None => drop(books.taken.insert(order.code.clone(), order.challenge.clone())),
@@ -227,6 +241,7 @@ impl Rail {
     fn truth(&self, order: &Order) -> Fate {
         let mut books = self.books();
         match books.taken.get(&order.code) {
+            None if order.free => settled(order),
             None => Fate::Absent,
             Some(first) => {
                 if *first != order.challenge {
@@ -263,7 +278,11 @@ impl Books {
 }
 
 fn settled(order: &Order) -> Fate {
-    Fate::Settled(Settlement::new(order.code.clone()))
+    let settlement = Settlement::new(order.code.clone());
+    Fate::Settled(match order.code.split_once('@') {
+        Some((_, name)) => settlement.by(Source::new(format!("did:coupon:{name}"))),
+        None => settlement,
+    })
 }
 
 impl Verifier for Rail {
@@ -302,8 +321,15 @@ impl Verifier for Rail {
             Act::Answers => {}
         }
         let (code, challenge) = (claim.payload.code.clone(), claim.challenge.id().as_str());
-        let good = code.starts_with('b');
-        good.then(|| Order { code, challenge: challenge.to_owned() }).ok_or_else(refused)
+        let free = claim.request.terms.amount().is_zero();
+        let order = Order { code, challenge: challenge.to_owned(), free };
+        if !order.code.starts_with('b') {
+            return Err(refused());
+        }
+        match (&self.books().moved_at, &claim.challenge.expires) {
+            (Some(at), Some(end)) if end.expired_at(at) => Err(Rejection::expired(end)),
+            _ => Ok(order),
+        }
     }
 
     fn spends<'e>(&self, order: &'e Order) -> Option<Spend<'e>> {
@@ -311,7 +337,7 @@ impl Verifier for Rail {
     }
 
     fn has_moved(&self, _: &Order) -> bool {
-        self.books().moved_before
+        self.books().moved_at.is_some()
     }
 
     async fn settle(&self, order: &Order) -> Fate {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     bench::target, conformance, console::Console, crash, demo, differential, docs, features, fuzz,
-    tidy, workspace::Workspace,
+    interop, tidy, workspace::Workspace,
 };
 
 /// One line per stage: its name, and what runs.
@@ -20,6 +20,7 @@ const STAGES: &[(&str, Run)] = &[
     ("conformance", |on, to| conformance::command(on, to).map(Outcome::from)),
     ("differential", compared),
     ("fuzz", |_, to| fuzz::gate(to).map(Outcome::from)),
+    ("interop", |on, to| interop::command(on, to, &interop::Options::default()).map(Outcome::from)),
     ("demo", |_, to| demo::command(to).map(Outcome::from)),
     ("docs", |on, to| docs::command(on, to).map(Outcome::from)),
     ("bench", bench),

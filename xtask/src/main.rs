@@ -1,5 +1,6 @@
 //! The project's own commands: what gates a change, and what shows that the whole works.
 
+mod accounts;
 mod bench;
 mod ci;
 mod conformance;
@@ -11,6 +12,8 @@ mod differential;
 mod docs;
 mod features;
 mod fuzz;
+mod interop;
+mod pay;
 mod serve;
 mod services;
 mod tidy;
@@ -74,6 +77,10 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
+    /// Pay for URLs with a development account, and print a line of JSON for each.
+    Pay(pay::Options),
+    /// Pay every route of the SDKs of others, be paid by them on every route of ours, and refuse what must be refused.
+    Interop(interop::Options),
     /// Kill a paid API and its client at every named point, and hold the books against the chain.
     Crash {
         #[command(flatten)]
@@ -82,8 +89,11 @@ enum Command {
         #[arg(long)]
         drop_mark: Option<String>,
     },
-    /// Run a local Tempo chain until interrupted.
-    Devnet,
+    /// Run a local Tempo chain, and print one line of JSON once it is there, until SIGTERM or an interrupt.
+    Devnet {
+        #[command(flatten)]
+        kind: devnet::Kind,
+    },
     /// Run a private Redis and a private Postgres until interrupted, installed first where they are missing.
     Services,
     /// Build the documentation, and see that the programs of READMEs are compiled.
@@ -121,11 +131,13 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
         Command::Bench { quick } => bench::command(&workspace, console, *quick),
         Command::Demo => demo::command(console),
         Command::Serve { rpc, port } => serve::command(console, rpc, *port),
+        Command::Pay(options) => pay::command(console, options),
+        Command::Interop(options) => interop::command(&workspace, console, options),
         Command::Crash { options, drop_mark: None } => crash::command(&workspace, console, options),
         Command::Crash { options, drop_mark: Some(point) } => {
             crash::shows_drop(&workspace, console, options, point)
         }
-        Command::Devnet => devnet::command(console),
+        Command::Devnet { kind } => devnet::command(console, kind),
         Command::Services => services::command(&workspace, console),
         Command::Docs => docs::command(&workspace, console),
     }

@@ -212,6 +212,26 @@ fn s5_an_expired_challenge_is_refused_and_so_is_one_without_an_end() {
 }
 
 #[test]
+fn s5_what_is_shown_late_is_admitted_as_late_and_for_half_an_hour() {
+    let c = keys().seal(Draft { expires: Some(Timestamp::parse(E).unwrap()), ..base() });
+    let end = Timestamp::parse(E).unwrap();
+    for (after, late) in [
+        (Duration::ZERO, Some(false)),
+        (Duration::from_millis(1), Some(true)),
+        (LATE, Some(true)),
+        (LATE + Duration::from_millis(1), None),
+        (Duration::MAX, None),
+    ] {
+        let known = keys().recognise(credential(&c), &c.realm).unwrap();
+        let admitted = known.admit_late(&end.plus(after));
+        assert_eq!(admitted.map(|a| a.is_late()).ok(), late, "{after:?}");
+    }
+    let endless = keys().seal(Draft { expires: None, ..base() });
+    let known = keys().recognise(credential(&endless), &endless.realm).unwrap();
+    assert_eq!(known.admit_late(&end).unwrap_err().reason, Reason::NO_EXPIRY);
+}
+
+#[test]
 fn s2_a_challenge_fits_its_own_scope_and_body_alone() {
     let body = Digest::of(b"body");
     let fits = |bound: Option<Digest>, at: Resource| {

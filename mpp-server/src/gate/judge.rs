@@ -17,7 +17,7 @@ use mpp_core::{
     verifier::Asking,
 };
 
-use super::Gate;
+use super::{Gate, identify::identifying};
 use crate::{
     answer::Asked,
     event::Event,
@@ -98,7 +98,8 @@ impl Gate {
         Some(inviting(required(), made))
     }
 
-    /// Takes a credential: recognise, fit, look up; then admit, check, mark, settle, and the turn to serve.
+    /// Takes a credential: recognise, fit, look up; then admit, check, mark, settle, and the turn to serve. One that only
+    /// identifies is on no books.
     async fn take(
         &self,
         route: &Route,
@@ -121,6 +122,10 @@ impl Gate {
         if let Err(misfit) = known.fits(place.at) {
             return Err(self.misfit(&key, &print, asked, misfit).await);
         }
+        if let Some(offer) = identifying(route, known.challenge()) {
+            let paid = self.who(known, &offer).await?;
+            return Ok(Admission::Serve(Permit::identified(paid, self.0.events.clone())));
+        }
         let manner = Manner { order: route.order, asked };
         // Of a thousand copies one goes on, from its check to its end; the others are told without a word to the rail.
         let in_hand = || ledger.holds.take(&key).ok_or_else(in_flight);
@@ -137,7 +142,7 @@ impl Gate {
             None => {
                 let hold = in_hand()?;
                 let offer = answering(&route.offers, known.challenge()).ok_or_else(not_offered)?;
-                let admitted = known.admit(&self.now())?;
+                let admitted = known.admit_late(&self.now())?;
                 (Start::New(Box::new(self.check(admitted, print, &offer).await?)), hold)
             }
         };
@@ -200,12 +205,26 @@ impl Gate {
         // `admit` lets nothing without an end pass.
         let expires =
             expires.ok_or_else(|| Rejection::internal("an admitted challenge without an end"))?;
-        let checked = tokio::time::timeout(self.0.ledger.deadline, offer.check(admitted)).await;
-        // Nothing was sent, so the same credential may be shown again.
-        let checked = checked.map_err(|late| unavailable().because(late))??;
+        let late = admitted.is_late();
+        let checked = self.prove(admitted, offer).await?;
         let Checked { spends, evidence, external_id, moved } = checked;
+        if late && !moved {
+            // Nothing moved, and nothing will: the order is not sent.
+            return Err(Rejection::expired(&expires));
+        }
         let rail = offer.rail().clone();
         Ok(Opening { print, challenge: id, expires, spends, evidence, external_id, moved, rail })
+    }
+
+    /// Asks the verifier, for as long as a settlement may take.
+    pub(super) async fn prove(
+        &self,
+        admitted: Admitted,
+        offer: &Arc<dyn ErasedOffer>,
+    ) -> Result<Checked, Rejection> {
+        let checked = tokio::time::timeout(self.0.ledger.deadline, offer.check(admitted)).await;
+        // Nothing was sent, so the same credential may be shown again.
+        checked.map_err(|late| unavailable().because(late))?
     }
 
     /// One refusal with every challenge that could be made. Ranked before anything is minted: an unwanted offer costs nothing.
@@ -338,7 +357,7 @@ impl Again {
 }
 
 /// The offer a challenge answers: by its method and intent, and among several of one method by what it asks.
-fn answering(offers: &[Offer], challenge: &Challenge) -> Option<Arc<dyn ErasedOffer>> {
+pub(super) fn answering(offers: &[Offer], challenge: &Challenge) -> Option<Arc<dyn ErasedOffer>> {
     let same = |o: &&Offer| o.id().method == challenge.method && o.id().intent == challenge.intent;
     let mut candidates = offers.iter().filter(same);
     let first = candidates.next()?;
@@ -355,7 +374,7 @@ pub(crate) fn quiet(rejection: Rejection) -> Rejection {
     Rejection::internal(rejection).reason(Reason::NOTHING_TO_OFFER)
 }
 
-fn unavailable() -> Rejection {
+pub(super) fn unavailable() -> Rejection {
     let detail =
         "The payment could not be checked now. Repeat the request with the same credential.";
     Rejection::new(ProblemType::OUTCOME_UNKNOWN, Reason::OUR_FAULT, detail)

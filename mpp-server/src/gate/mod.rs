@@ -1,6 +1,7 @@
 //! The gate: everything between a request and money, for every transport.
 
 mod builder;
+mod identify;
 pub(crate) mod judge;
 mod latest;
 mod realm;

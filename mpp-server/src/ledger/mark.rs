@@ -18,7 +18,8 @@ impl Ledger {
     /// as it was finds another, and leaves it.
     ///
     /// A mark of our own name where there is no entry is what a crash between the two leaves: nothing was sent. It is not
-    /// of an entry that was forgotten, since an entry outlives its challenge, and what has expired does not come here.
+    /// of an entry that was forgotten, since an entry outlives its challenge by longer than the latest of claims come
+    /// after it.
     pub(super) async fn mark(&self, key: &Key, entry: &Entry) -> Result<Marked, Rejection> {
         let Some(mark) = entry.mark() else { return Ok(Marked::Fresh) };
         let (name, keep) = (key.as_str().as_bytes(), self.keep_mark(entry.mark_until.as_ref()));

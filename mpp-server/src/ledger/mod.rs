@@ -20,6 +20,7 @@ use std::{
 
 use mpp_core::{
     Challenge,
+    binding::LATE,
     credential::Fingerprint,
     fate::Fate,
     problem::Rejection,
@@ -34,6 +35,7 @@ pub(crate) use self::{
     entry::{Entry, State},
     hold::Holds,
     refusal::{in_flight, key_reused},
+    settle::receipt,
     turn::{Serving, Turn},
 };
 use crate::{
@@ -44,8 +46,11 @@ use crate::{
     route::{Order, Route},
 };
 
-/// How long a final entry is kept past the end of its challenge: no clock we serve is further off than this.
+/// How long a final entry is kept past the end of its challenge.
 const GRACE: Duration = Duration::from_secs(3600);
+
+/// What was used is remembered for longer than it is looked at, by more than any two clocks that we serve are apart.
+const _: () = assert!(GRACE.as_secs() >= 2 * LATE.as_secs());
 
 /// The books of one realm, over a store.
 #[derive(Clone, Debug)]
@@ -104,6 +109,16 @@ pub(crate) struct Opening {
     /// The money moved before the proof was shown.
     pub(crate) moved: bool,
     pub(crate) rail: Rail,
+}
+
+impl Opening {
+    /// Whether it takes no money any more (S5). A check may take its time: what was an order expired meanwhile; money that
+    /// had moved is booked for as long as anybody would look at it.
+    fn refuse_expired(&self, now: &Timestamp) -> Result<(), Rejection> {
+        let grace = if self.moved { LATE } else { Duration::ZERO };
+        let over = self.expires.expired_at(now) && self.expires.plus(grace).expired_at(now);
+        if over { Err(Rejection::expired(&self.expires)) } else { Ok(()) }
+    }
 }
 
 /// How a call wants to be served.
@@ -197,7 +212,7 @@ impl Ledger {
         same.cloned().or_else(|| self.rails.of(entry))
     }
 
-    async fn within_deadline(&self, fate: impl Future<Output = Fate>) -> Fate {
+    pub(crate) async fn within_deadline(&self, fate: impl Future<Output = Fate>) -> Fate {
         match tokio::time::timeout(self.deadline, fate).await {
             Ok(fate) => fate,
             Err(late) => Fate::unknown(late),
@@ -208,7 +223,8 @@ impl Ledger {
         if !entry.state.is_final() {
             return Keep::Forever;
         }
-        // Once its challenge has expired a forgotten entry cannot be paid into again: expiry is judged before a new one opens.
+        // What is forgotten cannot be paid into again: nothing is opened later than `LATE` after the end of its challenge, not
+        // even by money that had moved.
         let since = self.clock.now();
         let ttl = entry.expires.since(&since).max(self.lifetime).saturating_add(GRACE);
         Keep::For { since, ttl }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use mpp_core::{
     problem::{ProblemType, Reason, Rejection},
     store::StoreError,
-    time::Timestamp,
 };
 
 /// The store did not answer, or holds what cannot be read. In the first case it is not known whether a write happened; in
@@ -34,11 +33,6 @@ pub(super) fn consumed() -> Rejection {
 pub(super) fn elsewhere() -> Rejection {
     let detail = "This payment is already credited, or being settled, under another challenge.";
     Rejection::new(ProblemType::ALREADY_CREDITED, Reason::CREDITED_ELSEWHERE, detail)
-}
-
-pub(super) fn expired(expires: &Timestamp) -> Rejection {
-    let detail = format!("Payment expired at {expires}.");
-    Rejection::new(ProblemType::PAYMENT_EXPIRED, Reason::EXPIRED, detail)
 }
 
 /// What was paid stays good for what it was paid for, so nobody is invited to pay again.

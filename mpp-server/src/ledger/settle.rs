@@ -2,17 +2,16 @@
 
 use mpp_core::{
     fate::{Fate, Settlement},
+    name::MethodId,
     problem::{Reason, Rejection},
     receipt::{Receipt, Status},
     store::{Keep, Key, StoreExt, Version},
+    time::Timestamp,
 };
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{
-    Entry, Ledger, Manner, Opening, State, broken, entry::FORM, in_flight, mark::Marked,
-    refusal::expired,
-};
+use super::{Entry, Ledger, Manner, Opening, State, broken, entry::FORM, in_flight, mark::Marked};
 use crate::{rail::Rail, route::Order};
 
 /// Between asking the rail about an unknown outcome and asking it again.
@@ -43,12 +42,9 @@ impl Payment {
         opening: Opening,
         manner: Manner,
     ) -> Result<Self, Rejection> {
+        opening.refuse_expired(&ledger.clock.now())?;
         let Opening { print, challenge, expires, spends, evidence, external_id, rail, .. } =
             opening;
-        // A check may take its time; what expired meanwhile takes no money (S5).
-        if expires.expired_at(&ledger.clock.now()) {
-            return Err(expired(&expires));
-        }
         let (mark, mark_until) = spends.map_or((None, None), |(mark, until)| (Some(mark), until));
         let state = match manner.order {
             Order::SettleFirst => State::Settling,
@@ -139,7 +135,7 @@ impl Payment {
             return Ok(());
         }
         self.withdraw().await?;
-        Err(expired(&self.entry.expires))
+        Err(Rejection::expired(&self.entry.expires))
     }
 
     /// Goes on from an open outcome: asks the rail first, sends only what the rail never saw.
@@ -245,16 +241,8 @@ impl Payment {
     }
 
     fn receipt(&self, settlement: Settlement) -> Receipt {
-        let Settlement { reference, mut extra, .. } = settlement;
-        extra.insert("challengeId".into(), self.entry.challenge.clone().into());
-        Receipt {
-            method: self.entry.method.method.clone(),
-            reference,
-            status: Status::Success,
-            timestamp: self.ledger.clock.now(),
-            external_id: self.entry.external_id.clone(),
-            extra,
-        }
+        let Entry { method, challenge, external_id, .. } = &*self.entry;
+        receipt(settlement, method, challenge, external_id.clone(), self.ledger.clock.now())
     }
 
     /// Whether the lease to serve lasts still. Where the store took its time, another may be serving by now.
@@ -298,6 +286,20 @@ impl Payment {
         }
         Err(in_flight())
     }
+}
+
+/// What a settlement is told to the payer as.
+pub(crate) fn receipt(
+    settlement: Settlement,
+    method: &MethodId,
+    challenge: &str,
+    external_id: Option<String>,
+    timestamp: Timestamp,
+) -> Receipt {
+    let Settlement { reference, mut extra, .. } = settlement;
+    extra.insert("challengeId".into(), challenge.into());
+    let (method, status) = (method.method.clone(), Status::Success);
+    Receipt { method, reference, status, timestamp, external_id, extra }
 }
 
 impl std::fmt::Debug for Payment {

@@ -54,11 +54,13 @@ impl fmt::Debug for Menu {
 pub(crate) struct RouteManner {
     header: Option<CredentialHeader>,
     pub(crate) order: Order,
+    reusable: bool,
 }
 
 impl RouteManner {
     fn route(&self, offers: Vec<Offer>) -> Route {
-        Route { header: self.header.clone(), order: self.order, ..Route::of(offers) }
+        let Self { header, order, reusable } = self.clone();
+        Route { header, order, reusable, ..Route::of(offers) }
     }
 }
 
@@ -108,12 +110,13 @@ impl Gate {
     /// Puts a route behind the gate whose offers were put together by hand: several intents, several prices.
     ///
     /// # Errors
-    /// [`ConfigError::NothingToOffer`], where it has none.
+    /// [`ConfigError::NothingToOffer`], where it has none; as for [`Route::reusable`].
     pub fn paywall(&self, route: impl Into<Route>) -> Result<Paywall, ConfigError> {
         let route = route.into();
         if route.offers.is_empty() {
             return Err(ConfigError::NothingToOffer);
         }
+        route.refuse_priced_reuse()?;
         self.recovers(&route);
         self.start_recovery();
         Ok(Paywall::new(self.clone(), Menu::Fixed(route)))
@@ -149,6 +152,12 @@ impl<I: Intent> Selling<I> {
     /// [`Order::ServeFirst`].
     pub fn charge_on_success(self) -> Self {
         Self { manner: RouteManner { order: Order::ServeFirst, ..self.manner }, ..self }
+    }
+
+    /// Lets a proof be shown again: for [`Gate::identify`], which asks for nothing. Whether the methods agree is seen when the
+    /// layer is made.
+    pub(super) fn reusable(self) -> Self {
+        Self { manner: RouteManner { reusable: true, ..self.manner }, ..self }
     }
 
     /// Makes the layer.

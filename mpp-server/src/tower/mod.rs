@@ -1,6 +1,7 @@
 //! A paywall as a tower layer: under axum, under hyper, under anything that speaks `tower::Service`.
 
 mod body;
+mod identify;
 mod kept;
 mod menu;
 #[cfg(not(feature = "axum"))]
@@ -20,6 +21,7 @@ use crate::gate::Gate;
 pub(crate) use self::menu::Menu;
 pub use self::{
     body::PaywallBody,
+    identify::Identifying,
     menu::{IntoPrice, Selling},
     reading::{BoundBody, Reading, Unread},
     service::{Client, PaywallService},

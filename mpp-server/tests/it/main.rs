@@ -7,6 +7,8 @@ mod booth;
 mod gate;
 mod hostile;
 mod idempotency;
+mod identity;
+mod late;
 mod model;
 mod on_success;
 mod peers;

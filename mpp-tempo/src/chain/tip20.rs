@@ -5,7 +5,10 @@ use alloy::{
     sol_types::{SolCall, SolEvent},
 };
 
-use super::{rpc::Log, transaction::Call};
+use super::{
+    rpc::{Log, Search},
+    transaction::Call,
+};
 
 mod matching;
 
@@ -91,6 +94,18 @@ impl Moved {
         let transfer = Transfer { to: event.to, amount: event.amount, memo: Some(event.memo) };
         Some(Self { token: log.address, from: event.from, transfer })
     }
+}
+
+/// A search, in a range of blocks, for the logs of a token's transfers with a memo, from one account to another; with any
+/// memo, where none is given.
+pub fn memo_search(
+    token: Address,
+    (from, to, memo): (Address, Address, Option<B256>),
+    (from_block, to_block): (u64, u64),
+) -> Search {
+    let event = abi::TransferWithMemo::SIGNATURE_HASH;
+    let topics = vec![Some(event), Some(from.into_word()), Some(to.into_word()), memo];
+    Search { address: token, topics, from_block, to_block }
 }
 
 /// The calldata that asks a token for an account's balance.

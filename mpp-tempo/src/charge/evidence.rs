@@ -10,7 +10,10 @@ use super::{
     asked::Asked,
     promise::{NoEvidence, Promise},
 };
-use crate::chain::{did::Did, transaction::Signed};
+use crate::chain::{
+    did::Did,
+    transaction::{FeePayer, Signed},
+};
 
 mod written;
 
@@ -67,8 +70,14 @@ pub(super) struct Proven {
 }
 
 impl Order {
-    pub(super) fn new(signed: Signed, asked: Asked) -> Result<Self, NoEvidence> {
+    /// Takes the order of whoever signed it.
+    pub(super) fn read(signed: Signed, asked: Asked) -> Result<Self, NoEvidence> {
         let payer = signed.sender()?;
+        Self::of(payer, signed, asked)
+    }
+
+    /// Takes the order of a payer who is known: finding that out is most of the work of a check.
+    pub(super) fn of(payer: Address, signed: Signed, asked: Asked) -> Result<Self, NoEvidence> {
         let valid_before = signed.transaction.valid_before.ok_or(NoEvidence::Shape)?;
         let id = signed.transaction.expiring_nonce_hash(payer);
         Ok(Self { signed, asked, payer, valid_before, id })
@@ -80,7 +89,17 @@ impl Order {
 
     /// What the chain is asked for, where nobody has yet to sign.
     pub(super) fn promise(&self) -> Result<Promise, NoEvidence> {
-        Promise::of(&self.signed, &self.asked)
+        self.promise_of(&self.signed)
+    }
+
+    /// What the chain is asked for, once a sponsor has signed.
+    pub(super) fn promise_of(&self, signed: &Signed) -> Result<Promise, NoEvidence> {
+        Promise::by(self.payer, signed, &self.asked)
+    }
+
+    /// Whether a sponsor has yet to sign.
+    pub(super) fn awaits_sponsor(&self) -> bool {
+        self.signed.transaction.fee_payer == FeePayer::Awaited
     }
 }
 

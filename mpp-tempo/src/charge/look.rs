@@ -12,16 +12,16 @@ use crate::chain::rpc::{PinError, Pinned, Receipt, Rpc, RpcError, json::Malforme
 
 /// Seconds of the chain's own time after which a transaction that ended is believed to be in no block: several blocks,
 /// for nodes behind one address that are not equally far.
-const MARGIN: u64 = 5;
+pub(super) const MARGIN: u64 = 5;
 
 /// Seconds of the chain's own time after its end for which a missing receipt shows that a transaction was never mined.
 /// Later, the node may have pruned the receipt, or been restored from before it: what it lacks proves nothing. Nodes keep
 /// some ten thousand blocks of receipts, an hour and more, where they prune at all.
-const PROVABLE: u64 = 3600;
+pub(super) const PROVABLE: u64 = 3600;
 
 /// Before a missing receipt is believed: nodes behind one address, or a node and its index, are not equally far.
 /// A tenth of the deadline where that is less.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// What the chain shows of a transaction.
 #[derive(Debug)]

@@ -19,6 +19,10 @@ mod receipt;
 #[cfg(all(feature = "client", feature = "server"))]
 mod scripted;
 #[cfg(feature = "server")]
+pub mod sponsor;
+#[cfg(any(feature = "client", feature = "server"))]
+mod trace;
+#[cfg(feature = "server")]
 mod verifier;
 
 use mpp_core::{Amount, Charge, Method, method::Nested, name::MethodName};
@@ -37,7 +41,7 @@ pub use self::promise::NoEvidence;
 #[cfg(any(feature = "client", feature = "server"))]
 pub use self::receipt::{Unproven, verify_receipt};
 #[cfg(feature = "server")]
-pub use self::verifier::{ShareError, Verifier, reason};
+pub use self::verifier::{OtherChain, ShareError, Verifier, reason};
 
 /// The method `tempo` under the intent `charge`.
 #[derive(Debug)]

@@ -1,74 +1,123 @@
-//! The client half: signs the transfer that a challenge asks for, within limits, and sends nothing itself.
+//! The client half: signs what a challenge asks for, within limits, and in push mode sends it too.
 
-use std::{collections::HashSet, num::NonZeroU64, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use alloy::primitives::Address;
 use mpp_core::{
     Amount,
     challenge::Demand,
-    credential::Source,
     payer::{Allowance, Became, Exposure, PayError, Payment, Recall},
     time::Clock,
 };
 
-use super::{
-    Mode, Payload, TempoCharge,
-    asked::Asked,
-    look::{self, Seen, Unclear},
-    promise::{self, Promise},
-};
+use super::{Mode, Payload, TempoCharge, asked::Asked};
 use crate::{
     chain::{
-        self, AddressError, Chain, DECIMALS,
-        did::Did,
-        parse_address,
-        rpc::{Pinned, Rpc, RpcError, Trial},
+        self, AddressError, Chain, DECIMALS, parse_address,
+        rpc::{Pinned, Rpc},
         signature::Key,
-        tip20::{Expected, MemoRule, Transfer},
-        transaction::{ATTO_PER_UNIT, Transaction},
+        signer::Signer,
     },
     clock::SystemClock,
 };
 
+mod access;
+mod afterwards;
+mod gas;
+mod pay;
+mod plan;
+mod proof;
+mod push;
+mod sign;
+mod swap;
+mod together;
 mod validity;
 
-use self::validity::Moment;
+use self::{access::UnderWay, plan::Owed, proof::Trusted, swap::Swapping};
 
-/// Pays in dollar stablecoins on one Tempo chain, with a key held in memory.
+/// Pays in dollar stablecoins on one Tempo chain, with whatever signs for the account.
 ///
-/// The server gets a signed transaction and sends it. Until it does, and after the transaction's 25 seconds are over
-/// without it, nothing has moved. The seconds are counted by this clock or the chain's, whichever is behind; minutes
-/// apart, nothing is signed. Fees are taken from the token that is paid unless said otherwise, and never exceed a cap.
+/// Unless told otherwise it pays in pull mode where the challenge takes that: the server gets a signed transaction and sends
+/// it. Until it does, and after the transaction's 25 seconds are over without it, nothing has moved. The seconds are
+/// counted by this clock or the chain's, whichever is behind; minutes apart, nothing is signed. Fees are taken from the
+/// token that is paid unless said otherwise or a sponsor pays them, and never exceed a cap.
+///
+/// Caps on what is paid are set in display units, on the wallet: see `Limits` of `mpp-client`.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use mpp_core::Amount;
+/// use mpp_tempo::{Chain, HttpRpc, chain::USDC_E, charge::Payer};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Arc::new(HttpRpc::new("http://127.0.0.1:8545")?);
+/// let key = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d".parse()?;
+/// let payer = Payer::new(key, &Chain::MODERATO, node)
+///     .max_fee(Amount::new(20_000))
+///     .only_to(["0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"])?
+///     // Another dollar may be exchanged for the one that is asked for, for half a percent more of it at most.
+///     .swapping_from([USDC_E.to_string().as_str()], 50)?;
+/// assert_eq!(payer.address(), payer.authorized_signer());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Payer {
-    key: Key,
+    signer: Arc<dyn Signer>,
     node: Pinned,
-    max_fee: Amount,
+    mode: Option<Mode>,
+    max_fee: Option<Amount>,
     fee_token: Option<Address>,
+    swapping: Option<Swapping>,
     currencies: Option<HashSet<Address>>,
     recipients: Option<HashSet<Address>>,
+    trusted: Vec<Trusted>,
+    under_way: UnderWay,
     client: Option<String>,
     clock: Arc<dyn Clock>,
 }
 
 impl Payer {
-    /// Pays from an account on a chain, and on no other: the node must be on it too.
+    /// Pays from the account of a key held in memory, on a chain and on no other: the node must be on it too.
     pub fn new(key: Key, chain: &Chain, rpc: Arc<dyn Rpc>) -> Self {
+        Self::signing_with(Arc::new(key), chain, rpc)
+    }
+
+    /// Pays from whatever account a signer signs for: a key kept elsewhere, a passkey, an access key.
+    ///
+    /// What it answers is checked before anything leaves. An access key that the chain does not know yet is made known to
+    /// it by the first payment, where the signer has the account's authorisation for that.
+    pub fn signing_with(signer: Arc<dyn Signer>, chain: &Chain, rpc: Arc<dyn Rpc>) -> Self {
         Self {
-            key,
+            signer,
             node: Pinned::new(rpc, chain.id),
-            max_fee: Amount::new(50_000),
+            mode: None,
+            max_fee: None,
             fee_token: None,
+            swapping: None,
             currencies: None,
             recipients: None,
+            trusted: Vec::new(),
+            under_way: UnderWay::default(),
             client: None,
             clock: Arc::new(SystemClock),
         }
     }
 
-    /// Lets a payment's fee cost so much and no more, in base units of the token; 0.05 dollars unless said otherwise.
+    /// Pays in this mode only; unless said otherwise, in pull mode where the challenge takes it, and else in push mode.
+    ///
+    /// In push mode the payment is sent, and mined, before its hash is shown to the server. It is made only for a memo that
+    /// names the challenge, and for challenges that end within half an hour: so it is found again after a crash, on nodes
+    /// that search logs. Do not change the mode of a wallet that has payments open. A sponsor's payment is never pushed.
+    pub fn mode(self, mode: Mode) -> Self {
+        Self { mode: Some(mode), ..self }
+    }
+
+    /// Lets a payment's fee cost so much and no more, in base units of the token. Unless said otherwise 0.05 dollars, and
+    /// 0.01 for every share and for either half of an exchange; 0.10 more where an access key may have yet to be made known.
     pub fn max_fee(self, max_fee: Amount) -> Self {
-        Self { max_fee, ..self }
+        Self { max_fee: Some(max_fee), ..self }
     }
 
     /// Takes fees from another token of the account than the one that is paid.
@@ -79,6 +128,26 @@ impl Payer {
         let token = parse_address(token)?;
         if chain::is_tip20(token) {
             Ok(Self { fee_token: Some(token), ..self })
+        } else {
+            Err(AddressError)
+        }
+    }
+
+    /// Where the account is short of the token that is asked for, exchanges the first of these that it has enough of, in
+    /// the same transaction; never unless said so. For so much of the one at most `slippage` hundredths of a percent more of
+    /// the other are given, and that is what is put at stake. All of them are dollars; where
+    /// [`only_in`](Self::only_in) is set, they must stand there too.
+    ///
+    /// # Errors
+    /// [`AddressError`] for a text that is no address, or where no TIP-20 token can be.
+    pub fn swapping_from<'a>(
+        self,
+        tokens: impl IntoIterator<Item = &'a str>,
+        slippage: u16,
+    ) -> Result<Self, AddressError> {
+        let tokens = tokens.into_iter().map(parse_address).collect::<Result<Vec<_>, _>>()?;
+        if tokens.iter().all(|token| chain::is_tip20(*token)) {
+            Ok(Self { swapping: Some(Swapping { tokens, slippage }), ..self })
         } else {
             Err(AddressError)
         }
@@ -100,7 +169,7 @@ impl Payer {
         }
     }
 
-    /// Pays these accounts only; any unless said otherwise.
+    /// Pays these accounts only, and no share to another; any unless said otherwise.
     ///
     /// # Errors
     /// [`AddressError`] for a text that is no address.
@@ -109,6 +178,13 @@ impl Payer {
         recipients: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, AddressError> {
         Ok(Self { recipients: Some(addresses(recipients)?), ..self })
+    }
+
+    /// Signs proofs of the account for one more realm, when it is the server at this origin (`https://host`) that asks;
+    /// else only for a realm that is the very host that was asked, so that no server can ask for another's proof.
+    pub fn trusting_realm(mut self, realm: impl Into<String>, origin: impl Into<String>) -> Self {
+        self.trusted.push(Trusted { realm: realm.into(), origin: origin.into() });
+        self
     }
 
     /// Writes a fingerprint of this name into the memo of every payment, for all to see; none unless said otherwise.
@@ -123,75 +199,12 @@ impl Payer {
 
     /// The account that pays: its address, with checksum.
     pub fn address(&self) -> String {
-        self.key.address().to_string()
+        self.signer.account().to_string()
     }
 
-    /// The transfer to make, if it is one this payer makes at all.
-    fn asked(&self, demand: &Demand<'_, TempoCharge>) -> Option<Asked> {
-        let asked = Asked::read(demand.challenge, &demand.request).ok()?;
-        let details = &demand.request.details.method_details;
-        let known = match &self.currencies {
-            Some(allowed) => allowed.contains(&asked.token),
-            None => chain::is_dollar(asked.token),
-        };
-        let ours = asked.chain_id == self.node.chain_id()
-            && details.takes(&Mode::Pull)
-            && !details.is_sponsored()
-            && known
-            && asked.legs.len() == 1
-            && self
-                .recipients
-                .as_ref()
-                .is_none_or(|allowed| asked.legs.iter().all(|leg| allowed.contains(&leg.to)))
-            && !asked.pays(self.key.address());
-        ours.then_some(asked)
-    }
-
-    fn transfers(&self, asked: &Asked) -> Vec<Transfer> {
-        let transfer = |leg: &Expected| {
-            let memo = match leg.memo {
-                MemoRule::Exactly(memo) => Some(memo),
-                MemoRule::Attributed(challenge) => Some(challenge.memo(self.client.as_deref())),
-                MemoRule::Any | MemoRule::Absent => None,
-            };
-            Transfer { to: leg.to, amount: leg.amount, memo }
-        };
-        asked.legs.iter().map(transfer).collect()
-    }
-
-    /// Fills in gas and fees as the node says, within a budget in base units.
-    async fn with_fees(
-        &self,
-        node: &dyn Rpc,
-        transaction: Transaction,
-        budget: u128,
-    ) -> Result<Transaction, PayError> {
-        let trial = Trial {
-            from: Some(self.key.address()),
-            calls: transaction.calls.clone(),
-            fee_token: transaction.fee_token,
-            valid_before: transaction.valid_before.map(NonZeroU64::get),
-            fee_payer: None,
-        };
-        let estimate = node.estimate_gas(trial).await.map_err(|cause| {
-            let detail = match cause {
-                RpcError::Refused(_) => "the node says that the transfer would fail",
-                _ => "the node does not say what the transfer would use",
-            };
-            PayError::untouched(detail).because(cause)
-        })?;
-        let price = node.gas_price().await.map_err(|cause| {
-            PayError::untouched("the node does not say what gas costs").because(cause)
-        })?;
-        // An estimate that is a little short would be mined, fail, and cost its fee.
-        let gas_limit = estimate.saturating_add(estimate / 5).max(LEAST_GAS);
-        let affordable = budget.saturating_mul(ATTO_PER_UNIT) / u128::from(gas_limit);
-        if gas_limit > MOST_GAS || price > affordable {
-            return Err(PayError::untouched("the fee would be higher than allowed"));
-        }
-        let max_fee_per_gas = price.saturating_add(price / 2).min(affordable);
-        let max_priority_fee_per_gas = max_fee_per_gas.min(TIP);
-        Ok(Transaction { gas_limit, max_fee_per_gas, max_priority_fee_per_gas, ..transaction })
+    /// The address of the key that signs, with checksum: the account's own, or an access key's.
+    pub fn authorized_signer(&self) -> String {
+        self.signer.key().to_string()
     }
 }
 
@@ -199,9 +212,11 @@ impl mpp_core::payer::Payer for Payer {
     type Method = TempoCharge;
 
     fn exposes(&self, demand: &Demand<'_, TempoCharge>) -> Option<Exposure> {
-        self.asked(demand)?;
-        let amount = demand.request.terms.amount.checked_add(self.max_fee)?;
-        Some(Exposure::new(amount).in_unit("usd", DECIMALS))
+        let most = match self.owed(demand)? {
+            Owed::Proof => Amount::ZERO,
+            Owed::Money(plan) => self.most(demand.request.terms.amount, &plan)?,
+        };
+        Some(Exposure::new(most).in_unit("usd", DECIMALS))
     }
 
     async fn pay(
@@ -209,93 +224,42 @@ impl mpp_core::payer::Payer for Payer {
         demand: &Demand<'_, TempoCharge>,
         within: &Allowance,
     ) -> Result<Payment<TempoCharge>, PayError> {
-        let asked = self.asked(demand).ok_or_else(|| {
-            PayError::untouched("the challenge asks for something that this payer does not pay")
-        })?;
-        let amount = demand.request.terms.amount;
-        let left = within
-            .up_to
-            .checked_sub(amount)
-            .ok_or_else(|| PayError::untouched("the price is higher than allowed"))?;
-        let node = self.node.node().await.map_err(|cause| {
-            PayError::untouched("the node cannot be asked, or is on another chain").because(cause)
-        })?;
-        let started = self.clock.now();
-        let block = node.latest_block().await.map_err(|cause| {
-            PayError::untouched("the node does not say what time it is").because(cause)
-        })?;
-        let moment = Moment::of(&started, block.timestamp)?;
-        let valid_before = moment.valid_before(demand.challenge)?;
-        let transaction = Transaction {
-            calls: self.transfers(&asked).iter().map(|made| made.call(asked.token)).collect(),
-            valid_before: Some(valid_before),
-            valid_after: moment.valid_after(demand.challenge),
-            fee_token: Some(self.fee_token.unwrap_or(asked.token)),
-            ..Transaction::on(asked.chain_id)
-        };
-        let budget = left.min(self.max_fee).get();
-        let transaction = self.with_fees(node, transaction, budget).await?;
-        let elapsed = self.clock.now().since(&started);
-        if i64::try_from(valid_before.get()).is_ok_and(|end| !moment.leaves_time(end, elapsed)) {
-            return Err(PayError::untouched("the node took too long to say what the fee is"));
+        match self.owed(demand) {
+            Some(Owed::Proof) => self.prove(demand, within).await,
+            Some(Owed::Money(plan)) => self.transfer(demand, plan, within).await,
+            None => Err(PayError::untouched(
+                "the challenge asks for something that this payer does not pay",
+            )),
         }
-        let exposed = amount.checked_add(Amount::new(transaction.max_fee()));
-        let signed = transaction.sign(&self.key);
-        let signature = alloy::primitives::hex::encode_prefixed(signed.encode());
-        let source = Did { chain_id: asked.chain_id, address: self.key.address() };
-        let mut payment =
-            Payment::new(Payload::Transaction { signature }).from(Source::new(source.to_string()));
-        payment.exposed = exposed;
-        Ok(payment)
     }
 
-    /// Nothing was put at stake: a signed transaction moves nothing until the server has it, and one that was never
-    /// written down was never sent. It is forgotten, and ends by itself.
-    async fn recall(&self, _: &Demand<'_, TempoCharge>) -> Result<Recall<TempoCharge>, PayError> {
-        Ok(Recall::Never)
+    /// In pull mode nothing was put at stake: a signed transaction moves nothing until the server has it, and one that was
+    /// never written down was never sent. It is forgotten, and ends by itself. In push mode the chain is searched for it.
+    async fn recall(
+        &self,
+        demand: &Demand<'_, TempoCharge>,
+    ) -> Result<Recall<TempoCharge>, PayError> {
+        self.recalled(demand).await
     }
 
-    /// The chain says it: by a receipt, or by none after the transaction's time was over. A receipt without the transfer
-    /// is believed in neither sense, and a transaction of another chain is not this payer's to judge.
+    /// The chain says it: by a receipt, or by none after the transaction's time was over; where a sponsor's signature, and
+    /// so the hash, is not known, by the logs. A receipt without the transfers is believed in neither sense, and a
+    /// transaction of another chain is not this payer's to judge. A proof moves nothing, ever.
     async fn became(
         &self,
         demand: &Demand<'_, TempoCharge>,
         payload: &Payload,
     ) -> Result<Became, PayError> {
-        let Payload::Transaction { signature } = payload else { return Ok(Became::Open) };
-        let unreadable = "the payment that was signed cannot be read";
-        let signed =
-            promise::read(signature).map_err(|e| PayError::unknown(unreadable).because(e))?;
-        let asked = Asked::read(demand.challenge, &demand.request)
-            .map_err(|e| PayError::unknown(unreadable).because(e))?;
-        let promise =
-            Promise::of(&signed, &asked).map_err(|e| PayError::unknown(unreadable).because(e))?;
-        let unclear = |cause: Unclear| {
-            PayError::unknown("the chain does not say what became of the payment").because(cause)
-        };
-        let node = match look::node_of(&self.node, promise.chain_id).await {
-            Err(Unclear::OtherChain(_)) => return Ok(Became::Open),
-            found => found.map_err(unclear)?,
-        };
-        match look::look(node, LOOK, &promise).await {
-            Seen::Mined(receipt) if !receipt.success => Ok(Became::Failed),
-            Seen::Mined(receipt) if promise.is_shown_by(&receipt.logs).is_ok() => Ok(Became::Paid),
-            Seen::Mined(_) | Seen::Pending => Ok(Became::Open),
-            Seen::Never => Ok(Became::Dead),
-            Seen::Unclear(cause) => Err(unclear(cause)),
+        match payload {
+            Payload::Transaction { signature } => self.signed_became(demand, signature).await,
+            Payload::Hash { hash } => self.sent_became(demand, hash).await,
+            Payload::Proof { .. } => Ok(Became::Dead),
         }
     }
 }
 
 /// The longest that the chain is asked what became of a payment.
 const LOOK: Duration = Duration::from_secs(10);
-
-/// Only what is used is paid for. Some nodes run a server's trial of this transaction only with 771,000 or more.
-const LEAST_GAS: u64 = 800_000;
-/// No single transfer needs as much.
-const MOST_GAS: u64 = 3_000_000;
-/// In attodollars per unit of gas; within the highest fee, not beside it.
-const TIP: u128 = 1_000_000_000;
 
 fn addresses<'a>(
     texts: impl IntoIterator<Item = &'a str>,

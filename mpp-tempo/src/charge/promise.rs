@@ -26,8 +26,9 @@ pub(super) struct Promise {
 }
 
 impl Promise {
-    /// Reads a transaction that ends, and that nobody has yet to sign: only then it is known by its hash.
-    pub(super) fn of(signed: &Signed, asked: &Asked) -> Result<Self, NoEvidence> {
+    /// Reads a transaction that ends, and that nobody has yet to sign: only then it is known by its hash. Who signed is told:
+    /// finding that out is most of the work.
+    pub(super) fn by(payer: Address, signed: &Signed, asked: &Asked) -> Result<Self, NoEvidence> {
         let transaction = &signed.transaction;
         let Some(valid_before) = transaction.valid_before else { return Err(NoEvidence::Shape) };
         if transaction.fee_payer == FeePayer::Awaited {
@@ -36,7 +37,7 @@ impl Promise {
         Ok(Self {
             hash: signed.hash(),
             chain_id: transaction.chain_id,
-            payer: signed.sender()?,
+            payer,
             valid_before,
             token: asked.token,
             legs: asked.legs.clone(),

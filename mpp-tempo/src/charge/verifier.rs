@@ -14,7 +14,10 @@ use mpp_core::{
     verifier::{Asking, Minted, Spend},
 };
 
-use super::{Details, Evidence, Mode, Payload, TempoCharge, asked, asked::Asked, evidence::Kind};
+use super::{
+    Details, Evidence, Mode, Payload, TempoCharge, asked, asked::Asked, evidence::Kind,
+    sponsor::Sponsor,
+};
 use crate::{
     chain::{
         self, AddressError, Chain, DECIMALS, parse_address,
@@ -25,13 +28,15 @@ use crate::{
 
 mod examine;
 mod offer;
+mod proof;
 mod pull;
 mod push;
 pub mod reason;
 mod settle;
+mod sponsored;
 
 use self::offer::Offered;
-pub use self::offer::ShareError;
+pub use self::{offer::ShareError, sponsored::OtherChain};
 
 /// Sells for a stablecoin on one Tempo chain: by transactions that payers sign and this server sends, or that payers send
 /// themselves.
@@ -49,6 +54,7 @@ pub struct Verifier {
     recipient: Address,
     node: Pinned,
     offered: Offered,
+    sponsor: Option<Sponsor>,
     settle_deadline: Duration,
     longest_validity: Duration,
     optimistic: bool,
@@ -67,6 +73,7 @@ impl Verifier {
             recipient: parse_address(recipient)?,
             node: Pinned::new(rpc, chain.id),
             offered: Offered::default(),
+            sponsor: None,
             settle_deadline: Duration::from_secs(20),
             longest_validity: Duration::from_secs(30),
             optimistic: false,
@@ -108,10 +115,6 @@ impl Verifier {
         Self { clock, ..self }
     }
 
-    fn is_sponsored(&self) -> bool {
-        false
-    }
-
     /// Holds the claim's request against what this server sells: a challenge of before a change of configuration,
     /// or of another verifier of the same server, is not this one's to settle.
     fn asked(&self, claim: &Claim<TempoCharge>) -> Result<Asked, Rejection> {
@@ -126,7 +129,11 @@ impl Verifier {
     /// Refuses what was not offered: a mode, a proof where money is asked, money where none is.
     async fn checked(&self, claim: &Claim<TempoCharge>) -> Result<Kind, Rejection> {
         if claim.request.terms.amount.is_zero() {
-            return Err(foreign());
+            let Payload::Proof { signature } = &claim.payload else {
+                let detail = "Nothing is asked but the proof of an account: send no payment.";
+                return Err(invalid(reason::WRONG_PAYLOAD, detail));
+            };
+            return self.check_proof(claim, signature).await.map(Kind::Proven);
         }
         let asked = self.asked(claim)?;
         let details = &claim.request.details.method_details;
@@ -159,12 +166,17 @@ impl mpp_core::verifier::Verifier for Verifier {
     type Method = TempoCharge;
     type Evidence = Evidence;
 
+    /// Chain, token and recipient; and the sponsor, since only its books tell what became of what it signed.
     fn settles_at(&self) -> Cow<'_, str> {
-        Cow::Owned(format!("{}/{:#x}/{:#x}", self.node.chain_id(), self.token, self.recipient))
+        let place = format!("{}/{:#x}/{:#x}", self.node.chain_id(), self.token, self.recipient);
+        Cow::Owned(match &self.sponsor {
+            Some(sponsor) => format!("{place}/{:#x}", sponsor.address()),
+            None => place,
+        })
     }
 
     /// Takes prices in `usd` for dollar tokens, and prices in display units of the token, named by its address.
-    /// Nothing is sold for nothing, and no price for less than is shared out of it.
+    /// Nothing at all is a price too: it asks for the proof of an account. No other is less than is shared out of it.
     fn terms(&self, ask: &Price) -> Result<ChargeTerms, PriceError> {
         let named = parse_address(ask.unit()).is_ok_and(|token| token == self.token);
         let amount = match ask.in_unit("usd", DECIMALS) {
@@ -172,10 +184,9 @@ impl mpp_core::verifier::Verifier for Verifier {
             Ok(_) if !chain::is_dollar(self.token) => return Err(PriceError::Unit),
             amount => amount?,
         };
-        if amount.is_zero() {
-            return Err(PriceError::Nothing);
+        if !amount.is_zero() {
+            asked::rest(amount, self.offered.splits()).map_err(|_| PriceError::Shares)?;
         }
-        asked::rest(amount, self.offered.splits()).map_err(|_| PriceError::Shares)?;
         let currency = format!("{:#x}", self.token);
         Ok(ChargeTerms::of(ask, amount, currency).to(self.recipient.to_string()))
     }

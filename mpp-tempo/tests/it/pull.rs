@@ -259,7 +259,9 @@ async fn a_transaction_that_the_node_drops_is_unknown_until_it_is_too_late() {
     let Payload::Transaction { signature } = &payment.payload else { panic!("pull mode") };
     let starved = starve(signature);
     // No check takes it; a store may hold one from before.
-    let stored = json!({ "transaction": starved });
+    let checked = shop.check(&claim(&asked, &payment)).await.unwrap();
+    let mut stored = serde_json::to_value(checked).unwrap();
+    stored["transaction"] = json!(starved);
     let payment = Payment { payload: Payload::Transaction { signature: starved }, ..payment };
     let refused = shop.check(&claim(&asked, &payment)).await.unwrap_err();
     assert_eq!(refused.reason, reason::GAS_TOO_LOW);

@@ -57,3 +57,32 @@ pub const FAUCET: DevAccount = DevAccount {
     address: "0xa0Ee7A142d267C1f36714E4a8F75612F20a79720",
     key: DevKey("0x2a871d0798f97d79848a013d4936a73bf4cc922c825d33c1cf7073dff6d409c6"),
 };
+
+/// All ten accounts, by index.
+pub const ACCOUNTS: [DevAccount; 10] = [
+    DevAccount {
+        address: "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+        key: DevKey("0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"),
+    },
+    PAYER,
+    RECIPIENT,
+    SPONSOR,
+    SPLIT,
+    DevAccount {
+        address: "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc",
+        key: DevKey("0x8b3a350cf5c34c9194ca85829a2df0ec3153be0318b5e2d3348e872092edffba"),
+    },
+    DevAccount {
+        address: "0x976EA74026E726554dB657fA54763abd0C3a0aa9",
+        key: DevKey("0x92db14e403b83dfe3df233f83dfa3a0d7096f21ca9b0d6d6b8d88b2b4ec1564e"),
+    },
+    DevAccount {
+        address: "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955",
+        key: DevKey("0x4bbbf85ce3377467afe5d46f804f221813b2bb87f24d81f60f1fcdbf7cbf4356"),
+    },
+    DevAccount {
+        address: "0x23618e81E3f5cdF7f54C3d65f7FBc0aBf5B21E8f",
+        key: DevKey("0xdbda1821b80551c9d65939329250298aa3472ba22feea921c0cf5d620ea67b97"),
+    },
+    FAUCET,
+];

@@ -51,6 +51,9 @@ pub enum DevnetError {
     /// The node could not be started at all.
     #[error("the node could not be started (it is run by a POSIX `sh`)")]
     Spawn(#[source] io::Error),
+    /// The server in front of the node could not listen.
+    #[error("nothing could be put in front of the node: is the port taken?")]
+    Front(#[source] io::Error),
     /// The node ended before it listened.
     #[error("the node ended before it listened; it said: {said}")]
     Exited {

@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
+    sync::OnceLock,
     thread,
     time::{Duration, SystemTime},
 };
@@ -13,6 +14,7 @@ use super::DevnetError;
 use crate::target::target_directory;
 
 const PACKAGE: &str = "@foundry-rs/anvil@1.7.1";
+const VERSION: &str = "1.7.1";
 const FOLDER: &str = "anvil-1.7.1";
 
 /// Past this age a lock belongs to a process that died: the living renew theirs all the time. Were
@@ -24,6 +26,9 @@ const LOCK_AGE: Duration = Duration::from_secs(10);
 pub(super) async fn anvil() -> Result<PathBuf, DevnetError> {
     if let Some(path) = env::var_os("MPP_ANVIL").map(PathBuf::from) {
         return if path.is_file() { Ok(path) } else { Err(DevnetError::NoSuchAnvil { path }) };
+    }
+    if let Some(anvil) = on_path() {
+        return Ok(anvil);
     }
     let tools = target_directory().ok_or(DevnetError::NoTargetDirectory)?.join("tools");
     loop {
@@ -38,11 +43,31 @@ pub(super) async fn anvil() -> Result<PathBuf, DevnetError> {
     }
 }
 
+/// A node of the one version whose gaps are known, among the installed programs. Looked for once.
+fn on_path() -> Option<PathBuf> {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let find = || {
+        let folders = env::var_os("PATH")?;
+        let mut programs = env::split_paths(&folders).map(|folder| folder.join(file()));
+        programs.find(|program| program.is_file() && version(program).contains(VERSION))
+    };
+    FOUND.get_or_init(find).clone()
+}
+
+fn version(program: &Path) -> String {
+    let asked =
+        Command::new(program).arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output();
+    asked.map(|said| String::from_utf8_lossy(&said.stdout).into_owned()).unwrap_or_default()
+}
+
+const fn file() -> &'static str {
+    if cfg!(windows) { "anvil.exe" } else { "anvil" }
+}
+
 /// Where the npm package keeps the program: npm picks the part made for this platform.
 fn program(folder: &Path) -> PathBuf {
-    let file = if cfg!(windows) { "anvil.exe" } else { "anvil" };
     let part = format!("anvil-{}", platform());
-    folder.join("node_modules/@foundry-rs").join(part).join("bin").join(file)
+    folder.join("node_modules/@foundry-rs").join(part).join("bin").join(file())
 }
 
 fn platform() -> String {

@@ -12,12 +12,17 @@
 //! let before = chain.balance_of(PATH_USD, PAYER.address).await?;
 //! // point the code under test at `chain.rpc_url()`
 //! chain.stop().await;
+//!
+//! // With faucet, sponsor and all else of a Tempo node that the program lacks:
+//! let chain = Devnet::start_complete().await?;
+//! # drop(chain);
 //! # Ok(())
 //! # }
 //! ```
 
 mod account;
 mod error;
+mod front;
 mod install;
 mod process;
 mod rpc;
@@ -26,9 +31,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-pub use self::account::{DevAccount, DevKey, FAUCET, PAYER, RECIPIENT, SPLIT, SPONSOR};
+pub use self::account::{ACCOUNTS, DevAccount, DevKey, FAUCET, PAYER, RECIPIENT, SPLIT, SPONSOR};
 pub use self::error::DevnetError;
-use self::{process::Process, rpc::Rpc};
+use self::{
+    front::{Front, Place},
+    process::Process,
+    rpc::Rpc,
+};
 
 /// The six-decimal TIP-20 token that validators and most accounts take fees in.
 pub const PATH_USD: &str = "0x20c0000000000000000000000000000000000000";
@@ -39,7 +48,16 @@ pub const BETA_USD: &str = "0x20c0000000000000000000000000000000000002";
 /// A six-decimal TIP-20 token; the fee token of [`RECIPIENT`].
 pub const THETA_USD: &str = "0x20c0000000000000000000000000000000000003";
 
-/// What kind of chain to start. The default is what the public testnet looks like.
+/// All four tokens, by the names they go by.
+pub const TOKENS: [(&str, &str); 4] = [
+    ("pathUSD", PATH_USD),
+    ("alphaUSD", ALPHA_USD),
+    ("betaUSD", BETA_USD),
+    ("thetaUSD", THETA_USD),
+];
+
+/// What kind of chain to start. The default is what the public testnet looks like, without what [`Options::complete`]
+/// adds.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The chain id: 42431 is the testnet's, 4217 the mainnet's.
@@ -51,6 +69,17 @@ pub struct Options {
     pub block_time: Duration,
     /// How long the node may take to answer its first call.
     pub deadline: Duration,
+    /// Whether the node's gaps are filled, by a server in front of it: `calls` are run in `eth_call`,
+    /// `eth_estimateGas` and `eth_fillTransaction`; Tempo transactions are simulated (`tempo_simulateV1`,
+    /// `eth_simulateV1`) and do not kill the node; there are a faucet (`tempo_fundAddress`) and a sponsor
+    /// (`eth_signRawTransaction`, `feePayer: true`), which is [`SPONSOR`]; `eth_sendRawTransactionSync` takes
+    /// a time to wait; receipts name who paid the fee. It speaks HTTP alone: WebSocket RPC is the node's.
+    pub complete: bool,
+    /// Where to listen on 127.0.0.1; `None` takes a free port.
+    pub port: Option<u16>,
+    /// How long the node may take to answer anything, before the server in front of it answers that it
+    /// did not. The node itself takes half a minute to say that it dropped a transaction.
+    pub patience: Duration,
 }
 
 impl Default for Options {
@@ -60,6 +89,9 @@ impl Default for Options {
             hardfork: "T4".to_owned(),
             block_time: Duration::from_secs(1),
             deadline: Duration::from_secs(20),
+            complete: false,
+            port: None,
+            patience: Duration::from_secs(35),
         }
     }
 }
@@ -69,14 +101,16 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Devnet {
     rpc: Rpc,
+    node_url: String,
     chain_id: u64,
+    front: Option<Front>,
     process: Process,
 }
 
 impl Devnet {
     /// Starts a chain with the default [`Options`].
     ///
-    /// The node is the file that `MPP_ANVIL` names, else the npm package `@foundry-rs/anvil` under
+    /// The node is the file that `MPP_ANVIL` names, else an `anvil` 1.7.1 on the `PATH`, else the npm package `@foundry-rs/anvil` under
     /// cargo's target directory, installed there when it is missing.
     ///
     /// # Errors
@@ -86,22 +120,49 @@ impl Devnet {
         Self::start_with(Options::default()).await
     }
 
+    /// Starts a chain whose gaps are filled, as [`Options::complete`] says; otherwise as [`Devnet::start`].
+    ///
+    /// # Errors
+    /// As [`Devnet::start`].
+    pub async fn start_complete() -> Result<Self, DevnetError> {
+        Self::start_with(Options { complete: true, ..Options::default() }).await
+    }
+
     /// Starts a chain of the caller's making; otherwise as [`Devnet::start`].
     ///
     /// # Errors
-    /// As [`Devnet::start`]; an unknown hard fork is [`DevnetError::Exited`] with the node's words.
+    /// As [`Devnet::start`]; an unknown hard fork is [`DevnetError::Exited`] with the node's words, and so is a
+    /// port that is taken, or [`DevnetError::Front`] where the chain is complete.
     pub async fn start_with(options: Options) -> Result<Self, DevnetError> {
         let anvil = install::anvil().await?;
+        let place = options.complete.then(|| Place::take(options.port.unwrap_or_default()));
+        let place = place.transpose().map_err(DevnetError::Front)?;
         let (process, port) = Process::start(&anvil, &options).await?;
-        let rpc = Rpc::new(format!("http://127.0.0.1:{port}"))?;
+        let node_url = format!("http://127.0.0.1:{port}");
+        let rpc = Rpc::new(node_url.clone())?;
         let answered = tokio::time::timeout(options.deadline, rpc.call("eth_chainId", json!([])));
         answered.await.map_err(|_| DevnetError::Deadline { after: options.deadline })??;
-        Ok(Self { rpc, chain_id: options.chain_id, process })
+        // Until its first block, the node judges validity windows in the first second of 1970.
+        rpc.call("evm_mine", json!([])).await?;
+        let chain_id = options.chain_id;
+        let front = place.map(|place| Front::start(place, &node_url, options.patience));
+        let front = front.transpose().map_err(DevnetError::Front)?;
+        let rpc = match &front {
+            Some(front) => Rpc::new(front.url())?,
+            None => rpc,
+        };
+        Ok(Self { rpc, node_url, chain_id, front, process })
     }
 
-    /// Where the node listens: `http://127.0.0.1:PORT`. WebSocket RPC is on the same port.
+    /// Where the chain listens: `http://127.0.0.1:PORT`.
     pub fn rpc_url(&self) -> &str {
         self.rpc.url()
+    }
+
+    /// Where the node itself listens: the same as [`Devnet::rpc_url`] unless the chain is
+    /// [complete](Options::complete). WebSocket RPC is on the same port.
+    pub fn node_url(&self) -> &str {
+        &self.node_url
     }
 
     /// The chain id that transactions must be signed for.
@@ -186,6 +247,7 @@ impl Devnet {
 
     /// Stops the node and waits until it is gone.
     pub async fn stop(self) {
+        drop(self.front);
         self.process.stop().await;
     }
 }

@@ -45,15 +45,16 @@ struct Output {
 }
 
 impl Process {
-    /// Starts the node on a port of the system's choosing, and reads the port from its output: a
-    /// port found free beforehand might be another's by the time it is used.
+    /// Starts the node on a port of the system's choosing, unless it is to stand there by itself, and reads
+    /// the port from its output: a port found free beforehand might be another's by the time it is used.
     pub(super) async fn start(anvil: &Path, options: &Options) -> Result<(Self, u16), DevnetError> {
+        let port = options.port.filter(|_| !options.complete).unwrap_or_default();
         let mut keeper = Command::new("sh")
             .args(["-c", KEEPER, "sh"])
             .arg(anvil)
             .args(["--network", "tempo", "--hardfork", &options.hardfork])
             .args(["--chain-id", &options.chain_id.to_string()])
-            .args(["--host", "127.0.0.1", "--port", "0", "--mixed-mining"])
+            .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--mixed-mining"])
             .args(["--block-time", &seconds(options.block_time)])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -6,7 +6,8 @@ use super::{Violation, manifests};
 use crate::workspace::Manifest;
 
 const CORE: &str = "mpp-core";
-const METHODS: [&str; 3] = ["mpp-tempo", "mpp-stripe", "mpp-lightning"];
+const TEMPO: &str = "mpp-tempo";
+const METHODS: [&str; 3] = [TEMPO, "mpp-stripe", "mpp-lightning"];
 const ENGINES: [&str; 2] = ["mpp-client", "mpp-server"];
 const MCP: &str = "mpp-mcp";
 const TESTKIT: &str = "mpp-testkit";
@@ -50,6 +51,8 @@ fn arrow(me: &str, other: &str, dev: bool) -> bool {
         CORE => me != CORE,
         "mpp-client" | "mpp-server" => me == MCP || me == TESTKIT || dev && (method || engine),
         TESTKIT => dev && me != TESTKIT,
+        // Its local chain reads that chain's transactions, and signs as their sponsor.
+        TEMPO => me == TESTKIT,
         _ => false,
     }
 }

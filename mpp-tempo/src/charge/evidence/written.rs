@@ -89,7 +89,7 @@ impl TryFrom<Written> for Evidence {
     fn try_from(written: Written) -> Result<Self, NoEvidence> {
         Ok(Self(match written {
             Written::Transaction { transaction, asked } => {
-                let order = Order::new(promise::read(&transaction)?, asked.read()?)?;
+                let order = Order::read(promise::read(&transaction)?, asked.read()?)?;
                 Kind::Signed(Box::new(order))
             }
             Written::Hash { hash, payer, ends, asked } => Kind::Sent(Sent {

@@ -6,9 +6,11 @@ use alloy::primitives::keccak256;
 use mpp_core::{Challenge, Timestamp, payer::PayError};
 
 /// Valid on every fork: some nodes take 30 seconds, measured by their own clock.
-const LONGEST_VALID: Duration = Duration::from_secs(25);
+pub(super) const LONGEST_VALID: Duration = Duration::from_secs(25);
 /// What a server needs to check and send it.
-const LEAST_VALID: Duration = Duration::from_secs(5);
+pub(super) const LEAST_VALID: Duration = Duration::from_secs(5);
+/// What a server needs that pays the fee: sponsors sign nothing that ends within 15 seconds, and the way there takes some.
+pub(super) const LEAST_SPONSORED: Duration = Duration::from_secs(18);
 
 /// Seconds by which a clock and the latest block differ without anything being wrong.
 const AGREEING: u64 = 5;
@@ -44,10 +46,14 @@ impl Moment {
     }
 
     /// When the transaction ends to be valid: in 25 seconds, which every fork takes, or with the challenge (D-33).
-    pub(super) fn valid_before(self, challenge: &Challenge) -> Result<NonZeroU64, PayError> {
+    pub(super) fn valid_before(
+        self,
+        challenge: &Challenge,
+        least: Duration,
+    ) -> Result<NonZeroU64, PayError> {
         let longest = later(self.earlier, LONGEST_VALID);
         let end = challenge.expires.as_ref().map_or(longest, |end| end.unix_seconds().min(longest));
-        if !self.leaves_time(end, Duration::ZERO) {
+        if !self.leaves_time(end, least) {
             return Err(PayError::untouched("the challenge ends too soon to be paid"));
         }
         let end = u64::try_from(end).ok().and_then(NonZeroU64::new);
@@ -63,9 +69,9 @@ impl Moment {
         now.checked_sub(back).and_then(NonZeroU64::new)
     }
 
-    /// Whether a server can still take a transaction of this end, so long after this moment.
-    pub(super) fn leaves_time(self, end: i64, elapsed: Duration) -> bool {
-        end >= later(self.judged, elapsed.saturating_add(LEAST_VALID))
+    /// Whether this long after this moment is no later than an end.
+    pub(super) fn leaves_time(self, end: i64, after: Duration) -> bool {
+        end >= later(self.judged, after)
     }
 }
 

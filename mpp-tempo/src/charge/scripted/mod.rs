@@ -21,16 +21,19 @@ use mpp_core::{
 use super::{Details, Payer, Payload, TempoCharge, Verifier};
 use crate::chain::{
     Chain,
-    rpc::{Answer, Block, Cause, Log, NodeError, Receipt, Rpc, RpcError, Trial},
+    keychain::{KeyAuthorization, KeyKind},
+    rpc::{Answer, Block, Cause, Log, NodeError, Receipt, Rpc, RpcError, Search, Told, Trial},
     signature::Key,
     tip20::Transfer,
     transaction::{Signed, Transaction},
 };
 
 mod payer;
+mod proof;
 mod push;
 mod settle;
 mod shares;
+mod sponsored;
 mod verifier;
 
 const SHOP: &str = "0x2222222222222222222222222222222222222222";
@@ -49,6 +52,7 @@ struct Scripted {
     send: Option<Script<Bytes, Receipt>>,
     receipt: Script<B256, Option<Receipt>>,
     blocks: Script<u64, Option<Block>>,
+    logs: Script<Search, Vec<Told>>,
     asked: Mutex<Vec<&'static str>>,
 }
 
@@ -64,6 +68,7 @@ impl Default for Scripted {
             send: Some(Box::new(|raw| Ok(mined(&raw)))),
             receipt: Box::new(|_| Ok(None)),
             blocks: Box::new(|_| Err(RpcError::Status(502))),
+            logs: Box::new(|_| Ok(Vec::new())),
             asked: Mutex::default(),
         }
     }
@@ -117,6 +122,9 @@ impl Rpc for Scripted {
     }
     fn block(&self, number: u64) -> Answer<'_, Option<Block>> {
         self.heard("block by height", (self.blocks)(number))
+    }
+    fn logs(&self, search: Search) -> Answer<'_, Vec<Told>> {
+        self.heard("logs", (self.logs)(search))
     }
 }
 
@@ -232,10 +240,19 @@ fn pull(raw: &[u8]) -> Payload {
 
 /// The claim that a gate would admit.
 fn claim(challenge: &Challenge, payload: &Payload, source: Option<&str>) -> Claim<TempoCharge> {
+    claim_at(NOW, challenge, payload, source)
+}
+
+fn claim_at(
+    now: i64,
+    challenge: &Challenge,
+    payload: &Payload,
+    source: Option<&str>,
+) -> Claim<TempoCharge> {
     let demand = challenge.read::<TempoCharge>().unwrap();
     let credential = Credential::answer(&demand, source.map(Source::new), payload).unwrap();
     let ours = keys().recognise(credential, &realm()).unwrap();
-    ours.admit(&Timestamp::from_unix(NOW, 0)).unwrap().claim().unwrap()
+    ours.admit_late(&Timestamp::from_unix(now, 0)).unwrap().claim().unwrap()
 }
 
 fn shop() -> Address {
@@ -246,4 +263,19 @@ fn resigned(signed: &Signed, edit: impl FnOnce(&mut Transaction)) -> Signed {
     let mut transaction = signed.transaction.clone();
     edit(&mut transaction);
     transaction.sign(&key())
+}
+
+/// Somebody's account is to be run as a contract's code.
+fn delegation() -> Bytes {
+    let signature = key().sign(B256::ZERO).to_bytes();
+    let payload = [&[0x80, 0x94], [0x33; 20].as_slice(), &[0x80, 0xb8, 65], &signature].concat();
+    [&[0xf8, 90], payload.as_slice()].concat().into()
+}
+
+/// The payer lets another key do everything.
+fn key_authorization() -> Bytes {
+    let expiry = std::num::NonZeroU64::MAX;
+    let allowed = KeyAuthorization::new(42431, KeyKind::Secp256k1, shop(), expiry);
+    let made = key().sign(allowed.signing_hash());
+    allowed.signed(made).unwrap().encode()
 }

@@ -166,8 +166,8 @@ async fn s5_a_hash_shown_after_the_end_is_of_a_payment_made_before() {
             blocks: Box::new(block),
             ..Scripted::default()
         });
-        let verifier = verifier_at(node).clock(Arc::new(Still(now)));
-        let checked = verifier.check(&claim(&challenge, &pushed(&hash), None)).await;
+        let shown = claim_at(now, &challenge, &pushed(&hash), None);
+        let checked = verifier_at(node).check(&shown).await;
         assert_eq!(
             checked.map(drop).map_err(|refused| refused.reason),
             expected,
@@ -175,7 +175,10 @@ async fn s5_a_hash_shown_after_the_end_is_of_a_payment_made_before() {
         );
     }
     let node = knowing(move || Ok(Some(good.clone())));
-    let late = verifier_at(node).clock(Arc::new(Still(end + 60)));
-    let refused = late.check(&claim(&challenge, &pushed(&hash), None)).await.unwrap_err();
+    let late = claim_at(end + 60, &challenge, &pushed(&hash), None);
+    let refused = verifier_at(node.clone()).check(&late).await.unwrap_err();
     assert_eq!(refused.reason, reason::RAIL_UNAVAILABLE, "a node that lacks the block");
+    let signed = pull(&signed(&challenge).await.encode());
+    let refused = verifier_at(node).check(&claim_at(end + 1, &challenge, &signed, None)).await;
+    assert_eq!(refused.unwrap_err().reason, Reason::EXPIRED, "nothing has moved");
 }

@@ -15,7 +15,7 @@ use crate::chain::rpc::json::Malformed;
 async fn evidence() -> Evidence {
     let challenge = challenge(&request());
     let asked = Asked::read(&challenge, &request()).unwrap();
-    Evidence::of(Kind::Signed(Box::new(Order::new(signed(&challenge).await, asked).unwrap())))
+    Evidence::of(Kind::Signed(Box::new(Order::read(signed(&challenge).await, asked).unwrap())))
 }
 
 fn order(evidence: &Evidence) -> &Order {

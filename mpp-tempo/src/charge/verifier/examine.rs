@@ -17,7 +17,7 @@ use crate::chain::{
     self,
     dex::Swap,
     did::Did,
-    signature::SignatureError,
+    signature::{Recovered, SignatureError},
     tip20::{self, NotTransfer, Transfer, Unmatched},
     transaction::{EXPIRING, FeePayer, Signed, Transaction},
 };
@@ -98,15 +98,17 @@ pub(super) struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    /// The account that pays, once the transaction is this payment.
-    pub(super) fn payer(&self) -> Result<Address, Rejection> {
+    /// The account that pays, and the key it signed with, once the transaction is this payment.
+    pub(super) fn payer(&self) -> Result<Recovered, Rejection> {
         let transaction = &self.signed.transaction;
         let awaited = match transaction.fee_payer {
             FeePayer::Sender => false,
             FeePayer::Awaited if self.sponsored => true,
             _ => return Err(refusal(reason::NOT_SPONSORED, "Nobody pays the fee for you here.")),
         };
-        let payer = self.signed.sender().map_err(bad_signature)?;
+        let hash = transaction.signing_hash();
+        let recovered = self.signed.signature.signer(hash).map_err(bad_signature)?;
+        let payer = recovered.account;
         if transaction.chain_id != self.asked.chain_id {
             return Err(refusal(reason::WRONG_CHAIN, "The transaction is for another chain."));
         }
@@ -128,7 +130,7 @@ impl Shown<'_> {
         }
         let calls = if awaited { self.sponsored_calls() } else { self.own_calls() };
         calls.map_err(|cause| self.mismatch(cause))?;
-        Ok(payer)
+        Ok(recovered)
     }
 
     /// Whoever pays the fee may call what they like beside the transfers (D-28).
@@ -136,8 +138,8 @@ impl Shown<'_> {
         tip20::find_calls(self.asked.token, &self.asked.legs, &self.signed.transaction.calls)
     }
 
-    /// A sponsor pays for the transfers that are asked, in their one spelling, and for an exchange that brings no more than
-    /// they need (S6).
+    /// A sponsor pays for the transfers that are asked and for an exchange that brings no more than they need (S6). A share
+    /// that asks no memo may bear one: some payers put theirs on every transfer.
     fn sponsored_calls(&self) -> Result<(), Unmatched> {
         let calls = self.signed.transaction.calls.as_slice();
         let transfers = match Swap::leading(calls, self.exchange) {
@@ -150,7 +152,7 @@ impl Shown<'_> {
             }
             None => calls,
         };
-        tip20::match_calls(self.asked.token, &self.asked.canonical_legs(), transfers)
+        tip20::match_calls(self.asked.token, &self.asked.legs, transfers)
     }
 
     fn mismatch(&self, cause: Unmatched) -> Rejection {
@@ -216,9 +218,10 @@ fn seconds(at: NonZeroU64) -> i64 {
 
 pub(super) fn bad_signature(cause: SignatureError) -> Rejection {
     let (reason, detail) = match cause {
-        SignatureError::Unsupported(_) => {
-            (reason::SIGNATURE_UNSUPPORTED, "This kind of account signature is not supported yet.")
-        }
+        SignatureError::Unsupported(_) => (
+            reason::SIGNATURE_UNSUPPORTED,
+            "This kind of account signature is no longer valid on the chain.",
+        ),
         _ => (reason::BAD_SIGNATURE, "The transaction's signature is not valid, or not canonical."),
     };
     refusal(reason, detail).because(cause)

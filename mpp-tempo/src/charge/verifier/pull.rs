@@ -15,8 +15,9 @@ use super::{
 };
 use crate::{
     chain::{
-        parse_hex,
+        keychain, parse_hex,
         rpc::{Rpc, RpcError, Trial},
+        signature::Recovered,
         tip20,
         transaction::{DecodeError, Signed, Transaction},
     },
@@ -30,6 +31,8 @@ impl Verifier {
         asked: Asked,
         signature: &str,
     ) -> Result<Order, Rejection> {
+        // Nothing has moved yet, and nothing is sent for a challenge that is over.
+        claim.in_time()?;
         let signed = read(signature)?;
         let shown = examine::Shown {
             asked: &asked,
@@ -38,8 +41,8 @@ impl Verifier {
             exchange: self.chain.exchange,
             sponsored: self.is_sponsored(),
         };
-        shown.payer()?;
-        let order = Order::new(signed, asked).map_err(|cause| {
+        let recovered = shown.payer()?;
+        let order = Order::of(recovered.account, signed, asked).map_err(|cause| {
             refusal(Reason::BAD_PROOF, "The transaction is no payment.").because(cause)
         })?;
         let window = Window {
@@ -47,7 +50,8 @@ impl Verifier {
             longest: self.longest_validity,
             challenge_ends: claim.challenge.expires.as_ref(),
         };
-        let Err(refusal) = self.pays(&order, &window).await else { return Ok(order) };
+        self.would_sponsor(&order, &window.now, window.challenge_ends).await?;
+        let Err(refusal) = self.pays(&order, recovered, &window).await else { return Ok(order) };
         // Money that moved already is neither in time nor still held.
         let moved = refusal.reason != reason::RAIL_UNAVAILABLE
             && window.is_remembered(&order.signed.transaction)
@@ -56,11 +60,16 @@ impl Verifier {
     }
 
     /// Whether the transaction can be mined now, and would pay.
-    async fn pays(&self, order: &Order, window: &Window<'_>) -> Result<(), Rejection> {
+    async fn pays(
+        &self,
+        order: &Order,
+        by: Recovered,
+        window: &Window<'_>,
+    ) -> Result<(), Rejection> {
         let transaction = &order.signed.transaction;
         examine::runs(transaction)?;
         window.includes(transaction)?;
-        self.can_pay(order).await
+        self.can_pay(order, by).await
     }
 
     /// Whether the chain holds this very transaction already: sent by the payer, or by this server before its store
@@ -76,16 +85,38 @@ impl Verifier {
 
     /// Asks the node whether the transfers would succeed now: a failing one is mined all the same, and costs its fee.
     /// One below the base fee is not mined at all, and nobody says so.
-    async fn can_pay(&self, order: &Order) -> Result<(), Rejection> {
+    async fn can_pay(&self, order: &Order, by: Recovered) -> Result<(), Rejection> {
         let node = self.node.node().await.map_err(unavailable)?;
         let transaction = &order.signed.transaction;
-        // Three questions that do not depend on each other.
-        let (affordable, held, runs) = tokio::join!(
+        // Questions that do not depend on each other.
+        let (speaks, affordable, held, runs) = tokio::join!(
+            self.may_sign(node, order, by),
             self.affords_gas(node, transaction),
             self.holds_enough(node, order),
             would_run(node, order.payer, transaction),
         );
-        affordable.and(held).and(runs)
+        speaks.and(affordable).and(held).and(runs)
+    }
+
+    /// Whether an access key may sign for its account: nodes drop without a word what a key of nobody's signed. One that is
+    /// authorised by the transaction itself is left to the chain.
+    async fn may_sign(
+        &self,
+        node: &dyn Rpc,
+        order: &Order,
+        by: Recovered,
+    ) -> Result<(), Rejection> {
+        let provisioned = order.signed.transaction.key_authorization.is_some();
+        if by.access_key.is_none() || provisioned {
+            return Ok(());
+        }
+        let now = u64::try_from(self.clock.now().unix_seconds()).unwrap_or(0);
+        let speaks = keychain::speaks_for(node, order.payer, by, now).await;
+        if speaks.map_err(unavailable)? {
+            return Ok(());
+        }
+        let detail = "The access key that signed is not the account's, or no longer.";
+        Err(refusal(reason::KEY_INACTIVE, detail))
     }
 
     async fn affords_gas(

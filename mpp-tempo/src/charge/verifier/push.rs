@@ -55,29 +55,22 @@ impl Verifier {
             refusal(reason::NOT_TRANSFERRED, detail).because(cause)
         })?;
         let ends = claim.challenge.expires.as_ref().map_or(i64::MAX, |end| end.unix_seconds());
-        self.was_in_time(node, &receipt, ends).await?;
+        if claim.late {
+            was_in_time(node, &receipt, ends).await?;
+        }
         Ok(Sent { hash, asked, payer, ends: ends.min(i64::MAX / 2_000) })
     }
+}
 
-    /// A payment that is shown after the challenge's end was made before it.
-    async fn was_in_time(
-        &self,
-        node: &dyn Rpc,
-        receipt: &Receipt,
-        ends: i64,
-    ) -> Result<(), Rejection> {
-        if self.clock.now().unix_seconds() <= ends {
-            return Ok(());
-        }
-        let block = node.block(receipt.block_number).await.map_err(unavailable)?;
-        let mined =
-            block.ok_or_else(|| unavailable("the node lacks a block it told of"))?.timestamp;
-        if i64::try_from(mined).unwrap_or(i64::MAX) <= ends.saturating_add(SKEW) {
-            return Ok(());
-        }
-        let detail = "The transaction was mined after the challenge had ended.";
-        Err(Rejection::new(ProblemType::PAYMENT_EXPIRED, Reason::EXPIRED, detail))
+/// A payment that is shown after the challenge's end was made before it.
+async fn was_in_time(node: &dyn Rpc, receipt: &Receipt, ends: i64) -> Result<(), Rejection> {
+    let block = node.block(receipt.block_number).await.map_err(unavailable)?;
+    let mined = block.ok_or_else(|| unavailable("the node lacks a block it told of"))?.timestamp;
+    if i64::try_from(mined).unwrap_or(i64::MAX) <= ends.saturating_add(SKEW) {
+        return Ok(());
     }
+    let detail = "The transaction was mined after the challenge had ended.";
+    Err(Rejection::new(ProblemType::PAYMENT_EXPIRED, Reason::EXPIRED, detail))
 }
 
 /// Reads a hash in any case into the one spelling that it is marked by.

@@ -20,6 +20,7 @@ use super::{
     },
     Verifier,
     reason::{self, refusal},
+    sponsored,
 };
 use crate::chain::{
     rpc::{Receipt, Rpc, RpcError},
@@ -30,6 +31,7 @@ use crate::chain::{
 /// same bytes.
 pub(super) async fn settle(verifier: &Verifier, evidence: &Evidence) -> Fate {
     match evidence.kind() {
+        Kind::Signed(order) if order.awaits_sponsor() => sponsored::settle(verifier, order).await,
         Kind::Signed(order) => own(verifier, order).await,
         Kind::Sent(sent) => look_for(verifier, sent).await,
         Kind::Proven(proven) => Fate::Settled(
@@ -42,6 +44,9 @@ pub(super) async fn settle(verifier: &Verifier, evidence: &Evidence) -> Fate {
 /// Asks the chain, and sends nothing.
 pub(super) async fn reconcile(verifier: &Verifier, evidence: &Evidence) -> Fate {
     let Kind::Signed(order) = evidence.kind() else { return settle(verifier, evidence).await };
+    if order.awaits_sponsor() {
+        return sponsored::reconcile(verifier, order).await;
+    }
     let promise = match order.promise() {
         Ok(promise) => promise,
         Err(cause) => return Fate::unknown(cause),

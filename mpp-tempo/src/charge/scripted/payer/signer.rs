@@ -1,0 +1,74 @@
+//! Whoever signs: what they answer is checked before anything leaves.
+
+use super::*;
+use crate::chain::signer::{Signer, SignerError, Signing};
+
+/// Signs for an account with whatever key it has.
+#[derive(Debug)]
+struct Odd {
+    account: Address,
+    key: Key,
+}
+
+impl Signer for Odd {
+    fn account(&self) -> Address {
+        self.account
+    }
+    fn sign(&self, hash: B256) -> Signing<'_> {
+        let made = self.key.sign(hash);
+        Box::pin(async move { Ok(made.into()) })
+    }
+}
+
+/// Refuses, or never answers.
+#[derive(Debug)]
+struct Mute(bool);
+
+impl Signer for Mute {
+    fn account(&self) -> Address {
+        key().address()
+    }
+    fn sign(&self, _: B256) -> Signing<'_> {
+        if self.0 {
+            return Box::pin(std::future::pending());
+        }
+        Box::pin(async { Err(SignerError::Refused(gone())) })
+    }
+}
+
+fn signing_with(signer: impl Signer, node: &Arc<Scripted>) -> Payer {
+    Payer::signing_with(Arc::new(signer), &Chain::MODERATO, node.clone())
+        .clock(Arc::new(Still(NOW)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn s3_a_signature_that_is_not_the_accounts_goes_nowhere() {
+    let mut zero = request();
+    zero.terms.amount = Amount::ZERO;
+    let node = Arc::new(Scripted::default());
+    let foreign = || Odd { account: key().address(), key: Key::new([9; 32]).unwrap() };
+    for request in [request(), zero] {
+        let challenge = challenge(&request);
+        let demand = challenge.read().unwrap();
+        for payer in [
+            signing_with(foreign(), &node),
+            signing_with(foreign(), &node).mode(Mode::Push),
+            signing_with(Mute(false), &node),
+            signing_with(Mute(true), &node),
+        ] {
+            let refused = payer.pay(&demand, &allowance(150_000)).await.unwrap_err();
+            assert_eq!(refused.funds, Funds::Untouched);
+        }
+    }
+    assert!(!node.asked().contains(&"send"));
+}
+
+#[tokio::test]
+async fn any_signer_of_the_account_pays_as_its_key_would() {
+    let challenge = challenge(&request());
+    let node = Arc::new(Scripted::default());
+    let payer = signing_with(Odd { account: key().address(), key: key() }, &node);
+    let payment = payer.pay(&challenge.read().unwrap(), &allowance(150_000)).await.unwrap();
+    assert_eq!(read(&payment.payload), signed(&challenge).await);
+    assert_eq!(payer.authorized_signer(), payer.address());
+}

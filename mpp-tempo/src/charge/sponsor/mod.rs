@@ -1,0 +1,146 @@
+//! The sponsor: pays the fee of a payment that its payer signed, within a policy, and within a budget that is kept in a
+//! store and shared by all who name it.
+
+mod book;
+mod error;
+mod keeper;
+mod policy;
+pub mod reason;
+mod record;
+mod run;
+mod stored;
+
+use std::{fmt, sync::Arc};
+
+use alloy::primitives::Address;
+use mpp_core::{Timestamp, problem::Rejection, store::Store, time::Clock};
+
+use self::keeper::Keeper;
+pub use self::policy::Policy;
+pub(crate) use self::{
+    error::Unsponsored,
+    policy::{Approved, Stage},
+    run::{Cosigned, Reserved},
+};
+use crate::{
+    chain::{Chain, signer::Signer, transaction::Signed},
+    clock::SystemClock,
+};
+
+/// Pays the fees of payments on one chain, from one account.
+///
+/// What it may lose to payers who sign what fails is bounded: by the [`Policy`] for one payment, and for all that are
+/// under way by a budget in the store. A sender's payments are sponsored one after the other. A signature is on record
+/// before it can leave, and a payment that is on record is never signed again.
+///
+/// Clones share all. Put several processes on one store, and they share the budget. Waits by tokio's timer.
+#[derive(Clone)]
+pub struct Sponsor {
+    signer: Arc<dyn Signer>,
+    keeper: Keeper,
+    chain: Chain,
+    policy: Arc<Policy>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Sponsor {
+    /// Sponsors payments on a chain, by [`Policy::on`] that chain.
+    ///
+    /// The store should be durable: one that forgets lets what is under way be promised twice.
+    ///
+    /// # Errors
+    /// [`CannotSponsor`] for the signer of an access key.
+    pub fn new(
+        chain: &Chain,
+        signer: Arc<dyn Signer>,
+        store: Arc<dyn Store>,
+    ) -> Result<Self, CannotSponsor> {
+        if signer.key() != signer.account() {
+            return Err(CannotSponsor);
+        }
+        Ok(Self {
+            signer,
+            keeper: Keeper::new(store, chain.id),
+            chain: chain.clone(),
+            policy: Arc::new(Policy::on(chain)),
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// Pays for more, or for less.
+    pub fn policy(self, policy: Policy) -> Self {
+        Self { policy: Arc::new(policy), ..self }
+    }
+
+    /// Judges by another clock than the system's. Processes that share a store should agree on the time.
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The account that pays the fees.
+    pub fn address(&self) -> Address {
+        self.signer.account()
+    }
+
+    /// The chain it pays on.
+    pub(crate) fn chain_id(&self) -> u64 {
+        self.chain.id
+    }
+
+    /// Whether a payment that cannot be simulated as a whole is refused.
+    pub(crate) fn requires_simulation(&self) -> bool {
+        self.policy.require_simulation
+    }
+
+    /// Finds what forbids a payment, beside what its calls do: that they are the payment is not judged here. Pure.
+    pub(crate) fn judge(
+        &self,
+        signed: &Signed,
+        now: &Timestamp,
+        stage: Stage<'_>,
+    ) -> Result<Approved, Rejection> {
+        self.policy.judge(signed, (self.address(), &self.chain), now, stage)
+    }
+
+    /// The tokens it pays in, the best first, and never none.
+    pub(crate) fn fee_tokens(&self) -> &[Address] {
+        match self.policy.fee_tokens.as_slice() {
+            [] => std::slice::from_ref(&self.chain.currency),
+            tokens => tokens,
+        }
+    }
+
+    /// Has a payment's fee paid in another of [`Sponsor::fee_tokens`]; `None` for any other token.
+    pub(crate) fn pay_in(&self, approved: Approved, fee_token: Address) -> Option<Approved> {
+        self.fee_tokens().contains(&fee_token).then_some(Approved { fee_token, ..approved })
+    }
+
+    /// Whether the budget has room right now: a refusal before anything is written, by which the same credential stays
+    /// good. What counts is [`Sponsor::reserve`].
+    pub(crate) async fn has_room(&self, approved: &Approved) -> Result<(), Rejection> {
+        let book = self.keeper.book(self.address()).await.map_err(Unsponsored::Books)?;
+        if book.has_room(approved, &self.policy, self.now().unix_millis()) {
+            Ok(())
+        } else {
+            Err(Unsponsored::Full.into())
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl fmt::Debug for Sponsor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sponsor").field("address", &self.address()).finish_non_exhaustive()
+    }
+}
+
+/// A signer that cannot be a sponsor: the chain takes a sponsor's signature from an account's own secp256k1 key alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an access key cannot pay the fees of others")]
+pub struct CannotSponsor;
+
+#[cfg(test)]
+mod tests;
