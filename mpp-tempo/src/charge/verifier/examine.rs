@@ -218,9 +218,10 @@ fn seconds(at: NonZeroU64) -> i64 {
 
 pub(super) fn bad_signature(cause: SignatureError) -> Rejection {
     let (reason, detail) = match cause {
-        SignatureError::Unsupported(_) => {
-            (reason::SIGNATURE_UNSUPPORTED, "This kind of account signature is no longer valid on the chain.")
-        }
+        SignatureError::Unsupported(_) => (
+            reason::SIGNATURE_UNSUPPORTED,
+            "This kind of account signature is no longer valid on the chain.",
+        ),
         _ => (reason::BAD_SIGNATURE, "The transaction's signature is not valid, or not canonical."),
     };
     refusal(reason, detail).because(cause)
