@@ -5,7 +5,7 @@ use std::{process::Command, time::Instant};
 use serde_json::json;
 
 use crate::{
-    bench::target, conformance, console::Console, crash, demo, docs, features, tidy,
+    bench::target, conformance, console::Console, crash, demo, docs, features, interop, tidy,
     workspace::Workspace,
 };
 
@@ -18,6 +18,7 @@ const STAGES: &[(&str, Run)] = &[
     ("tests", tests),
     ("crash", |on, to| crash::gate(on, to).map(Outcome::from)),
     ("conformance", |on, to| conformance::command(on, to).map(Outcome::from)),
+    ("interop", |on, to| interop::command(on, to, &interop::Options::default()).map(Outcome::from)),
     ("demo", |_, to| demo::command(to).map(Outcome::from)),
     ("docs", |on, to| docs::command(on, to).map(Outcome::from)),
     ("bench", bench),

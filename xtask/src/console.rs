@@ -47,6 +47,11 @@ impl Console {
         }
     }
 
+    /// A line of JSON on standard output, of a command whose whole output that is.
+    pub(crate) fn line(self, object: &Value) {
+        let _ = writeln!(io::stdout(), "{object}");
+    }
+
     /// Runs a program, with its output where this console's goes, and tells whether it succeeded.
     pub(crate) fn run(self, command: &mut Command) -> anyhow::Result<bool> {
         if self.json {

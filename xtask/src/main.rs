@@ -1,5 +1,6 @@
 //! The project's own commands: what gates a change, and what shows that the whole works.
 
+mod accounts;
 mod bench;
 mod ci;
 mod conformance;
@@ -9,6 +10,8 @@ mod demo;
 mod devnet;
 mod docs;
 mod features;
+mod interop;
+mod pay;
 mod serve;
 mod services;
 mod tidy;
@@ -62,6 +65,10 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
+    /// Pay for URLs with a development account, and print a line of JSON for each.
+    Pay(pay::Options),
+    /// Pay every route of the SDKs of others, be paid by them on every route of ours, and refuse what must be refused.
+    Interop(interop::Options),
     /// Kill a paid API and its client at every named point, and hold the books against the chain.
     Crash {
         #[command(flatten)]
@@ -110,6 +117,8 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
         Command::Bench { quick } => bench::command(&workspace, console, *quick),
         Command::Demo => demo::command(console),
         Command::Serve { rpc, port } => serve::command(console, rpc, *port),
+        Command::Pay(options) => pay::command(console, options),
+        Command::Interop(options) => interop::command(&workspace, console, options),
         Command::Crash { options, drop_mark: None } => crash::command(&workspace, console, options),
         Command::Crash { options, drop_mark: Some(point) } => {
             crash::shows_drop(&workspace, console, options, point)

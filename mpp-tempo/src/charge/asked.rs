@@ -56,15 +56,6 @@ impl Asked {
         Ok(Self { chain_id: details.chain_id(), token, legs, fixed_memo })
     }
 
-    /// The transfers as only one spelling of them makes them: a share without a memo is a plain transfer.
-    pub(crate) fn canonical_legs(&self) -> Vec<Expected> {
-        let exact = |leg: &Expected| match leg.memo {
-            MemoRule::Any => Expected { memo: MemoRule::Absent, ..*leg },
-            _ => *leg,
-        };
-        self.legs.iter().map(exact).collect()
-    }
-
     /// Whether an account is among those who receive.
     pub(crate) fn pays(&self, account: Address) -> bool {
         self.legs.iter().any(|leg| leg.to == account)

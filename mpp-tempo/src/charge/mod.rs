@@ -20,6 +20,8 @@ mod receipt;
 mod scripted;
 #[cfg(feature = "server")]
 pub mod sponsor;
+#[cfg(any(feature = "client", feature = "server"))]
+mod trace;
 #[cfg(feature = "server")]
 mod verifier;
 

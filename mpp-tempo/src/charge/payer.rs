@@ -31,7 +31,6 @@ mod push;
 mod sign;
 mod swap;
 mod together;
-mod trace;
 mod validity;
 
 use self::{access::UnderWay, plan::Owed, proof::Trusted, swap::Swapping};

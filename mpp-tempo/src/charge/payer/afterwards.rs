@@ -12,10 +12,10 @@ use super::{
     super::{
         look::{self, Seen, Unclear},
         promise::{self, Promise},
+        trace::{Trace, Traced},
     },
     Asked, LOOK, Payer, Payload, TempoCharge,
     plan::Way,
-    trace::{Trace, Traced},
 };
 use crate::chain::{
     parse_hex,

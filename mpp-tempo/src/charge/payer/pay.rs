@@ -11,14 +11,13 @@ use mpp_core::{
 };
 
 use super::{
-    super::promise::Promise,
+    super::{promise::Promise, trace::LIFE},
     Payer, Payload, TempoCharge,
     access::Brought,
     gas::{self, Caps},
     plan::{Plan, Way},
     push::push,
     sign::sign,
-    trace::LIFE,
     validity::{LEAST_SPONSORED, LEAST_VALID, LONGEST_VALID, Moment},
 };
 use crate::chain::{

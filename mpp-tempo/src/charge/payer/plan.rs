@@ -92,7 +92,7 @@ impl Payer {
             };
             Transfer { to: leg.to, amount: leg.amount, memo }
         };
-        asked.canonical_legs().iter().map(transfer).collect()
+        asked.legs.iter().map(transfer).collect()
     }
 
     /// The most that may leave the account for a plan, in base units of a dollar token.

@@ -259,6 +259,38 @@ async fn s6_fifty_payments_at_once_against_a_budget_of_ten_are_co_signed_ten_tim
     assert!(!refused.kind.fresh && refused.retry_after.is_some());
 }
 
+fn long_ago(number: u64) -> Result<Option<Block>, RpcError> {
+    Ok(Some(Block { number, timestamp: NOW as u64 - 4000, base_fee: None }))
+}
+
+/// Whoever sees a sponsored payment on its way can sign it as sponsor too: it is mined under another hash, and ours never.
+#[tokio::test(start_paused = true)]
+async fn s6_a_payment_that_another_sponsor_took_over_is_found_by_its_memo() {
+    let shop = Shop::at(Scripted { send: None, ..Scripted::default() });
+    let challenge = asking(&shop, "order-1");
+    let signed = signed_by(&key(), &challenge, |_| {});
+    let evidence = check(&shop, &challenge, &signed).await.unwrap();
+    assert!(matches!(shop.verifier().settle(&evidence).await, Fate::Unknown(_)));
+    let other = signed.sponsored(PATH_USD, &Key::new([77; 32]).unwrap()).unwrap();
+    let taken = mined(&other.encode());
+    let (told, hash) = (taken.logs[1].clone(), taken.hash);
+    let later = Scripted {
+        block: at(NOW as u64 + 60),
+        blocks: Box::new(long_ago),
+        receipt: Box::new(move |asked| Ok((asked == hash).then(|| taken.clone()))),
+        logs: Box::new(move |_| {
+            Ok(vec![Told { log: told.clone(), transaction: hash, block_number: 9 }])
+        }),
+        ..Scripted::default()
+    };
+    let shop = Shop { node: Arc::new(later), ..shop };
+    let Fate::Settled(settled) = shop.verifier().reconcile(&evidence).await else {
+        panic!("the money moved")
+    };
+    assert_eq!(settled.reference, format!("{hash:#x}"));
+    assert_eq!(shop.sent(), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_co_signed_payment_that_ended_unmined_frees_its_part_of_the_budget() {
     let mut shop = Shop::at(Scripted { send: None, ..Scripted::default() });
@@ -270,7 +302,8 @@ async fn a_co_signed_payment_that_ended_unmined_frees_its_part_of_the_budget() {
     let payment = signed_by(&Key::new([9; 32]).unwrap(), &second, |_| {});
     assert_eq!(check(&shop, &second, &payment).await.unwrap_err(), sponsors::SPONSOR_BUSY);
     // The chain's time passes, and the node has no receipt.
-    let later = Scripted { block: at(NOW as u64 + 60), ..Scripted::default() };
+    let later =
+        Scripted { block: at(NOW as u64 + 60), blocks: Box::new(long_ago), ..Scripted::default() };
     let shop = Shop { node: Arc::new(later), ..shop };
     let Fate::Failed(why) = shop.verifier().reconcile(&evidence).await else { panic!("failed") };
     assert_eq!(why.reason, Reason::EXPIRED);

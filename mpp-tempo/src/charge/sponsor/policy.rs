@@ -266,7 +266,7 @@ fn plain(transaction: &Transaction) -> Result<(), Rejection> {
 fn bad_signature(cause: SignatureError) -> Rejection {
     let (reason, detail): (Reason, _) = match cause {
         SignatureError::Unsupported(_) => {
-            let detail = "This kind of account signature is not supported yet.";
+            let detail = "This kind of account signature is no longer valid on the chain.";
             (charged::SIGNATURE_UNSUPPORTED, detail)
         }
         _ => (charged::BAD_SIGNATURE, "The transaction's signature is not valid."),

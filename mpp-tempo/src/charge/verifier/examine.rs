@@ -138,8 +138,8 @@ impl Shown<'_> {
         tip20::find_calls(self.asked.token, &self.asked.legs, &self.signed.transaction.calls)
     }
 
-    /// A sponsor pays for the transfers that are asked, in their one spelling, and for an exchange that brings no more than
-    /// they need (S6).
+    /// A sponsor pays for the transfers that are asked and for an exchange that brings no more than they need (S6). A share
+    /// that asks no memo may bear one: some payers put theirs on every transfer.
     fn sponsored_calls(&self) -> Result<(), Unmatched> {
         let calls = self.signed.transaction.calls.as_slice();
         let transfers = match Swap::leading(calls, self.exchange) {
@@ -152,7 +152,7 @@ impl Shown<'_> {
             }
             None => calls,
         };
-        tip20::match_calls(self.asked.token, &self.asked.canonical_legs(), transfers)
+        tip20::match_calls(self.asked.token, &self.asked.legs, transfers)
     }
 
     fn mismatch(&self, cause: Unmatched) -> Rejection {
@@ -218,9 +218,10 @@ fn seconds(at: NonZeroU64) -> i64 {
 
 pub(super) fn bad_signature(cause: SignatureError) -> Rejection {
     let (reason, detail) = match cause {
-        SignatureError::Unsupported(_) => {
-            (reason::SIGNATURE_UNSUPPORTED, "This kind of account signature is not supported yet.")
-        }
+        SignatureError::Unsupported(_) => (
+            reason::SIGNATURE_UNSUPPORTED,
+            "This kind of account signature is no longer valid on the chain.",
+        ),
         _ => (reason::BAD_SIGNATURE, "The transaction's signature is not valid, or not canonical."),
     };
     refusal(reason, detail).because(cause)

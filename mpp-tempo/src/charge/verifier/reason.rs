@@ -12,7 +12,7 @@ pub const NOT_SPONSORED: Reason = Reason::new("not-sponsored");
 pub const BAD_SIGNATURE: Reason = Reason::new("bad-signature");
 /// An access key signed that the account does not have, or has no longer.
 pub const KEY_INACTIVE: Reason = Reason::new("key-inactive");
-/// A kind of account signature that cannot be checked yet.
+/// A kind of account signature that the chain takes no longer: the first version of access-key envelopes.
 pub const SIGNATURE_UNSUPPORTED: Reason = Reason::new("signature-unsupported");
 /// The credential's source is not the account that signed, on the chain it signed for.
 pub const WRONG_SOURCE: Reason = Reason::new("wrong-source");

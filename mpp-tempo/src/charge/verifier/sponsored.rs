@@ -4,7 +4,11 @@
 //! nothing was sent, and with one the very same bytes are sent again.
 
 use alloy::primitives::{Address, U256};
-use mpp_core::{Timestamp, fate::Fate, problem::Rejection};
+use mpp_core::{
+    Timestamp,
+    fate::{Fate, Settlement},
+    problem::{Reason, Rejection},
+};
 
 use super::{
     Verifier,
@@ -18,9 +22,10 @@ use crate::{
         transaction::{ATTO_PER_UNIT, FeePayer},
     },
     charge::{
-        evidence::Order,
+        evidence::{self, Order},
         look::{self, PROVABLE, Unclear},
         sponsor::{Approved, Cosigned, Reserved, Sponsor, Stage},
+        trace::{Trace, Traced},
     },
 };
 
@@ -95,6 +100,7 @@ pub(super) async fn settle(verifier: &Verifier, order: &Order) -> Fate {
     };
     // A crash from here on leaves the record: the next run sends these very bytes, which the chain takes once.
     let fate = settle::send(verifier, &promise, cosigned.signed().encode().into()).await;
+    let fate = searched(verifier, order, fate).await;
     told(sponsor, &cosigned, fate, verifier.optimistic).await
 }
 
@@ -103,7 +109,9 @@ pub(super) async fn reconcile(verifier: &Verifier, order: &Order) -> Fate {
     let Some(sponsor) = &verifier.sponsor else { return Fate::unknown(Stuck::NoSponsor) };
     let cosigned = match sponsor.cosigned(&order.signed).await {
         Ok(Some(cosigned)) => cosigned,
-        Ok(None) => return unsigned(order, &verifier.clock.now()),
+        Ok(None) => {
+            return searched(verifier, order, unsigned(order, &verifier.clock.now())).await;
+        }
         Err(cause) => return Fate::unknown(cause),
     };
     let promise = match order.promise_of(cosigned.signed()) {
@@ -115,7 +123,32 @@ pub(super) async fn reconcile(verifier: &Verifier, order: &Order) -> Fate {
         Err(cause) => return Fate::unknown(cause),
     };
     let fate = settle::seen(rpc, verifier.settle_deadline, &promise, None).await;
+    let fate = searched(verifier, order, fate).await;
     told(sponsor, &cosigned, fate, false).await
+}
+
+/// Searches for a payment that is said to have ended unmined: whoever sees it on its way can sign it as another sponsor,
+/// and the chain then knows it by another hash. Found by the memo that names its challenge, it is this payment.
+async fn searched(verifier: &Verifier, order: &Order, fate: Fate) -> Fate {
+    if !matches!(&fate, Fate::Failed(rejection) if rejection.reason == Reason::EXPIRED) {
+        return fate;
+    }
+    let node = match verifier.node.node().await {
+        Ok(node) => node,
+        Err(cause) => return Fate::unknown(Unclear::Pin(cause)),
+    };
+    let asked = &order.asked;
+    let trace = Trace { asked, account: order.payer, end: order.valid_before.get() };
+    match trace.look(node, verifier.settle_deadline).await {
+        Ok(Traced::Never) => fate,
+        // Another payment with the same memo looks the same: it cannot be told whose this is.
+        Ok(Traced::Paid(_)) if asked.fixed_memo => Fate::unknown(Stuck::Elsewhere),
+        Ok(Traced::Paid(hash)) => Fate::Settled(
+            Settlement::new(format!("{hash:#x}")).by(evidence::source(asked.chain_id, order.payer)),
+        ),
+        Ok(Traced::Pending) => Fate::unknown(Unclear::Ending),
+        Err(cause) => Fate::unknown(cause),
+    }
 }
 
 /// Seconds by which the clocks of processes on one store may differ.

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 
 use alloy::primitives::{Address, B256};
 
-use super::super::{
+use super::{
     asked::Asked,
     look::{MARGIN, PAUSE, PROVABLE, Unclear},
 };
@@ -47,14 +47,14 @@ pub(super) enum Traced {
 impl Trace<'_> {
     /// Looks, within a deadline. What cannot be told for certain is [`Unclear`].
     pub(super) async fn look(&self, node: &dyn Rpc, deadline: Duration) -> Result<Traced, Unclear> {
-        match tokio::time::timeout(deadline, self.seen(node)).await {
+        match tokio::time::timeout(deadline, self.seen(node, PAUSE.min(deadline / 10))).await {
             Ok(seen) => seen,
             Err(_) => Err(Unclear::Deadline),
         }
     }
 
     /// The time is read before the logs, and what is missing is called missing only once it was so twice.
-    async fn seen(&self, node: &dyn Rpc) -> Result<Traced, Unclear> {
+    async fn seen(&self, node: &dyn Rpc, pause: Duration) -> Result<Traced, Unclear> {
         let latest = node.latest_block().await.map_err(Unclear::Rpc)?;
         let start = self.end.saturating_sub(LIFE);
         let first = bracket(node, latest, start).await?.0;
@@ -72,7 +72,7 @@ impl Trace<'_> {
         if latest.timestamp > start.saturating_add(PROVABLE) {
             return Err(Unclear::LongOver);
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
         Ok(match self.between(node, first, last).await? {
             Some(hash) => Traced::Paid(hash),
             None => Traced::Never,

@@ -1,0 +1,127 @@
+//! What became of every cell, for people and for programs.
+
+use serde_json::{Value, json};
+
+use super::flow::{Expect, Pair};
+
+/// Every cell that was played.
+#[derive(Default)]
+pub(super) struct Matrix(Vec<Cell>);
+
+/// One of them.
+pub(super) struct Cell {
+    client: &'static str,
+    server: &'static str,
+    flow: &'static str,
+    expect: &'static str,
+    /// How it went, or what went wrong.
+    got: Result<String, String>,
+}
+
+impl Cell {
+    pub(super) fn new(
+        pair: &Pair,
+        flow: &'static str,
+        expect: Expect,
+        got: Result<String, String>,
+    ) -> Self {
+        let (client, server) = (pair.client.name(), pair.server.name());
+        Self { client, server, flow, expect: expect.word(), got }
+    }
+
+    /// What `--only` looks in.
+    pub(super) fn name(pair: &Pair, flow: &str) -> String {
+        format!("{} → {}: {flow}", pair.client.name(), pair.server.name())
+    }
+
+    /// One line for people.
+    pub(super) fn line(&self) -> String {
+        let mark = if self.got.is_ok() { "ok    " } else { "FAILED" };
+        let (Ok(got) | Err(got)) = &self.got;
+        let Self { client, server, flow, .. } = self;
+        format!("{mark} {client:>5} → {server:<5} {flow:<32} {got}")
+    }
+}
+
+impl Matrix {
+    pub(super) fn add(&mut self, cell: Cell) {
+        self.0.push(cell);
+    }
+
+    pub(super) fn failed(&self) -> usize {
+        self.0.iter().filter(|cell| cell.got.is_err()).count()
+    }
+
+    /// Flows by pairs, and below what failed.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut pairs = Vec::new();
+        let mut flows = Vec::new();
+        for cell in &self.0 {
+            let pair = (cell.client, cell.server);
+            pairs.extend((!pairs.contains(&pair)).then_some(pair));
+            flows.extend((!flows.contains(&cell.flow)).then_some(cell.flow));
+        }
+        let row = |name: &str, cells: Vec<String>| {
+            let cells = Vec::from_iter(cells.iter().map(|cell| format!("{cell:<15}")));
+            format!("{name:<32} {}", cells.join(" ")).trim_end().to_owned()
+        };
+        let heads = pairs.iter().map(|(client, server)| format!("{client} → {server}"));
+        let mut lines = vec![String::new(), row("", heads.collect())];
+        for flow in flows {
+            let found = pairs.iter().map(|pair| {
+                let mut cells = self.0.iter();
+                cells.find(|cell| (cell.client, cell.server) == *pair && cell.flow == flow)
+            });
+            let words = found.map(|cell| match cell {
+                Some(cell) if cell.got.is_ok() => cell.expect,
+                Some(_) => "FAILED",
+                None => "–",
+            });
+            lines.push(row(flow, words.map(str::to_owned).collect()));
+        }
+        lines.push(String::new());
+        lines.extend(self.0.iter().filter(|cell| cell.got.is_err()).map(Cell::line));
+        lines.push(format!("interop: {} cells, {} failed", self.0.len(), self.failed()));
+        lines
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let cells = Vec::from_iter(self.0.iter().map(|cell| {
+            let got = match &cell.got {
+                Ok(_) => cell.expect,
+                Err(wrong) => wrong,
+            };
+            json!({
+                "client": cell.client, "server": cell.server, "flow": cell.flow,
+                "expect": cell.expect, "got": got, "ok": cell.got.is_ok(),
+            })
+        }));
+        json!({ "cells": cells, "failed": self.failed() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interop::party::Sdk;
+
+    #[test]
+    fn a_failed_cell_is_counted_shown_and_quoted() {
+        let pair = Pair::new(Sdk::Ours, Sdk::Mppx);
+        let mut matrix = Matrix::default();
+        matrix.add(Cell::new(&pair, "charge", Expect::Paid, Ok("paid".into())));
+        matrix.add(Cell::new(&pair, "garbage", Expect::Refused, Err("it was served".into())));
+        let json = matrix.to_json();
+        assert_eq!(json["failed"], 1);
+        assert_eq!(json["cells"][0]["got"], "paid");
+        assert_eq!(
+            json["cells"][1],
+            json!({
+                "client": "ours", "server": "mppx", "flow": "garbage",
+                "expect": "refused", "got": "it was served", "ok": false,
+            })
+        );
+        let lines = matrix.lines().join("\n");
+        assert!(lines.contains("2 cells, 1 failed") && lines.contains("it was served"), "{lines}");
+    }
+}

@@ -1,0 +1,72 @@
+//! The SDKs of others as judges: every route, paid in both directions on a real chain, and what must be refused, refused.
+
+mod books;
+mod flow;
+mod forge;
+mod install;
+mod matrix;
+mod paid;
+mod party;
+mod peer;
+mod refused;
+mod round;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use mpp_testkit::devnet::Devnet;
+use serde_json::json;
+
+use self::{install::Installed, matrix::Matrix, round::Round};
+use crate::{console::Console, workspace::Workspace};
+
+/// What is played, and where.
+#[derive(Args, Default)]
+pub(crate) struct Options {
+    /// Play only the cells whose name contains this: "mppx → ours: push".
+    #[arg(long)]
+    only: Option<String>,
+    /// Settle on this node instead of starting one; it must be a development chain with its known accounts.
+    #[arg(long)]
+    rpc: Option<String>,
+    /// Let the others pay each other instead: what fails there is not of our making.
+    #[arg(long)]
+    peers_only: bool,
+}
+
+/// How long a cell may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Installs the others where they are missing, plays all cells, and tells whether each went as expected.
+pub(crate) fn command(
+    workspace: &Workspace,
+    console: Console,
+    options: &Options,
+) -> anyhow::Result<bool> {
+    let installed = Installed::ready(workspace, console)?;
+    let matrix = crate::runtime()?.block_on(run(&installed, console, options))?;
+    for line in matrix.lines() {
+        console.say(line);
+    }
+    console.object(&matrix.to_json());
+    Ok(matrix.failed() == 0)
+}
+
+async fn run(installed: &Installed, console: Console, options: &Options) -> anyhow::Result<Matrix> {
+    if let Some(rpc) = &options.rpc {
+        return Round::begin(installed, rpc, options).await?.play(console).await;
+    }
+    // Bare, it refuses what pympp's server and sponsors ask of it.
+    let chain = Devnet::start_complete().await.context("no local chain")?;
+    // A fresh chain's base fee falls from block to block, and pympp signs for exactly what the next one asks: our server,
+    // which goes by the last one, would refuse it. Tempo's own does not move.
+    chain.rpc("anvil_setNextBlockBaseFeePerGas", json!(["0x7"])).await?;
+    chain.rpc("evm_mine", json!([])).await?;
+    let played = match Round::begin(installed, chain.rpc_url(), options).await {
+        Ok(round) => round.play(console).await,
+        Err(error) => Err(error),
+    };
+    chain.stop().await;
+    played
+}

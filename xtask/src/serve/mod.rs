@@ -1,0 +1,102 @@
+//! A paid API with the routes of the interop servers of other SDKs, for their clients and validators to pay.
+
+mod routes;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::{Json, Router, extract::Request, http::header, routing::get};
+use mpp_core::store::Memory;
+use mpp_server::Gate;
+use mpp_tempo::{
+    Chain, Key,
+    chain::rpc::Rpc,
+    charge::{Verifier, sponsor::Sponsor},
+};
+use mpp_testkit::devnet::{RECIPIENT, SPONSOR};
+use serde_json::json;
+use tokio::{net::TcpListener, signal::unix};
+
+use self::routes::{Route, Share};
+use crate::{console::Console, pay};
+
+/// What seals the challenges of interop servers, ours and others, unless the environment says otherwise.
+pub(crate) const SECRET: &str = "interop-secret-key-minimum-32-bytes!!";
+/// Whose challenges they are: clients sign no proof for another realm than the host they asked.
+pub(crate) const REALM: &str = "127.0.0.1";
+
+/// Serves on 127.0.0.1 until SIGTERM, or an interrupt.
+pub(crate) fn command(console: Console, rpc_url: &str, port: u16) -> anyhow::Result<bool> {
+    crate::runtime()?.block_on(async {
+        let listener =
+            TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("port {port}"))?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let env = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+        let realm = env("MPP_REALM").unwrap_or_else(|| REALM.to_owned());
+        let secret = env("MPP_SECRET_KEY").unwrap_or_else(|| SECRET.to_owned());
+        let app = app(rpc_url, &gate(&realm, &secret)?).await?;
+        console.object(&json!({ "url": url, "rpc": rpc_url }));
+        console.say(format_args!("a paid API at {url}, settling on {rpc_url}; SIGTERM stops it"));
+        axum::serve(listener, app).with_graceful_shutdown(told_to_stop()).await?;
+        Ok(true)
+    })
+}
+
+async fn told_to_stop() {
+    let Ok(mut terminated) = unix::signal(unix::SignalKind::terminate()) else { return };
+    let Ok(mut interrupted) = unix::signal(unix::SignalKind::interrupt()) else { return };
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+}
+
+/// The whole API, settling on a node.
+pub(crate) async fn app(rpc_url: &str, gate: &Gate) -> anyhow::Result<Router> {
+    let (chain, rpc) = pay::chain_at(rpc_url).await?;
+    let mut sold = Vec::new();
+    for route in routes::routes()? {
+        let seller = Arc::new(seller(&route, &chain, &rpc)?);
+        sold.push((route, seller));
+    }
+    let described = routes::described(sold.iter().map(|(route, _)| route));
+    let health = json!({ "ok": true, "rpc": rpc_url, "chainId": chain.id });
+    let mut app = Router::new()
+        .route("/health", get(async move || Json(health)))
+        .route("/openapi.json", get(async move || ([(header::CACHE_CONTROL, "max-age=300")], Json(described))))
+        .route("/llms.txt", get(async || "# Interop\n\n> Paid routes for clients of other SDKs.\n\n[OpenAPI discovery](/openapi.json)\n"));
+    for (route, seller) in sold {
+        let paywall = gate.charge(route.price)?.via(&seller).layer()?;
+        app = app.route(route.path, get(ok).layer(paywall));
+    }
+    Ok(app)
+}
+
+/// Who sells on a route, in its terms.
+fn seller(route: &Route, chain: &Chain, rpc: &Arc<dyn Rpc>) -> anyhow::Result<Verifier> {
+    let mut seller = Verifier::new(chain, RECIPIENT.address, rpc.clone())?.currency(route.token)?;
+    for Share { to, amount, memo } in &route.shares {
+        seller = match memo {
+            Some(memo) => seller.share_with_memo(to, amount, memo)?,
+            None => seller.share(to, amount)?,
+        };
+    }
+    if !route.modes.is_empty() {
+        seller = seller.modes(route.modes.iter().cloned());
+    }
+    if route.sponsored {
+        let signer = Arc::new(SPONSOR.key.hex().parse::<Key>()?);
+        let books = Arc::new(Memory::volatile());
+        seller = seller.sponsored_by(Sponsor::new(chain, signer, books)?)?;
+    }
+    Ok(seller)
+}
+
+/// A gate that forgets with its process.
+pub(crate) fn gate(realm: &str, secret: &str) -> anyhow::Result<Gate> {
+    Ok(Gate::builder(Memory::volatile()).realm(realm).secret(secret).build()?)
+}
+
+async fn ok(request: Request) -> Json<serde_json::Value> {
+    Json(json!({ "ok": true, "path": request.uri().path() }))
+}
