@@ -17,6 +17,9 @@ use crate::chain::{
 /// Between two questions whether the key is known by now.
 const STEP: Duration = Duration::from_millis(500);
 
+/// Questions after which it is no longer waited for.
+const STEPS: u32 = 70;
+
 /// Beside the longest life of a transaction: what clocks may differ by, and a block.
 const SLACK: Duration = Duration::from_secs(6);
 
@@ -73,7 +76,7 @@ impl Payer {
         if self.signer.key() == self.signer.account() {
             return Ok(None);
         }
-        loop {
+        for _ in 0..STEPS {
             let now = self.clock.now();
             let seconds = u64::try_from(now.unix_seconds()).unwrap_or_default();
             let asked = keychain::provision(node, &*self.signer, seconds).await;
@@ -83,6 +86,7 @@ impl Payer {
             }
             tokio::time::sleep(STEP).await;
         }
+        Err(PayError::untouched("another payment has yet to make the access key known"))
     }
 
     /// Refuses what the key may not spend: it would be mined, fail, and cost its fee.
