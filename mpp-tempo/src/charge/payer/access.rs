@@ -79,7 +79,8 @@ impl Payer {
         for _ in 0..STEPS {
             let now = self.clock.now();
             let seconds = u64::try_from(now.unix_seconds()).unwrap_or_default();
-            let asked = keychain::provision(node, &*self.signer, seconds).await;
+            let asked =
+                keychain::provision(node, self.chain.keychain, &*self.signer, seconds).await;
             let Some(authorization) = asked.map_err(not_provisioned)? else { return Ok(None) };
             if let Some(turn) = self.under_way.take(now) {
                 return Ok(Some((authorization, turn)));
@@ -119,12 +120,14 @@ impl Payer {
             PayError::untouched("the node does not say what the access key may spend")
                 .because(cause)
         };
-        let info = keychain::key_of(node, account, key).await.map_err(unsaid)?;
+        let info =
+            keychain::key_of(node, self.chain.keychain, account, key).await.map_err(unsaid)?;
         if !info.is_some_and(|info| info.enforces_limits) {
             return Ok(());
         }
         for (token, amount) in spent {
-            let left = keychain::remaining_limit(node, account, key, token).await;
+            let left =
+                keychain::remaining_limit(node, self.chain.keychain, account, key, token).await;
             if left.map_err(unsaid)?.amount < amount {
                 return Err(over_limit());
             }

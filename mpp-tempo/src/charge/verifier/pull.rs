@@ -121,7 +121,7 @@ impl Verifier {
             return Ok(());
         }
         let now = u64::try_from(self.clock.now().unix_seconds()).unwrap_or(0);
-        let speaks = keychain::speaks_for(node, order.payer, by, now).await;
+        let speaks = keychain::speaks_for(node, self.chain.keychain, order.payer, by, now).await;
         if speaks.map_err(unavailable)? {
             return Ok(());
         }
