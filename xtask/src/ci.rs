@@ -5,8 +5,8 @@ use std::{process::Command, time::Instant};
 use serde_json::json;
 
 use crate::{
-    bench::target, conformance, console::Console, crash, demo, docs, features, interop, tidy,
-    workspace::Workspace,
+    bench::target, conformance, console::Console, crash, demo, differential, docs, features, fuzz,
+    interop, tidy, workspace::Workspace,
 };
 
 /// One line per stage: its name, and what runs.
@@ -18,6 +18,8 @@ const STAGES: &[(&str, Run)] = &[
     ("tests", tests),
     ("crash", |on, to| crash::gate(on, to).map(Outcome::from)),
     ("conformance", |on, to| conformance::command(on, to).map(Outcome::from)),
+    ("differential", compared),
+    ("fuzz", |_, to| fuzz::gate(to).map(Outcome::from)),
     ("interop", |on, to| interop::command(on, to, &interop::Options::default()).map(Outcome::from)),
     ("demo", |_, to| demo::command(to).map(Outcome::from)),
     ("docs", |on, to| docs::command(on, to).map(Outcome::from)),
@@ -127,6 +129,14 @@ fn counts(line: &str) -> Option<(u64, u64)> {
     let passed = parts.next()?.strip_suffix(" passed")?.parse().ok()?;
     let failed = parts.next()?.strip_suffix(" failed")?.parse().ok()?;
     Some((passed, failed))
+}
+
+/// The chain's own crates are two hundred: the codec is compared with them when it changed.
+fn compared(workspace: &Workspace, console: Console) -> anyhow::Result<Outcome> {
+    if differential::is_done(workspace)? {
+        return Ok(Outcome::Skipped("the codec is the one of the last good run"));
+    }
+    differential::gate(workspace, console).map(Outcome::from)
 }
 
 /// The benches bring hundreds of crates of their own: they are checked when they changed.

@@ -8,8 +8,10 @@ mod console;
 mod crash;
 mod demo;
 mod devnet;
+mod differential;
 mod docs;
 mod features;
+mod fuzz;
 mod interop;
 mod pay;
 mod serve;
@@ -47,6 +49,16 @@ enum Command {
         /// Speak the public adapter ABI: JSON requests on standard input, one line of JSON for each on standard output.
         #[arg(long)]
         adapter: bool,
+    },
+    /// Compare the codec of Tempo transactions with the chain's own, over random ones.
+    Differential {
+        #[command(flatten)]
+        options: differential::Options,
+    },
+    /// Give the codecs bytes that were changed at random.
+    Fuzz {
+        #[command(flatten)]
+        options: fuzz::Options,
     },
     /// Measure this SDK, its peer and the floor in one run, and print ratios.
     Bench {
@@ -114,6 +126,8 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
         Command::Tidy => tidy::command(&workspace, console),
         Command::Features => features::command(&workspace, console),
         Command::Conformance { .. } => conformance::command(&workspace, console),
+        Command::Differential { options } => differential::command(&workspace, console, options),
+        Command::Fuzz { options } => fuzz::command(console, options),
         Command::Bench { quick } => bench::command(&workspace, console, *quick),
         Command::Demo => demo::command(console),
         Command::Serve { rpc, port } => serve::command(console, rpc, *port),

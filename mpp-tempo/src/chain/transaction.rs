@@ -85,9 +85,10 @@ pub struct Transaction {
     pub fee_token: Option<Address>,
     /// Who pays the fee.
     pub fee_payer: FeePayer,
-    /// Account delegations, each one raw RLP list: carried, not read.
+    /// Account delegations, each one raw RLP list in the spelling of nodes: carried, and judged by nobody here.
     pub authorizations: Vec<Bytes>,
-    /// A new access key's authorisation, raw RLP: carried, not read.
+    /// A new access key's authorisation, raw RLP in the spelling of nodes: read by
+    /// [`SignedAuthorization`](super::keychain::SignedAuthorization).
     pub key_authorization: Option<Bytes>,
 }
 

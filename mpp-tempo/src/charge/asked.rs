@@ -2,6 +2,7 @@
 
 use alloy::primitives::{Address, B256, U256};
 use mpp_core::{Amount, Challenge, Request};
+use serde_json::Map;
 
 use super::{Split, TempoCharge};
 use crate::chain::{
@@ -30,29 +31,15 @@ impl Asked {
         challenge: &Challenge,
         request: &Request<TempoCharge>,
     ) -> Result<Self, Unasked> {
+        let mut legs = transfers(request)?;
         let Request { terms, details } = request;
         let details = &details.method_details;
-        if terms.amount.is_zero() {
-            return Err(Unasked::Zero);
-        }
         let token = parse_address(&terms.currency).map_err(|_| Unasked::Currency)?;
-        let to = terms.recipient.as_deref().and_then(|text| parse_address(text).ok());
-        let to = to.ok_or(Unasked::Recipient)?;
-        let memo = match &details.memo {
-            Some(memo) => MemoRule::Exactly(parse_memo(memo).ok_or(Unasked::Memo)?),
-            None => MemoRule::Attributed(Attribution::new(
-                challenge.realm.as_str(),
-                challenge.id().as_str(),
-            )),
-        };
-        let splits = details.splits.as_deref().unwrap_or_default();
-        let amount = U256::from(rest(terms.amount, splits)?.get());
-        let mut legs = Vec::with_capacity(1 + splits.len());
-        legs.push(Expected { to, amount, memo });
-        for split in splits {
-            legs.push(share(split)?);
-        }
         let fixed_memo = details.memo.is_some();
+        if let (Some(primary), false) = (legs.first_mut(), fixed_memo) {
+            let (realm, id) = (challenge.realm.as_str(), challenge.id().as_str());
+            primary.memo = MemoRule::Attributed(Attribution::new(realm, id));
+        }
         Ok(Self { chain_id: details.chain_id(), token, legs, fixed_memo })
     }
 
@@ -65,6 +52,28 @@ impl Asked {
     pub(crate) fn total(&self) -> U256 {
         self.legs.iter().fold(U256::ZERO, |sum, leg| sum.saturating_add(leg.amount))
     }
+}
+
+/// The transfers that a request asks for: the recipient's, of what the others leave, then theirs in the order of the request.
+///
+/// A memo that the request does not fix is [`MemoRule::Any`] here. A recipient's is then one that names the challenge.
+///
+/// # Errors
+/// [`Unasked`].
+pub fn transfers(request: &Request<TempoCharge>) -> Result<Vec<Expected>, Unasked> {
+    let Request { terms, details } = request;
+    let details = &details.method_details;
+    if terms.amount.is_zero() {
+        return Err(Unasked::Zero);
+    }
+    let splits = details.splits.as_deref().unwrap_or_default();
+    let primary = Split {
+        amount: rest(terms.amount, splits)?,
+        recipient: terms.recipient.clone().ok_or(Unasked::Recipient)?,
+        memo: details.memo.clone(),
+        extra: Map::new(),
+    };
+    std::iter::once(&primary).chain(splits).map(share).collect()
 }
 
 /// What the recipient gets once everyone else has their share: something.

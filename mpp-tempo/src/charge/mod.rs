@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 #[cfg(any(feature = "client", feature = "server"))]
-pub use self::asked::{MAX_SPLITS, Unasked};
+pub use self::asked::{MAX_SPLITS, Unasked, transfers};
 #[cfg(feature = "server")]
 pub use self::evidence::Evidence;
 #[cfg(feature = "client")]

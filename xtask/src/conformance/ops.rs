@@ -71,8 +71,14 @@ const OPS: &[(&str, ErrorType, Run)] = &[
     ("http.receipt_response", ErrorType::Format, http::receipt_response),
     ("tempo.attribution.encode", ErrorType::Encoding, tempo::attribution_encode),
     ("tempo.attribution.verify", ErrorType::Verification, tempo::attribution_verify),
+    ("tempo.charge.request", ErrorType::Generation, tempo::charge::request),
+    ("tempo.charge.transfers", ErrorType::Verification, tempo::charge::legs),
     ("tempo.did.parse", ErrorType::Parse, tempo::did_parse),
+    ("tempo.expiring_nonce_hash", ErrorType::Encoding, tempo::signing::expiring_nonce_hash),
+    ("tempo.proof.sign", ErrorType::Encoding, tempo::proof::sign),
     ("tempo.receipt.verify", ErrorType::Verification, tempo::receipt_verify),
+    ("tempo.transaction.sign", ErrorType::Encoding, tempo::signing::sign),
+    ("tempo.transaction.sponsor", ErrorType::Encoding, tempo::signing::sponsor),
     // Of our own vectors.
     ("accept_payment.parse", ErrorType::Parse, text::accept_parse),
     ("amount.parse", ErrorType::Parse, text::amount_parse),
@@ -92,6 +98,7 @@ const OPS: &[(&str, ErrorType, Run)] = &[
     ("opaque.scope", ErrorType::Parse, challenge::opaque_scope),
     ("problem.describe", ErrorType::Parse, problem::describe),
     ("problem.read", ErrorType::Parse, problem::read),
+    ("tempo.proof.verify", ErrorType::Verification, tempo::proof::verify),
     ("tempo.transaction.read", ErrorType::Parse, tempo::transaction_read),
     ("timestamp.parse", ErrorType::Parse, text::timestamp),
 ];

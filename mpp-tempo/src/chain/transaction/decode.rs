@@ -4,13 +4,16 @@ use std::num::NonZeroU64;
 
 use alloy::{
     primitives::{Address, B256, Bytes, U256},
-    rlp::{self, Decodable, EMPTY_LIST_CODE, EMPTY_STRING_CODE, Header},
+    rlp::{self, Decodable, EMPTY_LIST_CODE, EMPTY_STRING_CODE, Encodable, Header},
 };
 
 use super::{
     Access, Call, FeePayer, MAX_BYTES, MAX_CALLS, SPONSOR_TYPE, Signed, TYPE, Transaction,
 };
-use crate::chain::signature::{Ecdsa, Signature, SignatureError};
+use crate::chain::{
+    keychain::{AuthorizationError, SignedAuthorization},
+    signature::{Ecdsa, Signature, SignatureError},
+};
 
 /// Why bytes are no transaction that is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,15 +37,18 @@ pub enum DecodeError {
     /// No calls, or more than [`MAX_CALLS`].
     #[error("a transaction of {0} calls")]
     Calls(usize),
-    /// Lists within lists, deeper than any authorisation.
-    #[error("lists are nested too deeply")]
-    Depth,
+    /// It ends before it begins. Nodes do not read such a one.
+    #[error("the transaction is valid at no time")]
+    Validity,
     /// A payment that leaves the fee to a sponsor names the token to take it from: that is the sponsor's choice.
     #[error("a sponsored payment chooses the fee token")]
     FeeToken,
     /// An envelope names another sender than the one that signed.
     #[error("the envelope names a sender that did not sign")]
     Sender,
+    /// The key authorisation that it carries is not accepted.
+    #[error(transparent)]
+    Authorization(#[from] AuthorizationError),
     /// One of its signatures is not accepted.
     #[error(transparent)]
     Signature(#[from] SignatureError),
@@ -89,6 +95,11 @@ fn read(input: &mut &[u8], form: Form) -> Result<(Signed, Option<Address>), Deco
     let nonce = u64::decode(input)?;
     let valid_before = NonZeroU64::new(u64::decode(input)?);
     let valid_after = NonZeroU64::new(u64::decode(input)?);
+    if let (Some(before), Some(after)) = (valid_before, valid_after)
+        && before <= after
+    {
+        return Err(DecodeError::Validity);
+    }
     let fee_token = optional(input)?;
     let (fee_payer, named) = match form {
         Form::Transaction => (fee_payer(input)?, None),
@@ -97,8 +108,8 @@ fn read(input: &mut &[u8], form: Form) -> Result<(Signed, Option<Address>), Deco
     if fee_payer == FeePayer::Awaited && fee_token.is_some() {
         return Err(DecodeError::FeeToken);
     }
-    let authorizations = items(input, raw_list)?;
-    let key_authorization = if is_list(input) { Some(raw_list(input)?) } else { None };
+    let authorizations = items(input, delegation)?;
+    let key_authorization = key_authorization(input)?;
     let signature = Signature::parse(Header::decode_bytes(input, false)?)?;
     let transaction = Transaction {
         chain_id,
@@ -167,31 +178,30 @@ fn optional(input: &mut &[u8]) -> Result<Option<Address>, DecodeError> {
     }
 }
 
-/// One list, unread but known to be canonical down to its leaves.
-fn raw_list(input: &mut &[u8]) -> Result<Bytes, DecodeError> {
-    if !is_list(input) {
-        return Err(rlp::Error::UnexpectedString.into());
-    }
-    let start = *input;
-    canonical(input, MAX_DEPTH)?;
-    let (item, _) = start.split_at(start.len() - input.len());
-    Ok(Bytes::copy_from_slice(item))
+/// A delegation as nodes write it. They hash what they read, so what is carried is the spelling that they give it.
+fn delegation(input: &mut &[u8]) -> Result<Bytes, DecodeError> {
+    let mut fields = Header::decode_bytes(input, true)?;
+    let (chain_id, to) = (U256::decode(&mut fields)?, Address::decode(&mut fields)?);
+    let nonce = u64::decode(&mut fields)?;
+    let signature = Signature::parse(Header::decode_bytes(&mut fields, false)?)?;
+    ended(fields)?;
+    let mut payload = Vec::with_capacity(128);
+    chain_id.encode(&mut payload);
+    to.encode(&mut payload);
+    nonce.encode(&mut payload);
+    signature.to_bytes().encode(&mut payload);
+    Ok(super::encode::list(&payload).into())
 }
 
-/// Deeper than a key authorisation goes, and shallow enough for any stack.
-const MAX_DEPTH: usize = 16;
-
-fn canonical(input: &mut &[u8], depth: usize) -> Result<(), DecodeError> {
-    let depth = depth.checked_sub(1).ok_or(DecodeError::Depth)?;
-    if !is_list(input) {
-        Header::decode_bytes(input, false)?;
-        return Ok(());
+/// The same of a key authorisation, if there is one: the signature that follows is no list.
+fn key_authorization(input: &mut &[u8]) -> Result<Option<Bytes>, DecodeError> {
+    if input.first().is_none_or(|first| *first < EMPTY_LIST_CODE) {
+        return Ok(None);
     }
-    let mut inner = Header::decode_bytes(input, true)?;
-    while !inner.is_empty() {
-        canonical(&mut inner, depth)?;
-    }
-    Ok(())
+    let start = *input;
+    Header::decode_bytes(input, true)?;
+    let (list, _) = start.split_at(start.len() - input.len());
+    Ok(Some(SignedAuthorization::decode(list)?.encode()))
 }
 
 fn items<T>(
@@ -204,10 +214,6 @@ fn items<T>(
         read.push(item(&mut payload)?);
     }
     Ok(read)
-}
-
-fn is_list(input: &[u8]) -> bool {
-    input.first().is_some_and(|first| *first >= EMPTY_LIST_CODE)
 }
 
 fn ended(rest: &[u8]) -> Result<(), DecodeError> {

@@ -114,7 +114,7 @@ fn list_of<T>(items: &[T], item: impl Fn(&T) -> Vec<u8>) -> Vec<u8> {
     list(&items.iter().flat_map(item).collect::<Vec<u8>>())
 }
 
-fn list(payload: &[u8]) -> Vec<u8> {
+pub(super) fn list(payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() + 9);
     Header { list: true, payload_length: payload.len() }.encode(&mut out);
     out.extend_from_slice(payload);

@@ -7,7 +7,12 @@ use alloy::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::chain::{PATH_USD, signature::P256Key, tip20::Transfer};
+use crate::chain::{
+    PATH_USD,
+    keychain::{KeyAuthorization, KeyKind},
+    signature::P256Key,
+    tip20::Transfer,
+};
 
 const PAYER: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
 const SPONSOR: Address = address!("5050A4F4b3f9338C3472dcC01A87C76A144b3c9c");
@@ -80,6 +85,8 @@ fn with_field(bytes: &[u8], index: usize, raw: &[u8]) -> Vec<u8> {
 }
 
 const CALLS: usize = 4;
+const VALID_BEFORE: usize = 8;
+const VALID_AFTER: usize = 9;
 const FEE_TOKEN: usize = 10;
 const FEE_PAYER: usize = 11;
 const AUTHORIZATIONS: usize = 12;
@@ -206,10 +213,44 @@ fn a_key_authorization_is_carried_unread() {
     let read = Signed::decode(&signed.encode()).unwrap();
     assert_eq!(read.transaction.key_authorization, Some(authorization));
     assert_eq!(read.sender(), Ok(PAYER));
-    let delegated =
-        Transaction { authorizations: vec![Bytes::from_static(&hex!("c3010203")); 2], ..payment() };
+    let delegated = Transaction { authorizations: vec![delegation(27); 2], ..payment() };
     let signed = delegated.sign(&payer());
     assert_eq!(Signed::decode(&signed.encode()), Ok(signed));
+}
+
+/// An account's code is that of 0x3333…, by a signature with this recovery byte.
+fn delegation(v: u8) -> Bytes {
+    let [numbers @ .., _] = payer().sign(B256::ZERO).to_bytes();
+    let to = [&[0x94], [0x33; 20].as_slice()].concat();
+    let signature = [&[0xb8, 65], numbers.as_slice(), &[v]].concat();
+    [&[0xf8, 92, 0x82, 0xa5, 0xbf], to.as_slice(), &[0x80], &signature].concat().into()
+}
+
+#[test]
+fn what_is_carried_in_another_spelling_is_hashed_as_nodes_hash_it() {
+    let of = |authorization: Bytes, key_authorization: Option<Bytes>| Transaction {
+        authorizations: vec![authorization],
+        key_authorization,
+        ..payment()
+    };
+    let key = {
+        let expiry = NonZeroU64::MIN;
+        let allowed = KeyAuthorization::new(42431, KeyKind::Secp256k1, SPONSOR, expiry);
+        let made = payer().sign(allowed.signing_hash());
+        allowed.signed(made).unwrap().encode()
+    };
+    let canonical = of(delegation(28), Some(key.clone())).sign(&payer());
+    let raw = {
+        let mut raw = key.to_vec();
+        let v = raw.pop().unwrap();
+        raw.push(v - 27);
+        Bytes::from(raw)
+    };
+    // The sender signed what nodes will read, and sent it spelled otherwise.
+    let sent = of(delegation(1), Some(raw)).signed(canonical.signature.clone());
+    let read = Signed::decode(&sent.encode()).unwrap();
+    assert_eq!(read, canonical);
+    assert_eq!((read.hash(), read.sender()), (canonical.hash(), Ok(PAYER)));
 }
 
 #[test]
@@ -238,6 +279,7 @@ fn broken_transactions_are_refused_for_the_right_reason() {
     let (good, envelope) = (paid().encode(), awaited().envelope().unwrap());
     let placeholder = awaited().encode();
     let short = |error: rlp::Error| DecodeError::Rlp(error);
+    let signature = DecodeError::Signature;
     let mut extra = fields(&good);
     extra.push(vec![0x80]);
     let mut missing = fields(&good);
@@ -281,7 +323,12 @@ fn broken_transactions_are_refused_for_the_right_reason() {
         (with_field(&placeholder, FEE_TOKEN, &fields(&good)[FEE_TOKEN]), DecodeError::FeeToken),
         (with_field(&envelope, FEE_TOKEN, &fields(&good)[FEE_TOKEN]), DecodeError::FeeToken),
         (with_field(&envelope, FEE_PAYER, &stranger), DecodeError::Sender),
-        (with_field(&good, AUTHORIZATIONS, &list(&deep)), DecodeError::Depth),
+        (with_field(&good, AUTHORIZATIONS, &list(&deep)), short(rlp::Error::UnexpectedList)),
+        (
+            with_field(&good, AUTHORIZATIONS, &list(&delegation(37))),
+            signature(SignatureError::Parity(37)),
+        ),
+        (with_field(&good, VALID_AFTER, &fields(&good)[VALID_BEFORE]), DecodeError::Validity),
         (with_field(&good, AUTHORIZATIONS, &hex!("c101")), short(rlp::Error::UnexpectedString)),
         (with_field(&good, SIGNATURE, &high_s), DecodeError::Signature(SignatureError::HighS)),
     ];

@@ -20,6 +20,13 @@ use crate::chain::{
     transaction::{Access, Call, FeePayer},
 };
 
+/// Somebody's account is to be run as a contract's code.
+fn delegation() -> Bytes {
+    let signature = key().sign(B256::ZERO).to_bytes();
+    let payload = [&[0x80, 0x94], [0x33; 20].as_slice(), &[0x80, 0xb8, 65], &signature].concat();
+    [&[0xf8, 90], payload.as_slice()].concat().into()
+}
+
 async fn check(challenge: &Challenge, payload: &Payload) -> Result<(), Reason> {
     let checked = verifier_at(Arc::default()).check(&claim(challenge, payload, None)).await;
     checked.map(drop).map_err(|rejection| rejection.reason)
@@ -93,7 +100,7 @@ async fn a_transaction_that_is_not_this_payment_is_refused_with_its_reason() {
             |t| t.access_list = vec![Access { address: shop(), slots: vec![] }],
             reason::MORE_THAN_CALLS,
         ),
-        ("delegation", |t| t.authorizations = vec![vec![0xc0].into()], reason::MORE_THAN_CALLS),
+        ("delegation", |t| t.authorizations = vec![delegation()], reason::MORE_THAN_CALLS),
         ("nonce key", |t| t.nonce_key = U256::ZERO, reason::NOT_EXPIRING),
         ("nonce", |t| t.nonce = 1, reason::NOT_EXPIRING),
         ("no end", |t| t.valid_before = None, reason::NOT_EXPIRING),

@@ -1,5 +1,9 @@
 //! Tempo: attribution memos, accounts, transactions.
 
+pub(super) mod charge;
+pub(super) mod proof;
+pub(super) mod signing;
+
 use anyhow::{Context, ensure};
 use mpp_tempo::{
     TempoCharge,
@@ -68,6 +72,10 @@ pub(super) fn transaction_read(input: &Value) -> anyhow::Result<Value> {
         "awaitsSponsor": awaited,
         "sponsor": sponsor.map(lower),
     }))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold("0x".to_owned(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn bytes(hex: &str) -> anyhow::Result<Vec<u8>> {

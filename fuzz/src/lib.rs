@@ -1,0 +1,38 @@
+//! What must hold of any bytes that come from outside: one function for each codec.
+//!
+//! Each panics where something does not hold, and says whether the bytes were accepted, so that an engine without
+//! coverage can keep what got far. `cargo xtask fuzz` runs them with changed [seeds]; `cargo fuzz` runs them by coverage.
+
+mod chain;
+mod cursor;
+pub mod seeds;
+mod wire;
+
+pub use self::{
+    chain::{authorization, calldata, envelope, logs, receipt, signature, transaction},
+    wire::{credential, grammar},
+};
+
+/// A function of bytes by its name.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// As on the command line.
+    pub name: &'static str,
+    /// Panics where something does not hold; whether the bytes were accepted.
+    pub run: fn(&[u8]) -> bool,
+    /// Bytes to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    Target { name: "transaction", run: transaction, seeds: seeds::transactions },
+    Target { name: "envelope", run: envelope, seeds: seeds::transactions },
+    Target { name: "signature", run: signature, seeds: seeds::signatures },
+    Target { name: "authorization", run: authorization, seeds: seeds::authorizations },
+    Target { name: "calldata", run: calldata, seeds: seeds::calldata },
+    Target { name: "logs", run: logs, seeds: seeds::logs },
+    Target { name: "receipt", run: receipt, seeds: seeds::receipts },
+    Target { name: "grammar", run: grammar, seeds: seeds::fields },
+    Target { name: "credential", run: credential, seeds: seeds::credentials },
+];
