@@ -171,7 +171,6 @@ fn wanted(cursor: &mut Cursor<'_>) -> Expected {
     let (to, amount) = (cursor.account(), cursor.amount());
     let memo = match cursor.byte() & 3 {
         0 => MemoRule::Exactly(cursor.memo()),
-        1 => MemoRule::Absent,
         _ => MemoRule::Any,
     };
     Expected { to, amount, memo }

@@ -35,9 +35,6 @@ pub const THETA_USD: Address = address!("20c000000000000000000000000000000000000
 /// USDC.e, on mainnet.
 pub const USDC_E: Address = address!("20C000000000000000000000b9537d11c60E8b50");
 
-/// The keychain every chain has.
-pub const ACCOUNT_KEYCHAIN: Address = address!("AAAAAAAA00000000000000000000000000000000");
-
 /// A Tempo chain: a plain record whose every field may be overridden.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
@@ -69,7 +66,7 @@ impl Chain {
         rpc_url: None,
         currency: PATH_USD,
         exchange: dex::STABLECOIN_DEX,
-        keychain: ACCOUNT_KEYCHAIN,
+        keychain: keychain::ACCOUNT_KEYCHAIN,
     };
 
     /// Looks a chain up by id; one that is not known has pathUSD and no endpoint.

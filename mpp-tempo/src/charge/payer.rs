@@ -65,6 +65,7 @@ use self::{access::UnderWay, plan::Owed, proof::Trusted, swap::Swapping};
 #[derive(Debug)]
 pub struct Payer {
     signer: Arc<dyn Signer>,
+    chain: Chain,
     node: Pinned,
     mode: Option<Mode>,
     max_fee: Option<Amount>,
@@ -91,6 +92,7 @@ impl Payer {
     pub fn signing_with(signer: Arc<dyn Signer>, chain: &Chain, rpc: Arc<dyn Rpc>) -> Self {
         Self {
             signer,
+            chain: chain.clone(),
             node: Pinned::new(rpc, chain.id),
             mode: None,
             max_fee: None,

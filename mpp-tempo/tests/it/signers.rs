@@ -92,11 +92,13 @@ async fn send(
 }
 
 async fn key(node: &HttpRpc, signer: &dyn Signer) -> Option<KeyInfo> {
-    key_of(node, signer.account(), signer.key()).await.unwrap()
+    key_of(node, ACCOUNT_KEYCHAIN, signer.account(), signer.key()).await.unwrap()
 }
 
 async fn left(node: &HttpRpc, signer: &dyn Signer) -> u128 {
-    let left = remaining_limit(node, signer.account(), signer.key(), PATH_USD).await.unwrap();
+    let left = remaining_limit(node, ACCOUNT_KEYCHAIN, signer.account(), signer.key(), PATH_USD)
+        .await
+        .unwrap();
     assert_eq!(left.period_end, 0);
     left.amount.try_into().unwrap()
 }
@@ -145,7 +147,7 @@ async fn an_access_key_comes_with_its_first_payment_and_pays_within_its_limit() 
         assert_eq!(key(&node, &agent).await, None, "never provisioned");
         assert!(!speaks(&node, &agent, now()).await);
 
-        let first = provision(&node, &agent, now()).await.unwrap();
+        let first = provision(&node, ACCOUNT_KEYCHAIN, &agent, now()).await.unwrap();
         assert_eq!(first, agent.authorization());
         let receipt = send(&node, &agent, transfer(PRICE), first).await.unwrap();
         assert!(receipt.success && receipt.from == root.address());
@@ -159,7 +161,7 @@ async fn an_access_key_comes_with_its_first_payment_and_pays_within_its_limit() 
         assert!(rest <= LIMIT - PRICE && rest > LIMIT / 2, "{rest}");
 
         // Known now: the same key without its authorisation.
-        let second = provision(&node, &agent, now()).await.unwrap();
+        let second = provision(&node, ACCOUNT_KEYCHAIN, &agent, now()).await.unwrap();
         assert_eq!(second, None);
         assert!(send(&node, &agent, transfer(PRICE), second).await.unwrap().success);
         assert!(left(&node, &agent).await <= rest - PRICE);
@@ -183,7 +185,7 @@ async fn a_key_that_was_taken_back_or_never_given_pays_nothing() {
     let agent = AccessKey::new(root.address(), Arc::new(inner));
     let before = held(&chain).await;
     dropped(send(&node, &agent, transfer(PRICE), None).await);
-    let stranger = provision(&node, &agent, now()).await;
+    let stranger = provision(&node, ACCOUNT_KEYCHAIN, &agent, now()).await;
     assert!(matches!(stranger, Err(NotProvisioned::Unauthorized)));
     assert_eq!(held(&chain).await, before);
 
@@ -204,7 +206,7 @@ async fn a_key_that_was_taken_back_or_never_given_pays_nothing() {
     // Nor does the old authorisation revive it.
     dropped(send(&node, &agent, transfer(PRICE), Some(signed.encode())).await);
     let agent = agent.with_authorization(&signed).unwrap();
-    let over = provision(&node, &agent, now()).await;
+    let over = provision(&node, ACCOUNT_KEYCHAIN, &agent, now()).await;
     assert!(matches!(over, Err(NotProvisioned::Over(info)) if info == gone));
     assert_eq!(held(&chain).await, before);
     chain.stop().await;
@@ -234,7 +236,7 @@ async fn s3_an_envelope_that_names_another_account_is_nobody_s() {
     let forged = [&[4], thief.account().as_slice(), &bytes[21..]].concat();
     for claimed in [thief.account(), root.address()] {
         let recovered = Signature::parse(&forged).unwrap().signer(hash).unwrap();
-        assert!(!speaks_for(&node, claimed, recovered, now()).await.unwrap());
+        assert!(!speaks_for(&node, ACCOUNT_KEYCHAIN, claimed, recovered, now()).await.unwrap());
     }
     chain.stop().await;
 }
@@ -255,9 +257,11 @@ async fn a_key_of_narrow_scope_pays_the_recipient_it_is_for_and_nobody_else() {
     let signature = root.sign(narrow.signing_hash());
     let signed = narrow.signed(signature).unwrap();
     let agent = AccessKey::new(root.address(), inner).with_authorization(&signed).unwrap();
-    let first = provision(&node, &agent, now()).await.unwrap();
+    let first = provision(&node, ACCOUNT_KEYCHAIN, &agent, now()).await.unwrap();
     assert!(send(&node, &agent, transfer(PRICE), first).await.unwrap().success);
-    let left = remaining_limit(&node, agent.account(), agent.key(), PATH_USD).await.unwrap();
+    let left = remaining_limit(&node, ACCOUNT_KEYCHAIN, agent.account(), agent.key(), PATH_USD)
+        .await
+        .unwrap();
     assert!(left.period_end > now() && left.amount < amount, "{left:?}");
 
     let elsewhere = Transfer {
@@ -279,7 +283,7 @@ async fn a_key_of_narrow_scope_pays_the_recipient_it_is_for_and_nobody_else() {
 async fn speaks(node: &HttpRpc, signer: &dyn Signer, now: u64) -> bool {
     let hash = B256::repeat_byte(0x5a);
     let recovered = signer.sign(hash).await.unwrap().signer(hash).unwrap();
-    speaks_for(node, signer.account(), recovered, now).await.unwrap()
+    speaks_for(node, ACCOUNT_KEYCHAIN, signer.account(), recovered, now).await.unwrap()
 }
 
 /// Nodes drop what can never be mined, and leave whoever waits for it without an answer.

@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::{Json, Router, extract::Request, http::header, routing::get};
-use mpp_core::store::Memory;
+use mpp_core::store::{Memory, Store};
 use mpp_server::Gate;
 use mpp_tempo::{
     Chain, Key,
     chain::rpc::Rpc,
-    charge::{Verifier, sponsor::Sponsor},
+    charge::{
+        Verifier,
+        sponsor::{Policy, Sponsor},
+    },
 };
 use mpp_testkit::devnet::{RECIPIENT, SPONSOR};
 use serde_json::json;
@@ -54,9 +57,11 @@ async fn told_to_stop() {
 /// The whole API, settling on a node.
 pub(crate) async fn app(rpc_url: &str, gate: &Gate) -> anyhow::Result<Router> {
     let (chain, rpc) = pay::chain_at(rpc_url).await?;
+    // One account that sponsors has one budget, and so one store.
+    let books: Arc<dyn Store> = Arc::new(Memory::volatile());
     let mut sold = Vec::new();
     for route in routes::routes()? {
-        let seller = Arc::new(seller(&route, &chain, &rpc)?);
+        let seller = Arc::new(seller(&route, &chain, &rpc, &books)?);
         sold.push((route, seller));
     }
     let described = routes::described(sold.iter().map(|(route, _)| route));
@@ -73,7 +78,12 @@ pub(crate) async fn app(rpc_url: &str, gate: &Gate) -> anyhow::Result<Router> {
 }
 
 /// Who sells on a route, in its terms.
-fn seller(route: &Route, chain: &Chain, rpc: &Arc<dyn Rpc>) -> anyhow::Result<Verifier> {
+fn seller(
+    route: &Route,
+    chain: &Chain,
+    rpc: &Arc<dyn Rpc>,
+    books: &Arc<dyn Store>,
+) -> anyhow::Result<Verifier> {
     let mut seller = Verifier::new(chain, RECIPIENT.address, rpc.clone())?.currency(route.token)?;
     for Share { to, amount, memo } in &route.shares {
         seller = match memo {
@@ -86,8 +96,10 @@ fn seller(route: &Route, chain: &Chain, rpc: &Arc<dyn Rpc>) -> anyhow::Result<Ve
     }
     if route.sponsored {
         let signer = Arc::new(SPONSOR.key.hex().parse::<Key>()?);
-        let books = Arc::new(Memory::volatile());
-        seller = seller.sponsored_by(Sponsor::new(chain, signer, books)?)?;
+        // A bare development node simulates nothing: it then runs the calls alone.
+        let policy = Policy { require_simulation: false, ..Policy::on(chain) };
+        let sponsor = Sponsor::new(chain, signer, books.clone())?.policy(policy);
+        seller = seller.sponsored_by(sponsor)?;
     }
     Ok(seller)
 }

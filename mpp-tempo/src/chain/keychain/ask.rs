@@ -48,10 +48,11 @@ pub struct Remaining {
 /// [`RpcError`]: nobody knows. Whoever asked because of a signature must not believe it.
 pub async fn key_of(
     node: &dyn Rpc,
+    keychain: Address,
     account: Address,
     key: Address,
 ) -> Result<Option<KeyInfo>, RpcError> {
-    let answer = node.call(Trial::read(ACCOUNT_KEYCHAIN, get_key(account, key))).await?;
+    let answer = node.call(Trial::read(keychain, get_key(account, key))).await?;
     Ok(read_key(key, &answer)?)
 }
 
@@ -62,12 +63,13 @@ pub async fn key_of(
 /// [`RpcError`]: nobody knows.
 pub async fn remaining_limit(
     node: &dyn Rpc,
+    keychain: Address,
     account: Address,
     key: Address,
     token: Address,
 ) -> Result<Remaining, RpcError> {
     let asked = get_remaining_limit(account, key, token);
-    let answer = node.call(Trial::read(ACCOUNT_KEYCHAIN, asked)).await?;
+    let answer = node.call(Trial::read(keychain, asked)).await?;
     Ok(read_remaining_limit(&answer)?)
 }
 

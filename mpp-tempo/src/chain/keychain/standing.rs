@@ -18,6 +18,7 @@ use crate::chain::{
 /// [`RpcError`]: nobody knows, so nobody has signed.
 pub async fn speaks_for(
     node: &dyn Rpc,
+    keychain: Address,
     account: Address,
     recovered: Recovered,
     now: u64,
@@ -29,7 +30,7 @@ pub async fn speaks_for(
         Some(key) if named == account => key,
         Some(_) => return Ok(false),
     };
-    let found = key_of(node, account, key).await?;
+    let found = key_of(node, keychain, account, key).await?;
     // The chain lists an account's own key among its keys, as secp256k1 whatever it is.
     Ok(found.is_some_and(|info| info.is_active(now) && (key == account || info.kind.signs(kind))))
 }
@@ -43,6 +44,7 @@ pub async fn speaks_for(
 /// [`NotProvisioned`]: a payment signed now would not be mined.
 pub async fn provision(
     node: &dyn Rpc,
+    keychain: Address,
     signer: &dyn Signer,
     now: u64,
 ) -> Result<Option<Bytes>, NotProvisioned> {
@@ -50,7 +52,7 @@ pub async fn provision(
     if key == account {
         return Ok(None);
     }
-    match key_of(node, account, key).await? {
+    match key_of(node, keychain, account, key).await? {
         Some(info) if info.is_active(now) => Ok(None),
         Some(info) => Err(NotProvisioned::Over(info)),
         None => signer.authorization().map(Some).ok_or(NotProvisioned::Unauthorized),

@@ -239,7 +239,11 @@ async fn an_access_key_speaks_for_its_account_while_the_chain_says_so() {
     for (answer, recovered, expected) in cases {
         let said = format!("{answer:?} {recovered:?}");
         let node = Scripted::new(answer);
-        assert_eq!(speaks_for(&node, ROOT, recovered, NOW).await.ok(), expected, "{said}");
+        assert_eq!(
+            speaks_for(&node, ACCOUNT_KEYCHAIN, ROOT, recovered, NOW).await.ok(),
+            expected,
+            "{said}"
+        );
         let asked = node.asked.into_inner().unwrap();
         assert!(asked.is_none_or(|data| data == get_key(ROOT, ACCESS)), "{said}");
     }
@@ -252,18 +256,24 @@ async fn an_authorisation_is_sent_along_only_while_the_chain_does_not_know_the_k
     let agent = bare.clone().with_authorization(&ours).unwrap();
     let unknown = || Ok(answer(0, Address::ZERO, 0, 0, 0));
     let known = || Ok(answer(0, ACCESS, 9, 1, 0));
-    let sent = provision(&Scripted::new(unknown()), &agent, 5).await;
+    let sent = provision(&Scripted::new(unknown()), ACCOUNT_KEYCHAIN, &agent, 5).await;
     assert_eq!(sent.unwrap(), Some(ours.encode()));
-    assert_eq!(provision(&Scripted::new(known()), &agent, 5).await.unwrap(), None);
-    assert_eq!(provision(&Scripted::new(known()), &bare, 5).await.unwrap(), None);
-    assert_eq!(provision(&Scripted::new(Err(())), &key(1), 5).await.unwrap(), None);
-    let refused = provision(&Scripted::new(unknown()), &bare, 5).await;
+    assert_eq!(
+        provision(&Scripted::new(known()), ACCOUNT_KEYCHAIN, &agent, 5).await.unwrap(),
+        None
+    );
+    assert_eq!(provision(&Scripted::new(known()), ACCOUNT_KEYCHAIN, &bare, 5).await.unwrap(), None);
+    assert_eq!(
+        provision(&Scripted::new(Err(())), ACCOUNT_KEYCHAIN, &key(1), 5).await.unwrap(),
+        None
+    );
+    let refused = provision(&Scripted::new(unknown()), ACCOUNT_KEYCHAIN, &bare, 5).await;
     assert!(matches!(refused, Err(NotProvisioned::Unauthorized)));
     for over in [answer(0, ACCESS, 5, 1, 0), answer(0, Address::ZERO, 0, 0, 1)] {
-        let refused = provision(&Scripted::new(Ok(over)), &agent, 5).await;
+        let refused = provision(&Scripted::new(Ok(over)), ACCOUNT_KEYCHAIN, &agent, 5).await;
         assert!(matches!(refused, Err(NotProvisioned::Over(_))));
     }
-    let refused = provision(&Scripted::new(Err(())), &agent, 5).await;
+    let refused = provision(&Scripted::new(Err(())), ACCOUNT_KEYCHAIN, &agent, 5).await;
     assert!(matches!(refused, Err(NotProvisioned::Unknown(_))));
 }
 

@@ -24,8 +24,6 @@ pub enum MemoRule {
     Exactly(B256),
     /// One that belongs to the challenge.
     Attributed(Attribution),
-    /// None: a plain transfer.
-    Absent,
     /// Any, or none.
     Any,
 }
@@ -35,7 +33,6 @@ impl MemoRule {
         match self {
             Self::Exactly(wanted) => memo == Some(*wanted),
             Self::Attributed(attribution) => memo.is_some_and(|memo| attribution.matches(&memo)),
-            Self::Absent => memo.is_none(),
             Self::Any => true,
         }
     }
@@ -45,7 +42,7 @@ impl MemoRule {
     fn choosiness(&self) -> u8 {
         match self {
             Self::Exactly(_) => 0,
-            Self::Attributed(_) | Self::Absent => 1,
+            Self::Attributed(_) => 1,
             Self::Any => 2,
         }
     }

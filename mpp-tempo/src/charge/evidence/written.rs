@@ -59,7 +59,6 @@ struct Leg {
 enum Memo {
     Exactly(String),
     Attributed(String),
-    Absent,
     Any,
 }
 
@@ -116,7 +115,6 @@ impl From<&Asked> for AskedWritten {
                 MemoRule::Attributed(attribution) => {
                     Memo::Attributed(attribution.memo(None).to_string())
                 }
-                MemoRule::Absent => Memo::Absent,
                 MemoRule::Any => Memo::Any,
             },
         };
@@ -149,7 +147,6 @@ impl Leg {
                 let read = Attribution::of_memo(&word(&memo)?);
                 MemoRule::Attributed(read.ok_or(NoEvidence::Written)?)
             }
-            Memo::Absent => MemoRule::Absent,
             Memo::Any => MemoRule::Any,
         };
         Ok(Expected { to: address(&self.to)?, amount, memo })

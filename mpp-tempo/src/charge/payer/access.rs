@@ -17,6 +17,9 @@ use crate::chain::{
 /// Between two questions whether the key is known by now.
 const STEP: Duration = Duration::from_millis(500);
 
+/// Questions after which it is no longer waited for.
+const STEPS: u32 = 70;
+
 /// Beside the longest life of a transaction: what clocks may differ by, and a block.
 const SLACK: Duration = Duration::from_secs(6);
 
@@ -73,16 +76,18 @@ impl Payer {
         if self.signer.key() == self.signer.account() {
             return Ok(None);
         }
-        loop {
+        for _ in 0..STEPS {
             let now = self.clock.now();
             let seconds = u64::try_from(now.unix_seconds()).unwrap_or_default();
-            let asked = keychain::provision(node, &*self.signer, seconds).await;
+            let asked =
+                keychain::provision(node, self.chain.keychain, &*self.signer, seconds).await;
             let Some(authorization) = asked.map_err(not_provisioned)? else { return Ok(None) };
             if let Some(turn) = self.under_way.take(now) {
                 return Ok(Some((authorization, turn)));
             }
             tokio::time::sleep(STEP).await;
         }
+        Err(PayError::untouched("another payment has yet to make the access key known"))
     }
 
     /// Refuses what the key may not spend: it would be mined, fail, and cost its fee.
@@ -115,12 +120,14 @@ impl Payer {
             PayError::untouched("the node does not say what the access key may spend")
                 .because(cause)
         };
-        let info = keychain::key_of(node, account, key).await.map_err(unsaid)?;
+        let info =
+            keychain::key_of(node, self.chain.keychain, account, key).await.map_err(unsaid)?;
         if !info.is_some_and(|info| info.enforces_limits) {
             return Ok(());
         }
         for (token, amount) in spent {
-            let left = keychain::remaining_limit(node, account, key, token).await;
+            let left =
+                keychain::remaining_limit(node, self.chain.keychain, account, key, token).await;
             if left.map_err(unsaid)?.amount < amount {
                 return Err(over_limit());
             }

@@ -1,5 +1,7 @@
 //! One payment of money, step by step: nothing leaves before the last of them.
 
+use std::{num::NonZeroU64, time::Duration};
+
 use alloy::primitives::hex;
 use mpp_core::{
     Amount, Timestamp,
@@ -10,11 +12,12 @@ use mpp_core::{
 
 use super::{
     super::{promise::Promise, trace::LIFE},
-    Payer, Payload, TempoCharge, gas,
+    Payer, Payload, TempoCharge,
+    access::Brought,
+    gas::{self, Caps},
     plan::{Plan, Way},
     push::push,
     sign::sign,
-    swap::Funding,
     validity::{LEAST_SPONSORED, LEAST_VALID, LONGEST_VALID, Moment},
 };
 use crate::chain::{
@@ -22,6 +25,22 @@ use crate::chain::{
     rpc::Rpc,
     transaction::{FeePayer, Transaction},
 };
+
+/// A transaction that only wants a signature, and what is known of it.
+struct Unsigned<'p> {
+    transaction: Transaction,
+    brought: Brought<'p>,
+    /// The most that it costs: what leaves, and the fee where it is this account's.
+    exposed: Option<Amount>,
+    time: Time,
+}
+
+/// When a payment was begun, and how much of its time it must leave to whoever sends it.
+struct Time {
+    started: Timestamp,
+    moment: Moment,
+    least: Duration,
+}
 
 impl Payer {
     /// Pays what a plan says, within what was allowed.
@@ -31,66 +50,18 @@ impl Payer {
         plan: Plan,
         within: &Allowance,
     ) -> Result<Payment<TempoCharge>, PayError> {
-        let high = || PayError::untouched("the price is higher than allowed");
-        let amount = demand.request.terms.amount;
-        if within.up_to < amount {
+        if within.up_to < demand.request.terms.amount {
             return Err(high());
         }
         let node = self.node.node().await.map_err(|cause| {
             PayError::untouched("the node cannot be asked, or is on another chain").because(cause)
         })?;
-        let brought = self.authorization(node).await?;
-        if brought.is_some() && plan.way == Way::Sponsored {
-            let detail = "the chain does not know the access key yet, and no sponsor pays for that";
-            return Err(PayError::untouched(detail));
-        }
-        // The clocks are read after the wait for a key.
-        let started = self.clock.now();
-        let block = node.latest_block().await.map_err(|cause| {
-            PayError::untouched("the node does not say what time it is").because(cause)
-        })?;
-        let moment = Moment::of(&started, block.timestamp)?;
-        let least = if plan.way == Way::Sponsored { LEAST_SPONSORED } else { LEAST_VALID };
-        let valid_before = moment.valid_before(demand.challenge, least)?;
-        if plan.way == Way::Push {
-            findable(demand, block.timestamp)?;
-        }
-        let funding = self.funding(node, &plan, amount).await?;
-        let left = within.up_to.checked_sub(funding.most).ok_or_else(high)?;
-        let unpriced = Transaction {
-            calls: funding.calls.clone(),
-            valid_before: Some(valid_before),
-            valid_after: moment.valid_after(demand.challenge),
-            fee_token: funding.fee_token,
-            fee_payer: match plan.way {
-                Way::Sponsored => FeePayer::Awaited,
-                Way::Pull | Way::Push => FeePayer::Sender,
-            },
-            key_authorization: brought.as_ref().map(|(authorization, _)| authorization.clone()),
-            ..Transaction::on(plan.asked.chain_id)
-        };
-        let budget = left.min(self.fee_cap(&plan)).get();
-        let transaction = self.priced(node, unpriced, (&plan, &funding, budget)).await?;
-        let fee = if plan.way == Way::Sponsored { 0 } else { transaction.max_fee() };
-        funding.suffices(fee)?;
-        let bytes = brought.as_ref().map(|(authorization, _)| authorization);
-        self.limits_allow(node, (&plan, &funding, fee), bytes).await?;
-
-        let end = i64::try_from(valid_before.get()).unwrap_or(i64::MAX);
-        let remains = || {
-            let elapsed = self.clock.now().since(&started);
-            moment.leaves_time(end, elapsed.saturating_add(least))
-        };
-        let late = || PayError::untouched("too little time is left for the payment to be mined");
-        if !remains() {
-            return Err(late());
-        }
-        let hash = transaction.signing_hash();
-        let signature = sign(&*self.signer, hash, LONGEST_VALID).await?;
+        let unsigned = self.unsigned(node, demand, (&plan, within.up_to)).await?;
+        let Unsigned { transaction, brought, exposed, time } = unsigned;
+        self.in_time(&transaction, &time)?;
+        let signature = sign(&*self.signer, transaction.signing_hash(), LONGEST_VALID).await?;
         // A crash up to here leaves nothing: what was signed is nowhere but in this process.
-        if !remains() {
-            return Err(late());
-        }
+        self.in_time(&transaction, &time)?;
         let signed = transaction.signed(signature);
         if let Some((_, turn)) = brought {
             turn.keep();
@@ -105,18 +76,65 @@ impl Payer {
                 push(node, signed.encode().into(), &promise, LONGEST_VALID).await?
             }
         };
-        Ok(self.paid(payload, funding.most.checked_add(Amount::new(fee))))
+        Ok(self.paid(payload, exposed))
     }
 
-    async fn priced(
+    /// Writes the transaction, and makes sure that it would do what it says. Asks; sends nothing.
+    async fn unsigned(
         &self,
         node: &dyn Rpc,
-        unpriced: Transaction,
-        (plan, funding, budget): (&Plan, &Funding, u128),
-    ) -> Result<Transaction, PayError> {
-        let caps = gas::Caps::of(plan.way, budget, &unpriced);
-        let swaps = funding.swaps(plan);
-        gas::with_fees(node, self.signer.account(), unpriced, (caps, swaps)).await
+        demand: &Demand<'_, TempoCharge>,
+        (plan, up_to): (&Plan, Amount),
+    ) -> Result<Unsigned<'_>, PayError> {
+        let brought = self.authorization(node).await?;
+        let sponsored = plan.way == Way::Sponsored;
+        if brought.is_some() && sponsored {
+            let detail = "the chain does not know the access key yet, and no sponsor pays for that";
+            return Err(PayError::untouched(detail));
+        }
+        // The clocks are read after the wait for a key.
+        let started = self.clock.now();
+        let block = node.latest_block().await.map_err(|cause| {
+            PayError::untouched("the node does not say what time it is").because(cause)
+        })?;
+        let moment = Moment::of(&started, block.timestamp)?;
+        let least = if sponsored { LEAST_SPONSORED } else { LEAST_VALID };
+        let valid_before = moment.valid_before(demand.challenge, least)?;
+        if plan.way == Way::Push {
+            findable(demand, block.timestamp)?;
+        }
+        let funding = self.funding(node, plan, demand.request.terms.amount).await?;
+        let left = up_to.checked_sub(funding.most).ok_or_else(high)?;
+        let unpriced = Transaction {
+            calls: funding.calls.clone(),
+            valid_before: Some(valid_before),
+            valid_after: moment.valid_after(demand.challenge),
+            fee_token: funding.fee_token,
+            fee_payer: if sponsored { FeePayer::Awaited } else { FeePayer::Sender },
+            key_authorization: brought.as_ref().map(|(authorization, _)| authorization.clone()),
+            ..Transaction::on(plan.asked.chain_id)
+        };
+        let budget = left.min(self.fee_cap(plan)).get();
+        let caps = Caps::of(plan.way, budget, &unpriced);
+        let from = self.signer.account();
+        let transaction = gas::with_fees(node, from, unpriced, (caps, funding.swaps(plan))).await?;
+        let fee = if sponsored { 0 } else { transaction.max_fee() };
+        funding.suffices(fee)?;
+        let authorization = transaction.key_authorization.as_ref();
+        self.limits_allow(node, (plan, &funding, fee), authorization).await?;
+        let exposed = funding.most.checked_add(Amount::new(fee));
+        Ok(Unsigned { transaction, brought, exposed, time: Time { started, moment, least } })
+    }
+
+    /// Whether enough is left of a transaction's time. What took it away, the node or the signer, was asked for long.
+    fn in_time(&self, transaction: &Transaction, time: &Time) -> Result<(), PayError> {
+        let end = transaction.valid_before.map_or(0, NonZeroU64::get);
+        let end = i64::try_from(end).unwrap_or(i64::MAX);
+        let elapsed = self.clock.now().since(&time.started);
+        if time.moment.leaves_time(end, elapsed.saturating_add(time.least)) {
+            return Ok(());
+        }
+        Err(PayError::untouched("too little time is left for the payment to be mined"))
     }
 
     /// A proof with the account's name on it.
@@ -126,6 +144,10 @@ impl Payer {
         payment.exposed = exposed;
         payment
     }
+}
+
+fn high() -> PayError {
+    PayError::untouched("the price is higher than allowed")
 }
 
 /// A payment that is sent before anybody was told of it must be found again: while its challenge is known, and in blocks

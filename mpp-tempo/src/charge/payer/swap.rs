@@ -8,7 +8,7 @@ use super::{
     plan::{Plan, Way},
 };
 use crate::chain::{
-    dex::{self, STABLECOIN_DEX, Swap},
+    dex::{self, Swap},
     rpc::{Rpc, RpcError, Trial},
     tip20,
     transaction::Call,
@@ -109,10 +109,10 @@ impl Payer {
             let swap =
                 Swap { token_in: token, token_out, amount_out: amount.get(), max_in: most.get() };
             let found = Funding { token, most, held, fee_token, calls: Vec::new() };
-            if found.suffices(fee).is_err() || !is_worth(node, &swap).await? {
+            if found.suffices(fee).is_err() || !is_worth(node, self.chain.exchange, &swap).await? {
                 continue;
             }
-            let mut calls = swap.calls(STABLECOIN_DEX).to_vec();
+            let mut calls = swap.calls(self.chain.exchange).to_vec();
             calls.extend(own.calls);
             return Ok(Funding { calls, ..found });
         }
@@ -133,9 +133,9 @@ impl Payer {
 }
 
 /// Whether the exchange asks no more than allowed. A pair that nobody trades is not worth it.
-async fn is_worth(node: &dyn Rpc, swap: &Swap) -> Result<bool, PayError> {
+async fn is_worth(node: &dyn Rpc, exchange: Address, swap: &Swap) -> Result<bool, PayError> {
     let question = dex::quote(swap.token_in, swap.token_out, swap.amount_out);
-    match node.call(Trial::read(STABLECOIN_DEX, question)).await {
+    match node.call(Trial::read(exchange, question)).await {
         Ok(answer) => Ok(dex::read_quote(&answer).is_some_and(|quoted| quoted <= swap.max_in)),
         Err(RpcError::Refused(_)) => Ok(false),
         Err(cause) => {

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::chain::{ALPHA_USD, USDC_E};
 
+mod access;
 mod proof;
 mod push;
 mod shares;

@@ -219,6 +219,8 @@ async fn s6_what_would_fail_is_not_signed_and_what_cannot_be_simulated_neither_w
     strict.policy.require_simulation = true;
     assert!(matches!(strict.verifier().settle(&evidence).await, Fate::Unknown(_)));
     assert_eq!((strict.signatures(), strict.sent()), (0, 0));
+    let again = check(&strict, &challenge, &signed_by(&key(), &challenge, |_| {})).await;
+    assert_eq!(again.unwrap_err(), reason::RAIL_UNAVAILABLE, "found out before anything is marked");
 
     let unsponsored = verifier_at(Arc::default());
     assert!(matches!(unsponsored.settle(&evidence).await, Fate::Unknown(_)));

@@ -95,7 +95,8 @@ impl Verifier {
         let node = self.node.node().await.map_err(unavailable)?;
         if let Some(recovered) = recovered {
             let now = u64::try_from(self.clock.now().unix_seconds()).unwrap_or(0);
-            let speaks = keychain::speaks_for(node, account, recovered, now).await;
+            let speaks =
+                keychain::speaks_for(node, self.chain.keychain, account, recovered, now).await;
             if speaks.map_err(unavailable)? {
                 return Ok(true);
             }

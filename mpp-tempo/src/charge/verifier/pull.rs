@@ -1,6 +1,6 @@
 //! Checks a transaction that the payer signed and this server would send.
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::U256;
 use mpp_core::{
     binding::Claim,
     problem::{ProblemType, Reason, Rejection},
@@ -93,9 +93,19 @@ impl Verifier {
             self.may_sign(node, order, by),
             self.affords_gas(node, transaction),
             self.holds_enough(node, order),
-            would_run(node, order.payer, transaction),
+            would_run(node, order, self.simulation(order)),
         );
         speaks.and(affordable).and(held).and(runs)
+    }
+
+    /// A sponsor may insist on seeing the whole first; a node that cannot show it is found out before anything is marked.
+    fn simulation(&self, order: &Order) -> Simulation {
+        match &self.sponsor {
+            Some(sponsor) if order.awaits_sponsor() && sponsor.requires_simulation() => {
+                Simulation::Required
+            }
+            _ => Simulation::Offered,
+        }
     }
 
     /// Whether an access key may sign for its account: nodes drop without a word what a key of nobody's signed. One that is
@@ -111,7 +121,7 @@ impl Verifier {
             return Ok(());
         }
         let now = u64::try_from(self.clock.now().unix_seconds()).unwrap_or(0);
-        let speaks = keychain::speaks_for(node, order.payer, by, now).await;
+        let speaks = keychain::speaks_for(node, self.chain.keychain, order.payer, by, now).await;
         if speaks.map_err(unavailable)? {
             return Ok(());
         }
@@ -159,17 +169,23 @@ impl Verifier {
     }
 }
 
+/// How much of a payment is tried before it is believed to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Simulation {
+    /// What any node can: a call alone, or several where the node offers that.
+    Offered,
+    /// All of it, or nothing is believed.
+    Required,
+}
+
 /// Tries the calls, all of them where the node can.
-async fn would_run(
-    node: &dyn Rpc,
-    payer: Address,
-    transaction: &Transaction,
-) -> Result<(), Rejection> {
-    let trial =
-        || Trial { from: Some(payer), calls: transaction.calls.clone(), ..Trial::default() };
-    let tried = match transaction.calls.len() {
-        1 => node.call(trial()).await.map(drop),
-        _ => match node.simulate(trial()).await {
+async fn would_run(node: &dyn Rpc, order: &Order, simulation: Simulation) -> Result<(), Rejection> {
+    let calls = &order.signed.transaction.calls;
+    let trial = || Trial { from: Some(order.payer), calls: calls.clone(), ..Trial::default() };
+    let tried = match (simulation, calls.len()) {
+        (Simulation::Required, _) => node.simulate(trial()).await,
+        (Simulation::Offered, 1) => node.call(trial()).await.map(drop),
+        (Simulation::Offered, _) => match node.simulate(trial()).await {
             Err(error) if error.is_not_offered() => node.call(trial()).await.map(drop),
             tried => tried,
         },

@@ -50,7 +50,11 @@ fn swapper(chain: &Devnet, byte: &str) -> Payer {
 
 #[tokio::test]
 async fn another_dollar_is_exchanged_and_paid_in_one_transaction() {
-    let chain = Devnet::start().await.unwrap();
+    exchange(Devnet::start().await.unwrap()).await;
+    exchange(Devnet::start_complete().await.unwrap()).await;
+}
+
+async fn exchange(chain: Devnet) {
     market(&chain, -100).await;
     let payer = swapper(&chain, "5f");
     chain.fund(ALPHA_USD, &payer.address(), 1_000_000).await.unwrap();

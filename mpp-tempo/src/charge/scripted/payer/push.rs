@@ -196,6 +196,13 @@ async fn what_was_sent_before_a_crash_is_found_by_its_memo_alone() {
     other.terms.external_id = Some("order-2".into());
     let others = mined(&signed(&super::challenge(&other)).await.encode());
     let failed = Receipt { success: false, ..receipt.clone() };
+    let less = {
+        let mut less = receipt.clone();
+        for log in &mut less.logs {
+            log.data = U256::from(99_999).to_be_bytes_vec().into();
+        }
+        less
+    };
     let dumb = || Scripted { logs: Box::new(|_| Err(refused(-32601))), ..having(None, OVER + 10) };
     let unknown = || Ok("Unknown".to_owned());
     let never = || Ok("Never".to_owned());
@@ -210,6 +217,7 @@ async fn what_was_sent_before_a_crash_is_found_by_its_memo_alone() {
         ("long over", having(None, OVER + 1800), never()),
         ("too long over", having(None, OVER + 1801), Err(Funds::Unknown)),
         ("another's", having(Some(others), OVER + 10), never()),
+        ("less", having(Some(less), OVER + 10), never()),
         ("failed", having(Some(failed), OVER + 10), Err(Funds::Unknown)),
         ("no logs", dumb(), Err(Funds::Unknown)),
     ];

@@ -1,5 +1,7 @@
 //! Whoever signs: what they answer is checked before anything leaves.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use super::*;
 use crate::chain::signer::{Signer, SignerError, Signing};
 
@@ -33,6 +35,56 @@ impl Signer for Mute {
             return Box::pin(std::future::pending());
         }
         Box::pin(async { Err(SignerError::Refused(gone())) })
+    }
+}
+
+/// Takes so many seconds of everybody's time.
+#[derive(Debug)]
+struct Slow(i64, Arc<AtomicI64>);
+
+impl Signer for Slow {
+    fn account(&self) -> Address {
+        key().address()
+    }
+    fn sign(&self, hash: B256) -> Signing<'_> {
+        self.1.fetch_add(self.0, Ordering::Relaxed);
+        let made = key().sign(hash);
+        Box::pin(async move { Ok(made.into()) })
+    }
+}
+
+#[derive(Debug)]
+struct Passing(Arc<AtomicI64>);
+
+impl Clock for Passing {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.0.load(Ordering::Relaxed), 0)
+    }
+}
+
+#[tokio::test]
+async fn what_is_signed_too_late_goes_nowhere() {
+    let sponsored = || {
+        let mut request = request();
+        request.details.method_details.fee_payer = Some(true);
+        request
+    };
+    for (request, mode, took, pays) in [
+        (request(), Mode::Pull, 20, true),
+        (request(), Mode::Pull, 21, false),
+        (request(), Mode::Push, 20, true),
+        (request(), Mode::Push, 21, false),
+        (sponsored(), Mode::Pull, 7, true),
+        (sponsored(), Mode::Pull, 8, false),
+    ] {
+        let (node, time) = (Arc::new(Scripted::default()), Arc::new(AtomicI64::new(NOW)));
+        let payer = signing_with(Slow(took, time.clone()), &node);
+        let payer = payer.clock(Arc::new(Passing(time))).mode(mode.clone());
+        let challenge = challenge(&request);
+        let paid = payer.pay(&challenge.read().unwrap(), &allowance(150_000)).await;
+        assert_eq!(paid.is_ok(), pays, "{mode:?} {took}");
+        assert!(paid.is_ok() || paid.is_err_and(|e| e.funds == Funds::Untouched));
+        assert_eq!(node.asked().contains(&"send"), pays && mode == Mode::Push);
     }
 }
 
