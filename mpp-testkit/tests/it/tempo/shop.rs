@@ -45,6 +45,7 @@ pub(super) struct Shop {
     pub(super) origin: String,
     served: Arc<AtomicUsize>,
     http: reqwest::Client,
+    headers: HeaderMap,
 }
 
 impl Stage {
@@ -89,7 +90,7 @@ impl Counter {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at: SocketAddr = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, self.router).await });
-        Shop { origin: format!("http://{at}"), served: self.served, http: http() }
+        Shop { origin: format!("http://{at}"), served: self.served, http: http(), headers: HeaderMap::new() }
     }
 }
 
@@ -113,6 +114,14 @@ pub(super) fn client_of(wallet: Wallet) -> ClientWithMiddleware {
 impl Shop {
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
+    }
+
+    /// The same shop, asked with one more header each time.
+    pub(super) fn with_header(&self, name: &'static str, value: &'static str) -> Self {
+        let mut headers = self.headers.clone();
+        headers.insert(name, http::HeaderValue::from_static(value));
+        let (origin, http) = (self.origin.clone(), self.http.clone());
+        Self { origin, served: self.served.clone(), http, headers }
     }
 
     /// How often something was handed out.
@@ -154,7 +163,7 @@ impl Shop {
         path: &str,
         credential: Option<&Credential>,
     ) -> Heard {
-        let mut headers = HeaderMap::new();
+        let mut headers = self.headers.clone();
         if let Some(credential) = credential {
             Http::put_credential_in(&mut headers, credential).unwrap();
         }
