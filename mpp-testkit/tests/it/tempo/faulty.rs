@@ -16,7 +16,7 @@ pub(super) const WORDS: &str =
     "Tempo transaction error: insufficient fee token balance: have 31337, need 50000 (0xfeedc0de)";
 
 /// How a question ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     /// The node says no, with a code, and has done nothing.
     Refuses(i64),
@@ -26,6 +26,8 @@ pub(super) enum Act {
     DoesAndIsMute,
     /// The node does it, and never answers.
     DoesAndHangs,
+    /// Somebody else sends this a moment before.
+    Overtaken(Bytes),
 }
 
 /// Which question breaks.
@@ -55,6 +57,11 @@ impl Faulty {
         self.faults.lock().unwrap().push_back((asked, act));
     }
 
+    /// From now on nothing breaks.
+    pub(super) fn heals(&self) {
+        self.faults.lock().unwrap().clear();
+    }
+
     fn fault(&self, asked: Asked) -> Option<Act> {
         let mut faults = self.faults.lock().unwrap();
         let at = faults.iter().position(|(what, _)| *what == asked)?;
@@ -72,6 +79,10 @@ impl Faulty {
                 Act::DoesAndHangs => {
                     let _ = answer.await;
                     std::future::pending().await
+                }
+                Act::Overtaken(first) => {
+                    assert!(self.node.send(first).await?.success);
+                    answer.await
                 }
             }
         })

@@ -5,6 +5,7 @@
 
 mod acceptance;
 mod client;
+mod config;
 mod confusion;
 mod drain;
 mod expiry;

@@ -139,7 +139,7 @@ async fn s1_what_the_node_would_not_take_is_not_used_up_and_is_paid_once_it_does
         let shop = stage.selling("0.01 usd", stage.verifier_at(line.clone())).await;
         let before = stage.books().await;
         let paid = shop.sign(&stage.payer(), "/joke").await;
-        line.next(Asked::Send, act);
+        line.next(Asked::Send, act.clone());
         let first = shop.show("/joke", &paid).await;
         match act {
             // The receipt is found by asking.

@@ -226,7 +226,14 @@ impl Heard {
     }
 
     fn tells_nothing(&self, shown: Option<&Credential>) {
-        let said = format!("{:?}\n{}", self.headers, self.body).to_lowercase();
+        // Ids and nonces are random, and spell anything now and then: challenges are judged by what they ask.
+        let mut headers = self.headers.clone();
+        headers.remove("www-authenticate");
+        let asked: Vec<_> = self.challenges().iter().map(|c| c.request.json().to_vec()).collect();
+        let mut body: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
+        body.as_object_mut().map(|body| body.remove("challengeId"));
+        let asked = String::from_utf8(asked.concat()).unwrap();
+        let said = format!("{headers:?}\n{body}\n{asked}").to_lowercase();
         for word in LEAKS {
             assert!(!said.contains(word), "{word:?} in {said}");
         }
@@ -236,14 +243,15 @@ impl Heard {
                 Ok(Payload::Transaction { signature } | Payload::Proof { signature }) => signature,
                 _ => return,
             };
-            assert!(!said.contains(&secret.to_lowercase()), "what was signed in {said}");
-            assert!(!said.contains(&secret.to_lowercase()[2..66]), "what was signed in {said}");
+            let begins = secret.to_lowercase().get(2..66).map(str::to_owned);
+            assert!(!begins.is_some_and(|part| said.contains(&part)), "what was signed in {said}");
         }
     }
 }
 
 /// What no refusal says: words of nodes, numbers of theirs, keys of ours.
-const LEAKS: [&str; 14] = [
+const LEAKS: [&str; 15] = [
+    "feedc0de",
     "have ",
     "insufficient",
     "revert",

@@ -156,8 +156,10 @@ impl Stage {
             max_fee_per_gas: 41_000_000_000,
             gas_limit: 8_000_000,
             calls,
-            valid_before: std::num::NonZeroU64::new(seconds() + 20),
-            fee_token: Some(mpp_tempo::chain::PATH_USD),
+            valid_before: u64::try_from(self.clock.now().unix_seconds() + 20)
+                .ok()
+                .and_then(std::num::NonZeroU64::new),
+            fee_token: Some(mpp_tempo::chain::BETA_USD),
             ..Transaction::on(42_431)
         };
         let receipt = self.node.send(transaction.sign(by).encode().into()).await.unwrap();
