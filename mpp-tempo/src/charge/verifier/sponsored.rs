@@ -167,8 +167,7 @@ async fn unsent(verifier: &Verifier, order: &Order, fate: Fate) -> Fate {
 /// What the chain shows of a payment, whoever sponsored it.
 async fn traced(verifier: &Verifier, order: &Order) -> Result<Traced, Unclear> {
     let node = verifier.node.node().await.map_err(Unclear::Pin)?;
-    let trace =
-        Trace { asked: &order.asked, account: order.payer, end: order.valid_before.get() };
+    let trace = Trace { asked: &order.asked, account: order.payer, end: order.valid_before.get() };
     trace.look(node, verifier.settle_deadline).await
 }
 

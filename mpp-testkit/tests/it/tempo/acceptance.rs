@@ -1,9 +1,7 @@
 //! S3: who paid is who signed, and no word of anybody's makes it somebody else. Keys of an account are in `signers`.
 
 use mpp_core::{Credential, credential::Source};
-use mpp_tempo::{
-    charge::{Mode, Payload, proof::proof_digest},
-};
+use mpp_tempo::charge::{Mode, Payload, proof::proof_digest};
 use mpp_testkit::devnet::{ACCOUNTS, PAYER};
 
 use super::{
@@ -44,7 +42,10 @@ async fn s3_nobody_pays_in_anothers_name() {
         // Who says nothing is known all the same.
         let heard = shop.show("/joke", &said(&paid, None)).await;
         assert_eq!((heard.code(), heard.body), (200, format!("did:pkh:eip155:42431:{own}")));
-        assert_eq!((stage.books().await.since(before), shop.served()), ([-10_000, 10_000, 0, 0], 1));
+        assert_eq!(
+            (stage.books().await.since(before), shop.served()),
+            ([-10_000, 10_000, 0, 0], 1)
+        );
     }
 }
 
@@ -61,7 +62,11 @@ async fn s3_a_proof_is_of_the_account_that_signed_it_here_and_now() {
     shop.show("/joke", &said(&theirs, Some(&did))).await.is_refused(402, "bad-signature");
     let theirs_did = theirs.source.as_ref().unwrap().as_str();
     shop.show("/joke", &said(&own, Some(theirs_did))).await.is_refused(402, "bad-signature");
-    for nobody in [None, Some("mallory"), Some("did:pkh:eip155:4217:0x70997970C51812dc3A010C7d01b50e0d17dc79C8")] {
+    for nobody in [
+        None,
+        Some("mallory"),
+        Some("did:pkh:eip155:4217:0x70997970C51812dc3A010C7d01b50e0d17dc79C8"),
+    ] {
         shop.show("/joke", &said(&own, nobody)).await.is_refused(402, "wrong-source");
     }
     // Signed for another chain, another challenge, another realm; by anybody who knows the account.

@@ -80,9 +80,8 @@ async fn greedy(request: &Value, realm: &str) -> (String, Arc<AtomicUsize>) {
         opaque: None,
     });
     let shown = Arc::new(AtomicUsize::new(0));
-    let router = Router::new()
-        .route("/", any(asks))
-        .with_state(Greedy { challenge, shown: shown.clone() });
+    let router =
+        Router::new().route("/", any(asks)).with_state(Greedy { challenge, shown: shown.clone() });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -110,16 +109,36 @@ async fn s14_nothing_is_signed_or_sent_for_who_asks_for_something_else_than_allo
     let cases: [(&str, Change, &str); 13] = [
         ("mainnet", Box::new(to("/methodDetails/chainId", json!(4217))), "127.0.0.1"),
         ("a local chain", Box::new(to("/methodDetails/chainId", json!(1337))), "127.0.0.1"),
-        ("a token that is no dollar", Box::new(to("/currency", json!("0x20c0000000000000000000000000000000000009"))), "127.0.0.1"),
+        (
+            "a token that is no dollar",
+            Box::new(to("/currency", json!("0x20c0000000000000000000000000000000000009"))),
+            "127.0.0.1",
+        ),
         ("no token", Box::new(to("/currency", json!(other))), "127.0.0.1"),
         ("a token that is not listed", Box::new(to("/currency", json!(ALPHA_USD))), "127.0.0.1"),
         ("another recipient", Box::new(to("/recipient", json!(other))), "127.0.0.1"),
-        ("a share for another", Box::new(detail("splits", json!([{ "amount": "1", "recipient": other }]))), "127.0.0.1"),
+        (
+            "a share for another",
+            Box::new(detail("splits", json!([{ "amount": "1", "recipient": other }]))),
+            "127.0.0.1",
+        ),
         ("more than the limit", Box::new(to("/amount", json!("10000001"))), "127.0.0.1"),
-        ("more than there is", Box::new(to("/amount", json!("340282366920938463463374607431768211455"))), "127.0.0.1"),
+        (
+            "more than there is",
+            Box::new(to("/amount", json!("340282366920938463463374607431768211455"))),
+            "127.0.0.1",
+        ),
         ("itself", Box::new(to("/recipient", json!(PAYER.address))), "127.0.0.1"),
-        ("shares of more than all", Box::new(detail("splits", json!([{ "amount": "10000", "recipient": SPLIT.address }]))), "127.0.0.1"),
-        ("a memo of another challenge", Box::new(detail("memo", json!(format!("0xef1ed71201{}", "11".repeat(27))))), "127.0.0.1"),
+        (
+            "shares of more than all",
+            Box::new(detail("splits", json!([{ "amount": "10000", "recipient": SPLIT.address }]))),
+            "127.0.0.1",
+        ),
+        (
+            "a memo of another challenge",
+            Box::new(detail("memo", json!(format!("0xef1ed71201{}", "11".repeat(27))))),
+            "127.0.0.1",
+        ),
         ("a proof for another realm", Box::new(to("/amount", json!("0"))), "bank.example.com"),
     ];
     for mode in [Mode::Pull, Mode::Push] {
@@ -280,7 +299,10 @@ async fn s14_a_shop_that_takes_the_money_and_says_no_is_not_paid_again_for_the_s
     for _ in 0..3 {
         let client = journaled(&store, stage.payer()).await;
         let answered = client.get(shop.url("/joke")).send().await;
-        assert!(answered.as_ref().map_or(true, |response| response.status() == 402), "{answered:?}");
+        assert!(
+            answered.as_ref().map_or(true, |response| response.status() == 402),
+            "{answered:?}"
+        );
     }
     assert!(taken.load(Ordering::SeqCst) >= 1);
     assert_eq!(stage.books().await.since(before), [-10_000, 10_000, 0, 0]);

@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use axum::routing::any;
 use http::Method;
-use mpp_core::{
-    Challenge, Credential, Encoded, Price, Realm,
-    challenge::Draft,
-    store::Memory,
-};
+use mpp_core::{Challenge, Credential, Encoded, Price, Realm, challenge::Draft, store::Memory};
 use mpp_server::{Gate, Paid};
 use mpp_tempo::charge::Mode;
 use mpp_testkit::devnet::{ACCOUNTS, ALPHA_USD};
@@ -49,7 +45,10 @@ async fn s2_what_was_paid_for_here_is_not_served_there() {
         for elsewhere in ["/b", "/dear", "/a?x=1", "/a?", "/free", "/%61", "/a/"] {
             let heard = shop.show(elsewhere, &paid).await;
             assert!(matches!(heard.code(), 402 | 404), "{elsewhere} {mode:?}: {heard:?}");
-            assert!(heard.code() == 404 || heard.why().1 == "wrong-scope", "{elsewhere}: {heard:?}");
+            assert!(
+                heard.code() == 404 || heard.why().1 == "wrong-scope",
+                "{elsewhere}: {heard:?}"
+            );
         }
         for method in [Method::POST, Method::PUT, Method::DELETE] {
             shop.request(method, "/a", Some(&paid)).await.is_refused(402, "wrong-scope");
@@ -84,19 +83,32 @@ async fn s2_what_a_challenge_asked_for_cannot_be_changed_afterwards() {
         ("external id", to("/externalId", json!("order-2"))),
         ("chain", to("/methodDetails/chainId", json!(4217))),
         ("sponsor", Box::new(|request| request["methodDetails"]["feePayer"] = json!(true))),
-        ("memo", Box::new(|request| {
-            request["methodDetails"]["memo"] = json!(format!("0x{}", "42".repeat(32)));
-        })),
-        ("splits", Box::new(move |request| {
-            request["methodDetails"]["splits"] = json!([{ "amount": "999999", "recipient": other }]);
-        })),
+        (
+            "memo",
+            Box::new(|request| {
+                request["methodDetails"]["memo"] = json!(format!("0x{}", "42".repeat(32)));
+            }),
+        ),
+        (
+            "splits",
+            Box::new(move |request| {
+                request["methodDetails"]["splits"] =
+                    json!([{ "amount": "999999", "recipient": other }]);
+            }),
+        ),
     ];
     for (name, change) in changes {
         let heard = shop.show("/a", &asking(&paid, change)).await;
         assert_eq!(heard.why(), (402, "not-ours".to_owned()), "{name}: {heard:?}");
     }
     let drafts: [(&str, Box<dyn FnOnce(&mut Draft)>, &str); 4] = [
-        ("later", Box::new(|d| d.expires = d.expires.take().map(|end| end.plus(std::time::Duration::from_secs(60)))), "not-ours"),
+        (
+            "later",
+            Box::new(|d| {
+                d.expires = d.expires.take().map(|end| end.plus(std::time::Duration::from_secs(60)))
+            }),
+            "not-ours",
+        ),
         ("never", Box::new(|d| d.expires = None), "not-ours"),
         ("realm", Box::new(|d| d.realm = Realm::parse("localhost").unwrap()), "wrong-realm"),
         ("scope", Box::new(|d| d.opaque = None), "not-ours"),
@@ -120,7 +132,9 @@ async fn s2_a_payment_in_another_amount_or_to_another_account_is_not_the_one_tha
     let (before, mined) = (stage.books().await, stage.mined().await);
     let dear = shop.sign(&stage.payer(), "/a").await;
     // What answers another challenge, as an answer to this one.
-    for (from, reason) in [("/cheap", "wrong-amount"), ("/alpha", "wrong-token"), ("/a", "wrong-memo")] {
+    for (from, reason) in
+        [("/cheap", "wrong-amount"), ("/alpha", "wrong-token"), ("/a", "wrong-memo")]
+    {
         let other = shop.sign(&stage.payer(), from).await;
         let shown = with_payload(&dear, &payload(&other));
         shop.show("/a", &shown).await.is_refused(402, reason);
@@ -162,15 +176,36 @@ async fn s2_challenges_of_other_shops_and_of_shops_that_changed_are_not_paid_her
     };
     let ours = at("127.0.0.1", SECRET).sell("/a", "0.01 usd", stage.verifier()).open().await;
     let other = ACCOUNTS[5].address;
-    let elsewhere = mpp_tempo::charge::Verifier::new(&mpp_tempo::Chain::MODERATO, other, stage.node.clone());
+    let elsewhere =
+        mpp_tempo::charge::Verifier::new(&mpp_tempo::Chain::MODERATO, other, stage.node.clone());
     let shared = stage.verifier().share(other, "0.001").unwrap();
     let others = [
-        ("secret", at("127.0.0.1", "another secret of thirty-two bytes").sell("/a", "0.01 usd", stage.verifier()), "not-ours"),
+        (
+            "secret",
+            at("127.0.0.1", "another secret of thirty-two bytes").sell(
+                "/a",
+                "0.01 usd",
+                stage.verifier(),
+            ),
+            "not-ours",
+        ),
         ("realm", at("localhost", SECRET).sell("/a", "0.01 usd", stage.verifier()), "wrong-realm"),
         ("price", at("127.0.0.1", SECRET).sell("/a", "0.001 usd", stage.verifier()), "wrong-terms"),
-        ("recipient", at("127.0.0.1", SECRET).sell("/a", "0.01 usd", elsewhere.unwrap()), "wrong-terms"),
+        (
+            "recipient",
+            at("127.0.0.1", SECRET).sell("/a", "0.01 usd", elsewhere.unwrap()),
+            "wrong-terms",
+        ),
         ("shares", at("127.0.0.1", SECRET).sell("/a", "0.01 usd", shared), "wrong-terms"),
-        ("token", at("127.0.0.1", SECRET).sell("/a", "0.01 usd", stage.verifier().currency(ALPHA_USD).unwrap()), "wrong-terms"),
+        (
+            "token",
+            at("127.0.0.1", SECRET).sell(
+                "/a",
+                "0.01 usd",
+                stage.verifier().currency(ALPHA_USD).unwrap(),
+            ),
+            "wrong-terms",
+        ),
     ];
     for (name, theirs, reason) in others {
         let theirs = theirs.open().await;

@@ -18,7 +18,9 @@ const LATE: i64 = 1800;
 
 #[tokio::test]
 async fn s5_who_paid_in_time_is_served_late_and_nobody_forever() {
-    for (seconds, served) in [(LIFE + 1, true), (LIFE + 600, true), (LIFE + LATE - 5, true), (LIFE + LATE + 5, false)] {
+    for (seconds, served) in
+        [(LIFE + 1, true), (LIFE + 600, true), (LIFE + LATE - 5, true), (LIFE + LATE + 5, false)]
+    {
         let stage = Stage::new().await;
         let shop = stage.selling("0.01 usd", stage.verifier()).await;
         let before = stage.books().await;
@@ -61,7 +63,8 @@ async fn s5_nothing_is_sent_for_a_challenge_that_is_over() {
         let counter = stage.counter().sell("/joke", "0.01 usd", till);
         let shop = counter.sell("/free", "0 usd", stage.verifier()).open().await;
         let (before, mined) = (stage.books().await, stage.mined().await);
-        let (order, proof) = (shop.sign(&stage.payer(), "/joke").await, shop.sign(&stage.payer(), "/free").await);
+        let (order, proof) =
+            (shop.sign(&stage.payer(), "/joke").await, shop.sign(&stage.payer(), "/free").await);
         stage.clock.advance(LIFE + 1);
         for (path, shown) in [("/joke", &order), ("/free", &proof)] {
             let heard = shop.show(path, shown).await;

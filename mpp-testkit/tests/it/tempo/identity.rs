@@ -33,11 +33,12 @@ async fn jobs(stage: &Stage) -> Shop {
             jobs.insert(id, paid.payer.unwrap());
             id.to_string()
         };
-        let poll = async move |Path(id): Path<usize>, who: Paid| {
-            match (jobs.lock().unwrap().get(&id), &who.payer) {
-                (Some(owner), Some(who)) if owner == who => Ok("half done"),
-                _ => Err(StatusCode::NOT_FOUND),
-            }
+        let poll = async move |Path(id): Path<usize>, who: Paid| match (
+            jobs.lock().unwrap().get(&id),
+            &who.payer,
+        ) {
+            (Some(owner), Some(who)) if owner == who => Ok("half done"),
+            _ => Err(StatusCode::NOT_FOUND),
         };
         let charge = gate.charge("0.10 usd").unwrap().via(&till).layer().unwrap();
         let identify = gate.identify("usd").via(&till).layer().unwrap();
@@ -71,7 +72,10 @@ async fn who_paid_once_looks_as_often_as_they_like_and_nobody_else_does() {
             let looked = shop.show(&path, &proof).await;
             assert_eq!((looked.code(), looked.body.as_str()), (200, "half done"));
         }
-        assert_eq!((stage.books().await.since(before), stage.mined().await), ([-100_000, 100_000, 0, 0], mined));
+        assert_eq!(
+            (stage.books().await.since(before), stage.mined().await),
+            ([-100_000, 100_000, 0, 0], mined)
+        );
 
         let stranger = || stage.payer_of(key(ACCOUNTS[5].key.hex()));
         let theirs = shop.sign(&stranger(), &path).await;

@@ -22,10 +22,8 @@ async fn s4_a_nodes_words_stay_on_our_side_of_the_counter() {
         (Asked::Send, refuses(-32000), (503, 0)),
         (Asked::Send, Act::NeverHears, (503, 0)),
     ];
-    let pushed = [
-        (Asked::Receipt, refuses(-32000), (503, 0)),
-        (Asked::Receipt, Act::NeverHears, (503, 0)),
-    ];
+    let pushed =
+        [(Asked::Receipt, refuses(-32000), (503, 0)), (Asked::Receipt, Act::NeverHears, (503, 0))];
     let sponsored = [
         (Asked::Simulate, refuses(REVERTED), (402, 1)),
         (Asked::Simulate, refuses(-32601), (503, 0)),

@@ -3,9 +3,7 @@
 use alloy::{primitives::U256, sol_types::SolCall};
 use mpp_core::Price;
 use mpp_tempo::{
-    chain::{
-        ALPHA_USD as ALPHA, PATH_USD as PATH, dex::STABLECOIN_DEX, transaction::Call,
-    },
+    chain::{ALPHA_USD as ALPHA, PATH_USD as PATH, dex::STABLECOIN_DEX, transaction::Call},
     charge::{Mode, Payload},
 };
 use mpp_testkit::devnet::{
@@ -128,7 +126,10 @@ async fn a_memo_of_the_shops_own_is_on_the_transfer_and_only_a_pull_is_taken() {
     let stage = Stage::new().await;
     let shop = stage.selling("0.01 usd", stage.verifier().memo(MEMO).unwrap()).await;
     let asked = details(&shop.ask("/joke").await);
-    assert_eq!((asked.memo.as_deref(), asked.supported_modes), (Some(MEMO), Some(vec![Mode::Pull])));
+    assert_eq!(
+        (asked.memo.as_deref(), asked.supported_modes),
+        (Some(MEMO), Some(vec![Mode::Pull]))
+    );
     let before = stage.books().await;
     let heard = shop.buy(stage.payer()).await;
     let receipt = stage.receipt(&heard.receipt().reference).await;

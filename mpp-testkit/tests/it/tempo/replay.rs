@@ -48,15 +48,24 @@ async fn s1_a_hash_is_one_hash_however_it_is_spelled() {
     let paid = shop.sign(&stage.payer().mode(Mode::Push), "/joke").await;
     let Payload::Hash { hash } = payload(&paid) else { panic!("push mode") };
     let upper = format!("0x{}", hash[2..].to_uppercase());
-    let mixed: String = hash.char_indices().map(|(i, c)| if i % 2 == 0 { c } else { c.to_ascii_uppercase() }).collect();
+    let mixed: String = hash
+        .char_indices()
+        .map(|(i, c)| if i % 2 == 0 { c } else { c.to_ascii_uppercase() })
+        .collect();
     let mixed = mixed.replacen('X', "x", 1);
-    for wrong in [hash[2..].to_owned(), format!("0X{}", &hash[2..]), format!("{hash} "), format!("0x0x{}", &hash[4..])] {
+    for wrong in [
+        hash[2..].to_owned(),
+        format!("0X{}", &hash[2..]),
+        format!("{hash} "),
+        format!("0x0x{}", &hash[4..]),
+    ] {
         let shown = with_payload(&paid, &hash_of(wrong));
         shop.show("/joke", &shown).await.is_refused(402, "unreadable");
     }
     let spelled = [hash.clone(), upper, mixed].map(|text| with_payload(&paid, &hash_of(text)));
     let [a, b, c] = &spelled;
-    let (a, b, c) = tokio::join!(shop.show("/joke", a), shop.show("/joke", b), shop.show("/joke", c));
+    let (a, b, c) =
+        tokio::join!(shop.show("/joke", a), shop.show("/joke", b), shop.show("/joke", c));
     let served = [&a, &b, &c].iter().filter(|heard| heard.code() == 200).count();
     assert_eq!((served, shop.served()), (1, 1), "{a:?} {b:?} {c:?}");
     for again in &spelled {

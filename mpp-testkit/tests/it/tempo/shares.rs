@@ -51,11 +51,38 @@ async fn s7_two_equal_shares_are_two_transfers_pulled_or_pushed() {
         let own = |c: &Credential| named(c, CENT);
         type Calls = Box<dyn Fn(&Credential) -> Vec<Call>>;
         let cases: [(&str, &str, Calls, bool); 8] = [
-            ("/twice", "one of two", Box::new(move |c| vec![own(c), to(SPLIT.address, CENT)]), false),
-            ("/twice", "both in one", Box::new(move |c| vec![own(c), to(SPLIT.address, 2 * CENT)]), false),
-            ("/twice", "shares alone", Box::new(move |_| vec![to(SPLIT.address, CENT), to(SPLIT.address, CENT)]), false),
-            ("/twice", "to another", Box::new(move |c| vec![own(c), to(SPLIT.address, CENT), to(ACCOUNTS[5].address, CENT)]), false),
-            ("/twice", "in another order", Box::new(move |c| vec![to(SPLIT.address, CENT), own(c), to(SPLIT.address, CENT)]), true),
+            (
+                "/twice",
+                "one of two",
+                Box::new(move |c| vec![own(c), to(SPLIT.address, CENT)]),
+                false,
+            ),
+            (
+                "/twice",
+                "both in one",
+                Box::new(move |c| vec![own(c), to(SPLIT.address, 2 * CENT)]),
+                false,
+            ),
+            (
+                "/twice",
+                "shares alone",
+                Box::new(move |_| vec![to(SPLIT.address, CENT), to(SPLIT.address, CENT)]),
+                false,
+            ),
+            (
+                "/twice",
+                "to another",
+                Box::new(move |c| {
+                    vec![own(c), to(SPLIT.address, CENT), to(ACCOUNTS[5].address, CENT)]
+                }),
+                false,
+            ),
+            (
+                "/twice",
+                "in another order",
+                Box::new(move |c| vec![to(SPLIT.address, CENT), own(c), to(SPLIT.address, CENT)]),
+                true,
+            ),
             // One call writes two logs.
             ("/alike", "one for both", Box::new(move |c| vec![own(c)]), false),
             ("/alike", "whole", Box::new(move |c| vec![named(c, 2 * CENT)]), false),
@@ -72,7 +99,10 @@ async fn s7_two_equal_shares_are_two_transfers_pulled_or_pushed() {
             assert_eq!(heard.code(), if served { 200 } else { 402 }, "{mode:?} {name}: {heard:?}");
             if mode == Mode::Pull && !served {
                 assert_eq!(heard.why().1, "wrong-calls", "{name}");
-                assert_eq!((stage.books().await.since(before), stage.mined().await), ([0; 4], mined));
+                assert_eq!(
+                    (stage.books().await.since(before), stage.mined().await),
+                    ([0; 4], mined)
+                );
             } else if !served {
                 assert_eq!(heard.why().1, "not-transferred", "{name}");
             }

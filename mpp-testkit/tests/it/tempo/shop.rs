@@ -90,7 +90,12 @@ impl Counter {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at: SocketAddr = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, self.router).await });
-        Shop { origin: format!("http://{at}"), served: self.served, http: http(), headers: HeaderMap::new() }
+        Shop {
+            origin: format!("http://{at}"),
+            served: self.served,
+            http: http(),
+            headers: HeaderMap::new(),
+        }
     }
 }
 
@@ -252,7 +257,7 @@ impl Heard {
 /// What no refusal says: words of nodes, numbers of theirs, keys of ours.
 const LEAKS: [&str; 15] = [
     "feedc0de",
-    "have ",
+    ": have ",
     "insufficient",
     "revert",
     "rpc",

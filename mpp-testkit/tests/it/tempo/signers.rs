@@ -39,7 +39,9 @@ fn authorised(seed: u8, limit: u128) -> AccessKey {
         .limit(Limit { token: PATH, amount: U256::from(limit), period: None });
     let signature = root.sign(authorization.signing_hash());
     let signed = authorization.signed(signature).unwrap();
-    AccessKey::new(parse_address(PAYER.address).unwrap(), agent).with_authorization(&signed).unwrap()
+    AccessKey::new(parse_address(PAYER.address).unwrap(), agent)
+        .with_authorization(&signed)
+        .unwrap()
 }
 
 fn paying(stage: &Stage, signer: impl Signer) -> Payer {
@@ -54,7 +56,8 @@ async fn accounts_of_every_kind_of_key_buy_in_every_mode() {
     let counter = stage.counter().sell("/own", "0.01 usd", verifier);
     let counter = counter.sell("/free", "0 usd", stage.verifier());
     let shop = counter.sell("/sponsored", "0.01 usd", sponsoring).open().await;
-    let passkey = || SoftwareAuthenticator::new(P256Key::new([0x33; 32]).unwrap(), "wallet.example");
+    let passkey =
+        || SoftwareAuthenticator::new(P256Key::new([0x33; 32]).unwrap(), "wallet.example");
     let signers: [Arc<dyn Signer>; 4] = [
         Arc::new(Key::new([0x31; 32]).unwrap()),
         Arc::new(P256Key::new([0x32; 32]).unwrap()),
@@ -65,7 +68,12 @@ async fn accounts_of_every_kind_of_key_buy_in_every_mode() {
         let account = signer.account().to_string();
         let payer = |mode| paying(&stage, signer.clone()).mode(mode);
         stage.chain.fund(PATH_USD, &account, 50 * CENT).await.unwrap();
-        let ways = [("/own", Mode::Pull), ("/own", Mode::Push), ("/sponsored", Mode::Pull), ("/free", Mode::Pull)];
+        let ways = [
+            ("/own", Mode::Pull),
+            ("/own", Mode::Push),
+            ("/sponsored", Mode::Pull),
+            ("/free", Mode::Pull),
+        ];
         for (path, mode) in ways {
             let before = stage.books_of(&account).await;
             let credential = shop.sign(&payer(mode.clone()), path).await;
@@ -106,10 +114,7 @@ async fn an_access_key_is_made_known_by_its_first_purchase_and_used_by_the_secon
 }
 
 /// Signs the account's own payment anew, by another key.
-async fn resigned(
-    credential: &mpp_core::Credential,
-    by: &dyn Signer,
-) -> mpp_core::Credential {
+async fn resigned(credential: &mpp_core::Credential, by: &dyn Signer) -> mpp_core::Credential {
     let transaction_ = signed(credential).transaction;
     let signature = by.sign(transaction_.signing_hash()).await.unwrap();
     with_payload(credential, &transaction(&transaction_.signed(signature).encode()))

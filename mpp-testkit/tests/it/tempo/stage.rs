@@ -55,7 +55,8 @@ pub(super) struct Books([u128; 4]);
 impl Books {
     /// By how much payer, recipient, sponsor and split have gained since.
     pub(super) fn since(self, before: Self) -> [i128; 4] {
-        let gain = |now: u128, then: u128| i128::try_from(now).unwrap() - i128::try_from(then).unwrap();
+        let gain =
+            |now: u128, then: u128| i128::try_from(now).unwrap() - i128::try_from(then).unwrap();
         std::array::from_fn(|i| gain(self.0[i], before.0[i]))
     }
 }
