@@ -152,9 +152,10 @@ async fn searched(verifier: &Verifier, order: &Order, fate: Fate) -> Fate {
 }
 
 /// Searches for a payment that would fail, and that nobody here has signed: it fails for want of money also where another
-/// sponsor has sent it a moment ago.
+/// sponsor has sent it a moment ago. With a memo that others bear as well that cannot be told, and what the trial showed
+/// counts.
 async fn unsent(verifier: &Verifier, order: &Order, fate: Fate) -> Fate {
-    if !matches!(fate, Fate::Failed(_)) {
+    if order.asked.fixed_memo || !matches!(fate, Fate::Failed(_)) {
         return fate;
     }
     match traced(verifier, order).await {

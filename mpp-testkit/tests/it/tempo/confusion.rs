@@ -101,7 +101,8 @@ async fn s2_what_a_challenge_asked_for_cannot_be_changed_afterwards() {
         let heard = shop.show("/a", &asking(&paid, change)).await;
         assert_eq!(heard.why(), (402, "not-ours".to_owned()), "{name}: {heard:?}");
     }
-    let drafts: [(&str, Box<dyn FnOnce(&mut Draft)>, &str); 4] = [
+    type Edit = Box<dyn FnOnce(&mut Draft)>;
+    let drafts: [(&str, Edit, &str); 4] = [
         (
             "later",
             Box::new(|d| {

@@ -22,6 +22,8 @@ pub(super) enum Act {
     Refuses(i64),
     /// No answer comes; the node never heard of it.
     NeverHears,
+    /// The node never hears of it, and never answers.
+    Hangs,
     /// The node does it, and its answer is lost.
     DoesAndIsMute,
     /// The node does it, and never answers.
@@ -62,6 +64,11 @@ impl Faulty {
         self.faults.lock().unwrap().clear();
     }
 
+    /// Whether everything that was to break has.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.faults.lock().unwrap().is_empty()
+    }
+
     fn fault(&self, asked: Asked) -> Option<Act> {
         let mut faults = self.faults.lock().unwrap();
         let at = faults.iter().position(|(what, _)| *what == asked)?;
@@ -75,6 +82,7 @@ impl Faulty {
             match act {
                 Act::Refuses(code) => Err(RpcError::Refused(NodeError::new(code, WORDS))),
                 Act::NeverHears => Err(lost()),
+                Act::Hangs => std::future::pending().await,
                 Act::DoesAndIsMute => answer.await.and(Err(lost())),
                 Act::DoesAndHangs => {
                     let _ = answer.await;

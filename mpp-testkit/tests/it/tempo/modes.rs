@@ -183,20 +183,29 @@ async fn who_holds_another_dollar_exchanges_it_on_the_way_sponsored_or_not() {
 
 #[tokio::test]
 async fn who_does_not_wait_for_a_block_is_paid_all_the_same() {
-    let stage = Stage::new().await;
-    let shop = stage.selling("0.10 usd", stage.verifier().optimistic()).await;
-    let before = stage.books().await;
-    let heard = shop.buy(stage.payer()).await;
-    assert_eq!((heard.code(), shop.served()), (200, 1));
-    let hash = heard.receipt().reference;
-    for _ in 0..60 {
-        if !stage.receipt(&hash).await.is_null() {
-            break;
+    for sponsored in [false, true] {
+        let stage = Stage::new().await;
+        let till = if sponsored { stage.sponsoring() } else { stage.verifier() };
+        let shop = stage.selling("0.10 usd", till.optimistic()).await;
+        // A sponsor goes on with a sender once its last payment is known to be over.
+        let times = if sponsored { 1 } else { 3 };
+        let before = stage.books().await;
+        for bought in 1..=times {
+            let heard = shop.buy(stage.payer()).await;
+            assert_eq!((heard.code(), shop.served()), (200, bought), "{heard:?}");
+            let hash = heard.receipt().reference;
+            for _ in 0..60 {
+                if !stage.receipt(&hash).await.is_null() {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            assert_eq!(stage.receipt(&hash).await["status"], "0x1");
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        let [payer, recipient, ..] = stage.books().await.since(before);
+        let price = i128::try_from(times).unwrap() * 100_000;
+        assert_eq!((payer, recipient), (-price, price));
     }
-    assert_eq!(stage.receipt(&hash).await["status"], "0x1");
-    assert_eq!(stage.books().await.since(before), [-100_000, 100_000, 0, 0]);
 }
 
 #[tokio::test]

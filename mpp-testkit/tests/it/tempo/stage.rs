@@ -64,9 +64,13 @@ impl Books {
 impl Stage {
     pub(super) async fn new() -> Self {
         let chain = Devnet::start_complete().await.unwrap();
-        let patience = Patience { ask: Duration::from_secs(3), send: Duration::from_secs(3) };
-        let node = Arc::new(HttpRpc::new(chain.rpc_url()).unwrap().patience(patience));
+        let node = node(&chain);
         Self { chain, node, clock: Ahead::default() }
+    }
+
+    /// Connections of its own to the node, for what runs elsewhere.
+    pub(super) fn another_line(&self) -> Arc<HttpRpc> {
+        node(&self.chain)
     }
 
     /// Sells to the recipient, in PathUSD.
@@ -83,7 +87,11 @@ impl Stage {
     }
 
     pub(super) fn sponsor(&self) -> Sponsor {
-        let books = Arc::new(Memory::volatile());
+        self.sponsor_on(Arc::new(Memory::volatile()))
+    }
+
+    /// A sponsor whose books outlive it.
+    pub(super) fn sponsor_on(&self, books: Arc<Memory>) -> Sponsor {
         Sponsor::new(&Chain::MODERATO, Arc::new(key(SPONSOR.key.hex())), books)
             .unwrap()
             .clock(Arc::new(self.clock.clone()))
@@ -167,6 +175,11 @@ impl Stage {
         assert!(receipt.success);
         format!("{:#x}", receipt.hash)
     }
+}
+
+fn node(chain: &Devnet) -> Arc<HttpRpc> {
+    let patience = Patience { ask: Duration::from_secs(3), send: Duration::from_secs(3) };
+    Arc::new(HttpRpc::new(chain.rpc_url()).unwrap().patience(patience))
 }
 
 pub(super) fn key(text: &str) -> Key {
