@@ -29,6 +29,8 @@ use crate::{
     },
 };
 
+mod earlier;
+
 impl Verifier {
     /// Pays the fees of payments, which are then asked for in pull mode: a payer needs no other token than the one it pays.
     ///
@@ -207,7 +209,10 @@ async fn first(verifier: &Verifier, sponsor: &Sponsor, order: &Order) -> Result<
     let approved = sponsor.judge(&order.signed, &now, Stage::Settling).map_err(Fate::unknown)?;
     let approved = in_a_token_it_has(verifier, sponsor, approved).await?;
     // A crash after this leaves a promise in the books for as long as its lease.
-    let reserved = sponsor.reserve(&approved).await.map_err(Fate::unknown)?;
+    let reserved = tokio::select! {
+        reserved = sponsor.reserve(&approved) => reserved.map_err(Fate::unknown)?,
+        never = earlier::make_way(&verifier.node, sponsor, approved) => match never {},
+    };
     // The sender's earlier payments have ended: what this shows is what the chain will do.
     if let Err(fate) = simulate(verifier, sponsor, order, &approved).await {
         return Err(withdrawn(sponsor, reserved, fate).await);
