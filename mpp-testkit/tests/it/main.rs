@@ -4,3 +4,4 @@ mod complete;
 mod devnet;
 mod services;
 mod suites;
+mod tempo;

@@ -32,7 +32,7 @@ pub(super) struct Record {
     signature: Bytes,
     /// The hash of the sponsored whole.
     #[serde(with = "stored::hex")]
-    hash: B256,
+    pub(super) hash: B256,
 }
 
 impl Record {

@@ -39,6 +39,14 @@ pub(crate) struct Cosigned {
     sponsor: Address,
 }
 
+/// A payment that another run left behind.
+#[derive(Debug)]
+pub(crate) struct Left {
+    id: B256,
+    /// Of the sponsored whole.
+    pub(crate) hash: B256,
+}
+
 impl Cosigned {
     /// What is sent.
     pub(crate) fn signed(&self) -> &Signed {
@@ -84,6 +92,33 @@ impl Sponsor {
         let now = self.now().unix_millis();
         let reserve = |book: &mut Book| book.reserve(approved, &self.policy, now);
         self.keeper.try_change(self.address(), reserve).await.map_err(Unsponsored::Books)
+    }
+
+    /// The sender's other payments that were co-signed and are not known to be over, each by what the chain would know it
+    /// by: a run that did not wait, or that died, leaves them behind.
+    ///
+    /// # Errors
+    /// [`Unsponsored::Books`].
+    pub(crate) async fn left_open(&self, approved: &Approved) -> Result<Vec<Left>, Unsponsored> {
+        let book = self.keeper.book(self.address()).await.map_err(Unsponsored::Books)?;
+        let mut left = Vec::new();
+        for held in &book.live {
+            if held.sender != approved.sender || held.id == approved.id {
+                continue;
+            }
+            let (_, record) = self.keeper.record(held.id).await.map_err(Unsponsored::Books)?;
+            left.extend(record.map(|record| Left { id: held.id, hash: record.hash }));
+        }
+        Ok(left)
+    }
+
+    /// Says that a payment which another run left behind was mined: its fee counts no more.
+    ///
+    /// # Errors
+    /// [`Unsponsored::Books`]: its fee counts until the transaction is over.
+    pub(crate) async fn was_mined(&self, left: &Left) -> Result<(), Unsponsored> {
+        let end = |book: &mut Book| book.end(left.id);
+        self.keeper.change(self.address(), end).await.map_err(Unsponsored::Books)
     }
 
     /// Signs as sponsor, and writes the signature down; or finds what was written down before.

@@ -50,10 +50,9 @@ impl Verifier {
             longest: self.longest_validity,
             challenge_ends: claim.challenge.expires.as_ref(),
         };
-        self.would_sponsor(&order, &window.now, window.challenge_ends).await?;
         let Err(refusal) = self.pays(&order, recovered, &window).await else { return Ok(order) };
-        // Money that moved already is neither in time nor still held.
-        let moved = refusal.reason != reason::RAIL_UNAVAILABLE
+        // Money that moved already is neither in time nor still held: nobody is invited to pay again before that is known.
+        let moved = refusal.kind.fresh
             && window.is_remembered(&order.signed.transaction)
             && self.is_mined(&order).await?;
         if moved { Ok(order) } else { Err(refusal) }
@@ -67,16 +66,20 @@ impl Verifier {
         window: &Window<'_>,
     ) -> Result<(), Rejection> {
         let transaction = &order.signed.transaction;
+        self.would_sponsor(order, &window.now, window.challenge_ends).await?;
         examine::runs(transaction)?;
         window.includes(transaction)?;
         self.can_pay(order, by).await
     }
 
     /// Whether the chain holds this very transaction already: sent by the payer, or by this server before its store
-    /// was lost. What the receipt shows is for the settlement to judge.
+    /// was lost, or by whoever else sponsored it. What the receipt shows is for the settlement to judge.
     ///
     /// A node that cannot say is no reason to refuse: that would invite the payer to pay again.
     async fn is_mined(&self, order: &Order) -> Result<bool, Rejection> {
+        if order.awaits_sponsor() {
+            return self.is_sponsored_elsewhere(order).await;
+        }
         let Ok(promise) = order.promise() else { return Ok(false) };
         let node = self.node.node().await.map_err(unavailable)?;
         let receipt = node.receipt(promise.hash).await.map_err(unavailable)?;

@@ -3,7 +3,7 @@
 //! The sponsor's signature is on record before it leaves, so that what the chain may know is known here: without a record
 //! nothing was sent, and with one the very same bytes are sent again.
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::{Address, B256, U256};
 use mpp_core::{
     Timestamp,
     fate::{Fate, Settlement},
@@ -13,7 +13,7 @@ use mpp_core::{
 use super::{
     Verifier,
     reason::{self, refusal},
-    settle,
+    settle, unavailable,
 };
 use crate::{
     chain::{
@@ -28,6 +28,8 @@ use crate::{
         trace::{Trace, Traced},
     },
 };
+
+mod earlier;
 
 impl Verifier {
     /// Pays the fees of payments, which are then asked for in pull mode: a payer needs no other token than the one it pays.
@@ -61,6 +63,16 @@ impl Verifier {
         let approved = sponsor.judge(&order.signed, now, Stage::Shown { challenge_ends })?;
         sponsor.has_room(&approved).await
     }
+
+    /// Whether a payment that awaits a sponsor has found another one already. With a memo that others bear as well it cannot
+    /// be told, and is not.
+    pub(super) async fn is_sponsored_elsewhere(&self, order: &Order) -> Result<bool, Rejection> {
+        if order.asked.fixed_memo {
+            return Ok(false);
+        }
+        let seen = traced(self, order).await.map_err(unavailable)?;
+        Ok(matches!(seen, Traced::Paid(_)))
+    }
 }
 
 /// A sponsor on another chain than the one that is sold on.
@@ -90,7 +102,7 @@ pub(super) async fn settle(verifier: &Verifier, order: &Order) -> Fate {
         Ok(Some(before)) => before,
         Ok(None) => match first(verifier, sponsor, order).await {
             Ok(cosigned) => cosigned,
-            Err(fate) => return fate,
+            Err(fate) => return unsent(verifier, order, fate).await,
         },
         Err(cause) => return Fate::unknown(cause),
     };
@@ -133,22 +145,43 @@ async fn searched(verifier: &Verifier, order: &Order, fate: Fate) -> Fate {
     if !matches!(&fate, Fate::Failed(rejection) if rejection.reason == Reason::EXPIRED) {
         return fate;
     }
-    let node = match verifier.node.node().await {
-        Ok(node) => node,
-        Err(cause) => return Fate::unknown(Unclear::Pin(cause)),
-    };
-    let asked = &order.asked;
-    let trace = Trace { asked, account: order.payer, end: order.valid_before.get() };
-    match trace.look(node, verifier.settle_deadline).await {
+    match traced(verifier, order).await {
         Ok(Traced::Never) => fate,
-        // Another payment with the same memo looks the same: it cannot be told whose this is.
-        Ok(Traced::Paid(_)) if asked.fixed_memo => Fate::unknown(Stuck::Elsewhere),
-        Ok(Traced::Paid(hash)) => Fate::Settled(
-            Settlement::new(format!("{hash:#x}")).by(evidence::source(asked.chain_id, order.payer)),
-        ),
+        Ok(Traced::Paid(hash)) => by_another(order, hash),
         Ok(Traced::Pending) => Fate::unknown(Unclear::Ending),
         Err(cause) => Fate::unknown(cause),
     }
+}
+
+/// Searches for a payment that would fail, and that nobody here has signed: it fails for want of money also where another
+/// sponsor has sent it a moment ago. With a memo that others bear as well that cannot be told, and what the trial showed
+/// counts.
+async fn unsent(verifier: &Verifier, order: &Order, fate: Fate) -> Fate {
+    if order.asked.fixed_memo || !matches!(fate, Fate::Failed(_)) {
+        return fate;
+    }
+    match traced(verifier, order).await {
+        Ok(Traced::Paid(hash)) => by_another(order, hash),
+        Ok(Traced::Never | Traced::Pending) => fate,
+        Err(cause) => Fate::unknown(cause),
+    }
+}
+
+/// What the chain shows of a payment, whoever sponsored it.
+async fn traced(verifier: &Verifier, order: &Order) -> Result<Traced, Unclear> {
+    let node = verifier.node.node().await.map_err(Unclear::Pin)?;
+    let trace = Trace { asked: &order.asked, account: order.payer, end: order.valid_before.get() };
+    trace.look(node, verifier.settle_deadline).await
+}
+
+/// A payment that another sponsor has sent.
+fn by_another(order: &Order, hash: B256) -> Fate {
+    // Another payment with the same memo looks the same: it cannot be told whose this is.
+    if order.asked.fixed_memo {
+        return Fate::unknown(Stuck::Elsewhere);
+    }
+    let payer = evidence::source(order.asked.chain_id, order.payer);
+    Fate::Settled(Settlement::new(format!("{hash:#x}")).by(payer))
 }
 
 /// Seconds by which the clocks of processes on one store may differ.
@@ -176,7 +209,10 @@ async fn first(verifier: &Verifier, sponsor: &Sponsor, order: &Order) -> Result<
     let approved = sponsor.judge(&order.signed, &now, Stage::Settling).map_err(Fate::unknown)?;
     let approved = in_a_token_it_has(verifier, sponsor, approved).await?;
     // A crash after this leaves a promise in the books for as long as its lease.
-    let reserved = sponsor.reserve(&approved).await.map_err(Fate::unknown)?;
+    let reserved = tokio::select! {
+        reserved = sponsor.reserve(&approved) => reserved.map_err(Fate::unknown)?,
+        never = earlier::make_way(&verifier.node, sponsor, approved) => match never {},
+    };
     // The sender's earlier payments have ended: what this shows is what the chain will do.
     if let Err(fate) = simulate(verifier, sponsor, order, &approved).await {
         return Err(withdrawn(sponsor, reserved, fate).await);
