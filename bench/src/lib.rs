@@ -5,7 +5,9 @@
 pub mod answer;
 pub mod inprocess;
 pub mod interleaved;
+pub mod mppx;
 pub mod ours;
 pub mod peers;
 pub mod row;
 pub mod rows;
+pub mod tempo;

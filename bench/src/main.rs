@@ -1,9 +1,10 @@
-//! Measures every row and prints one JSON object; `--quick` looks less closely, `--stores` at the stores alone.
+//! Measures every row and prints one JSON object; `--quick` looks less closely, `--stores` and `--tempo` at those alone.
 
 use std::{env, error::Error, io::Write, process::Command};
 
 use bench::{
     interleaved::Effort,
+    row::Row,
     rows::{self, allocations::Count},
 };
 
@@ -11,9 +12,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let given = |flag: &str| env::args().skip(1).any(|argument| argument == flag);
     let effort = if given("--quick") { Effort::QUICK } else { Effort::FULL };
     if given("--stores") {
-        let table = rows::stores::rows(effort)?;
-        writeln!(std::io::stdout(), "{}", serde_json::json!({ "rows": table }))?;
-        return Ok(());
+        return print(&rows::stores::rows(effort)?);
+    }
+    if given("--tempo") {
+        let mut table = rows::check::rows(effort);
+        table.extend(rows::charge::rows());
+        return print(&table);
     }
     let mut table = vec![
         rows::id::row(effort),
@@ -24,8 +28,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         rows::paid::row(effort),
         rows::loopback::row(effort),
     ];
+    table.extend(rows::check::rows(effort));
+    table.extend(rows::charge::rows());
     table.extend(rows::stores::rows(effort)?);
     table.splice(2..2, rows::allocations::rows(&counted()?));
+    print(&table)
+}
+
+fn print(table: &[Row]) -> Result<(), Box<dyn Error>> {
     writeln!(std::io::stdout(), "{}", serde_json::json!({ "rows": table }))?;
     Ok(())
 }

@@ -20,8 +20,8 @@ pub struct Row {
     pub name: String,
     /// What the figures count.
     pub unit: &'static str,
-    /// Our figure.
-    pub ours: f64,
+    /// Our figure; nothing where it could not be measured.
+    pub ours: Option<f64>,
     /// The peer's.
     pub peer: Option<f64>,
     /// That of the least anybody could do.
@@ -38,13 +38,31 @@ impl Row {
     /// A cost, in a unit of which less is better.
     pub fn cost(name: impl Into<String>, unit: &'static str, ours: f64, peer: f64) -> Self {
         let (name, ratio) = (name.into(), Some(peer / ours));
-        Self { name, unit, ours, peer: Some(peer), floor: None, ratio, goal: None, met: None }
+        Self {
+            name,
+            unit,
+            ours: Some(ours),
+            peer: Some(peer),
+            floor: None,
+            ratio,
+            goal: None,
+            met: None,
+        }
     }
 
     /// A cost in nanoseconds that the peer, as it is built here, does not have: the ratio is the part of the floor we reach.
     pub fn alone(name: impl Into<String>, ours: f64, floor: f64) -> Self {
         let (name, unit, ratio) = (name.into(), "ns", Some(floor / ours));
-        Self { name, unit, ours, peer: None, floor: Some(floor), ratio, goal: None, met: None }
+        Self {
+            name,
+            unit,
+            ours: Some(ours),
+            peer: None,
+            floor: Some(floor),
+            ratio,
+            goal: None,
+            met: None,
+        }
     }
 
     /// A rate that no peer has; `floor` is the rate of the one thing it cannot do without, where there is one.
@@ -55,7 +73,13 @@ impl Row {
         floor: Option<f64>,
     ) -> Self {
         let (name, ratio) = (name.into(), floor.map(|floor| ours / floor));
-        Self { name, unit, ours, peer: None, floor, ratio, goal: None, met: None }
+        Self { name, unit, ours: Some(ours), peer: None, floor, ratio, goal: None, met: None }
+    }
+
+    /// What could not be measured, and why.
+    pub fn missing(name: impl Into<String>) -> Self {
+        let (name, unit) = (name.into(), "ns");
+        Self { name, unit, ours: None, peer: None, floor: None, ratio: None, goal: None, met: None }
     }
 
     /// Says what the least is.
@@ -67,8 +91,8 @@ impl Row {
     pub fn to_reach(self, goal: Goal) -> Self {
         let (goal, met) = match goal {
             Goal::Ratio(least) => (least, self.ratio.is_some_and(|ratio| ratio >= least)),
-            Goal::Ours(most) => (most, self.ours <= most),
-            Goal::Rate(least) => (least, self.ours >= least),
+            Goal::Ours(most) => (most, self.ours.is_some_and(|ours| ours <= most)),
+            Goal::Rate(least) => (least, self.ours.is_some_and(|ours| ours >= least)),
         };
         Self { goal: Some(goal), met: Some(met), ..self }
     }

@@ -17,7 +17,7 @@ use crate::{console::Console, workspace::Workspace};
 struct Row {
     name: String,
     unit: String,
-    ours: f64,
+    ours: Option<f64>,
     peer: Option<f64>,
     floor: Option<f64>,
     ratio: Option<f64>,
@@ -78,7 +78,7 @@ fn lines(rows: &[Row]) -> Vec<String> {
         line(&[
             row.name.clone(),
             row.unit.clone(),
-            figure(Some(row.ours)),
+            figure(row.ours),
             figure(row.peer),
             figure(row.floor),
             ratio(row.ratio),

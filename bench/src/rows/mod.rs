@@ -1,6 +1,8 @@
 //! The rows, one file each.
 
 pub mod allocations;
+pub mod charge;
+pub mod check;
 pub mod id;
 pub mod issue;
 pub mod loopback;

@@ -112,8 +112,8 @@ pub fn parse_address(text: &str) -> Result<Address, AddressError> {
 pub(crate) fn parse_hex(text: &str) -> Option<Bytes> {
     let digits = text.strip_prefix("0x")?;
     // The parser takes a second prefix for the first.
-    let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    plain.then(|| digits.parse().ok()).flatten()
+    let twice = digits.starts_with("0x") || digits.starts_with("0X");
+    if twice { None } else { digits.parse().ok() }
 }
 
 /// A text that is no address.
@@ -132,6 +132,24 @@ mod tests {
         assert_eq!(Chain::by_id(1337), Chain::LOCALNET);
         let unknown = Chain::by_id(31337);
         assert_eq!((unknown.id, unknown.rpc_url, unknown.currency), (31337, None, PATH_USD));
+    }
+
+    #[test]
+    fn hex_has_one_prefix_and_two_digits_to_a_byte() {
+        let cases: [(&str, Option<&[u8]>); 9] = [
+            ("0x", Some(&[])),
+            ("0xaB01", Some(&[0xab, 1])),
+            ("ab01", None),
+            ("0Xab01", None),
+            ("0x0xab", None),
+            ("0x0Xab", None),
+            ("0xab0", None),
+            ("0xab 0", None),
+            ("0x+b0g", None),
+        ];
+        for (text, bytes) in cases {
+            assert_eq!(parse_hex(text), bytes.map(Bytes::copy_from_slice), "{text}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::num::NonZeroU64;
 
-use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy::primitives::{Address, B256, Bytes, Keccak256, U256, keccak256};
 
 use super::signature::{Ecdsa, Key, Signature, SignatureError};
 
@@ -120,7 +120,14 @@ impl Transaction {
 
     /// What the sender signs. Unlike [`Signed::hash`] it does not depend on the sponsor or on signature bytes.
     pub fn signing_hash(&self) -> B256 {
-        keccak256(self.signing_bytes())
+        self.signing().hash()
+    }
+
+    /// What the sender signs, hashed as far as all goes that begins with it.
+    pub(crate) fn signing(&self) -> Signing {
+        let mut hashed = Keccak256::new();
+        hashed.update(self.signing_bytes());
+        Signing(hashed)
     }
 
     /// What a sponsor signs: the whole transaction with the fee token, for this sender.
@@ -130,9 +137,7 @@ impl Transaction {
 
     /// The identity the chain itself remembers an expiring transaction by: one payment, however it is signed.
     pub fn expiring_nonce_hash(&self, sender: Address) -> B256 {
-        let mut bytes = self.signing_bytes();
-        bytes.extend_from_slice(sender.as_slice());
-        keccak256(bytes)
+        self.signing().identity(sender)
     }
 
     /// The most its fee can be, in base units of a dollar token, rounded up.
@@ -149,6 +154,23 @@ impl Transaction {
     pub fn sign(self, key: &Key) -> Signed {
         let signature = key.sign(self.signing_hash());
         self.signed(signature)
+    }
+}
+
+/// The bytes that a sender signs, hashed once for two purposes: to recover the sender, and then to name the transaction.
+#[derive(Clone)]
+pub(crate) struct Signing(Keccak256);
+
+impl Signing {
+    /// [`Transaction::signing_hash`].
+    pub(crate) fn hash(&self) -> B256 {
+        self.0.clone().finalize()
+    }
+
+    /// [`Transaction::expiring_nonce_hash`].
+    pub(crate) fn identity(mut self, sender: Address) -> B256 {
+        self.0.update(sender);
+        self.0.finalize()
     }
 }
 

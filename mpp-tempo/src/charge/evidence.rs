@@ -12,7 +12,7 @@ use super::{
 };
 use crate::chain::{
     did::Did,
-    transaction::{FeePayer, Signed},
+    transaction::{FeePayer, Signed, Signing},
 };
 
 mod written;
@@ -72,15 +72,19 @@ pub(super) struct Proven {
 impl Order {
     /// Takes the order of whoever signed it.
     pub(super) fn read(signed: Signed, asked: Asked) -> Result<Self, NoEvidence> {
-        let payer = signed.sender()?;
-        Self::of(payer, signed, asked)
+        let signing = signed.transaction.signing();
+        let payer = signed.signature.recover(signing.hash())?;
+        Self::of((payer, signing), signed, asked)
     }
 
     /// Takes the order of a payer who is known: finding that out is most of the work of a check.
-    pub(super) fn of(payer: Address, signed: Signed, asked: Asked) -> Result<Self, NoEvidence> {
+    pub(super) fn of(
+        (payer, signing): (Address, Signing),
+        signed: Signed,
+        asked: Asked,
+    ) -> Result<Self, NoEvidence> {
         let valid_before = signed.transaction.valid_before.ok_or(NoEvidence::Shape)?;
-        let id = signed.transaction.expiring_nonce_hash(payer);
-        Ok(Self { signed, asked, payer, valid_before, id })
+        Ok(Self { id: signing.identity(payer), signed, asked, payer, valid_before })
     }
 
     pub(super) fn raw(&self) -> Bytes {

@@ -111,7 +111,7 @@ fn optional(address: Option<Address>, out: &mut Vec<u8>) {
 }
 
 fn list_of<T>(items: &[T], item: impl Fn(&T) -> Vec<u8>) -> Vec<u8> {
-    list(&items.iter().flat_map(item).collect::<Vec<u8>>())
+    list(&items.iter().map(item).collect::<Vec<_>>().concat())
 }
 
 pub(super) fn list(payload: &[u8]) -> Vec<u8> {

@@ -2,11 +2,12 @@
 
 use std::num::NonZeroU64;
 
+use alloy::primitives::Address;
 use mpp_core::payer::PayError;
 
 use super::{access::gas_to_authorize, plan::Way, together::together};
 use crate::chain::{
-    rpc::{Rpc, RpcError, Trial},
+    rpc::{Block, Rpc, RpcError, Trial},
     transaction::{ATTO_PER_UNIT, FeePayer, Transaction},
 };
 
@@ -44,38 +45,58 @@ impl Caps {
         let wished = needed.saturating_add(needed / 5).max(LEAST_GAS);
         (needed <= self.most_gas).then_some(wished.min(self.most_gas))
     }
+
+    /// Fills in gas and fees: what is needed, with a margin, at this price.
+    pub(super) fn fill_in(
+        &self,
+        transaction: Transaction,
+        needed: u64,
+        price: u128,
+    ) -> Result<Transaction, PayError> {
+        let dear = || {
+            PayError::untouched(match transaction.fee_payer {
+                FeePayer::Awaited => "the fee would be higher than sponsors pay",
+                _ => "the fee would be higher than allowed",
+            })
+        };
+        let gas_limit = self.limit(needed).ok_or_else(dear)?;
+        let max_fee_per_gas = self.offer(gas_limit, price).ok_or_else(dear)?;
+        let max_priority_fee_per_gas = max_fee_per_gas.min(TIP);
+        Ok(Transaction { gas_limit, max_fee_per_gas, max_priority_fee_per_gas, ..transaction })
+    }
 }
 
-/// Fills in gas and fees as the node says, within caps. Asks; sends nothing.
-///
-/// `swaps`: the later calls live on what the earlier ones bring, so that they cannot be tried alone.
-pub(super) async fn with_fees(
-    node: &dyn Rpc,
-    from: alloy::primitives::Address,
-    transaction: Transaction,
-    (caps, swaps): (Caps, bool),
-) -> Result<Transaction, PayError> {
-    let trial = Trial {
-        from: Some(from),
-        calls: transaction.calls.clone(),
-        fee_token: transaction.fee_token,
-        valid_before: transaction.valid_before.map(NonZeroU64::get),
-        fee_payer: None,
-    };
-    let needed = needed(node, trial, swaps).await?.saturating_add(for_key(&transaction));
-    let price = node.gas_price().await.map_err(|cause| {
-        PayError::untouched("the node does not say what gas costs").because(cause)
-    })?;
-    let dear = || {
-        PayError::untouched(match transaction.fee_payer {
-            FeePayer::Awaited => "the fee would be higher than sponsors pay",
-            _ => "the fee would be higher than allowed",
-        })
-    };
-    let gas_limit = caps.limit(needed).ok_or_else(dear)?;
-    let max_fee_per_gas = caps.offer(gas_limit, price).ok_or_else(dear)?;
-    let max_priority_fee_per_gas = max_fee_per_gas.min(TIP);
-    Ok(Transaction { gas_limit, max_fee_per_gas, max_priority_fee_per_gas, ..transaction })
+/// A node that is asked what transactions of an account would use. Nothing is sent.
+pub(super) struct Gas<'a> {
+    pub(super) node: &'a dyn Rpc,
+    pub(super) from: Address,
+    /// The later calls live on what the earlier ones bring, so that they cannot be tried alone.
+    pub(super) swaps: bool,
+}
+
+impl Gas<'_> {
+    /// What the calls use, and a key that is made known.
+    pub(super) async fn needed(&self, transaction: &Transaction) -> Result<u64, PayError> {
+        let trial = Trial {
+            from: Some(self.from),
+            calls: transaction.calls.clone(),
+            fee_token: transaction.fee_token,
+            valid_before: transaction.valid_before.map(NonZeroU64::get),
+            fee_payer: None,
+        };
+        Ok(needed(self.node, trial, self.swaps).await?.saturating_add(for_key(transaction)))
+    }
+
+    /// What a unit of gas costs after a block, as that says itself; else as the node does.
+    pub(super) async fn price(&self, block: &Block) -> Result<u128, PayError> {
+        match block.base_fee {
+            // What is offered is half as much again: room for the tip, and for blocks that are dearer.
+            Some(base_fee) => Ok(base_fee.max(TIP)),
+            None => self.node.gas_price().await.map_err(|cause| {
+                PayError::untouched("the node does not say what gas costs").because(cause)
+            }),
+        }
+    }
 }
 
 /// What the calls use: as the node says of all of them, or of each of them, whichever is more. Nodes are known that answer

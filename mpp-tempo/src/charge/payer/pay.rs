@@ -14,7 +14,7 @@ use super::{
     super::{promise::Promise, trace::LIFE},
     Payer, Payload, TempoCharge,
     access::Brought,
-    gas::{self, Caps},
+    gas::{Caps, Gas},
     plan::{Plan, Way},
     push::push,
     sign::sign,
@@ -92,32 +92,42 @@ impl Payer {
             let detail = "the chain does not know the access key yet, and no sponsor pays for that";
             return Err(PayError::untouched(detail));
         }
-        // The clocks are read after the wait for a key.
+        let funding = self.funding(node, plan, demand.request.terms.amount).await?;
+        let left = up_to.checked_sub(funding.most).ok_or_else(high)?;
+        let least = if sponsored { LEAST_SPONSORED } else { LEAST_VALID };
+        let unpriced = |moment: Moment| -> Result<Transaction, PayError> {
+            Ok(Transaction {
+                calls: funding.calls.clone(),
+                valid_before: Some(moment.valid_before(demand.challenge, least)?),
+                valid_after: moment.valid_after(demand.challenge),
+                fee_token: funding.fee_token,
+                fee_payer: if sponsored { FeePayer::Awaited } else { FeePayer::Sender },
+                key_authorization: brought.as_ref().map(|(authorization, _)| authorization.clone()),
+                ..Transaction::on(plan.asked.chain_id)
+            })
+        };
+        // The clocks are read after the waits for a key and for balances.
         let started = self.clock.now();
-        let block = node.latest_block().await.map_err(|cause| {
+        // Where they agree, as they mostly do, what is tried while the chain is asked for its time is what is signed.
+        let assumed = unpriced(Moment::agreeing(&started)).ok();
+        let gas = Gas { node, from: self.signer.account(), swaps: funding.swaps(plan) };
+        let early = async { Some(gas.needed(assumed.as_ref()?).await) };
+        let (block, early) = tokio::join!(node.latest_block(), early);
+        let block = block.map_err(|cause| {
             PayError::untouched("the node does not say what time it is").because(cause)
         })?;
         let moment = Moment::of(&started, block.timestamp)?;
-        let least = if sponsored { LEAST_SPONSORED } else { LEAST_VALID };
-        let valid_before = moment.valid_before(demand.challenge, least)?;
+        let transaction = unpriced(moment)?;
         if plan.way == Way::Push {
             findable(demand, block.timestamp)?;
         }
-        let funding = self.funding(node, plan, demand.request.terms.amount).await?;
-        let left = up_to.checked_sub(funding.most).ok_or_else(high)?;
-        let unpriced = Transaction {
-            calls: funding.calls.clone(),
-            valid_before: Some(valid_before),
-            valid_after: moment.valid_after(demand.challenge),
-            fee_token: funding.fee_token,
-            fee_payer: if sponsored { FeePayer::Awaited } else { FeePayer::Sender },
-            key_authorization: brought.as_ref().map(|(authorization, _)| authorization.clone()),
-            ..Transaction::on(plan.asked.chain_id)
+        let needed = match early {
+            Some(needed) if assumed.as_ref() == Some(&transaction) => needed?,
+            _ => gas.needed(&transaction).await?,
         };
         let budget = left.min(self.fee_cap(plan)).get();
-        let caps = Caps::of(plan.way, budget, &unpriced);
-        let from = self.signer.account();
-        let transaction = gas::with_fees(node, from, unpriced, (caps, funding.swaps(plan))).await?;
+        let caps = Caps::of(plan.way, budget, &transaction);
+        let transaction = caps.fill_in(transaction, needed, gas.price(&block).await?)?;
         let fee = if sponsored { 0 } else { transaction.max_fee() };
         funding.suffices(fee)?;
         let authorization = transaction.key_authorization.as_ref();

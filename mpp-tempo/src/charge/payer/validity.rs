@@ -32,6 +32,7 @@ pub(super) struct Moment {
 impl Moment {
     /// Takes the payer's time and that of the chain's latest block.
     pub(super) fn of(now: &Timestamp, block: u64) -> Result<Self, PayError> {
+        let agreeing = Self::agreeing(now);
         let now = now.unix_seconds();
         let block = i64::try_from(block).unwrap_or(i64::MAX);
         let apart = now.abs_diff(block);
@@ -40,9 +41,15 @@ impl Moment {
             return Err(PayError::untouched(detail));
         }
         if apart <= AGREEING {
-            return Ok(Self { earlier: now, judged: now });
+            return Ok(agreeing);
         }
         Ok(Self { earlier: now.min(block), judged: block })
+    }
+
+    /// The moment it is if the chain's time turns out to be the payer's.
+    pub(super) fn agreeing(now: &Timestamp) -> Self {
+        let now = now.unix_seconds();
+        Self { earlier: now, judged: now }
     }
 
     /// When the transaction ends to be valid: in 25 seconds, which every fork takes, or with the challenge (D-33).

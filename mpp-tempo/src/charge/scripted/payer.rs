@@ -134,6 +134,42 @@ async fn fees_stay_within_the_cap_and_the_allowance() {
 }
 
 #[tokio::test]
+async fn a_node_is_asked_no_more_than_it_takes_and_again_where_its_time_is_another() {
+    let block = |timestamp, base_fee| -> Script<(), Block> {
+        Box::new(move |()| Ok(Block { number: 9, timestamp, base_fee }))
+    };
+    let now = NOW as u64;
+    let cases = [
+        ("no base fee", block(now, None), &["gas", "gas_price"][..], 30_000_000_000),
+        ("a base fee", block(now, Some(10_000_000_000)), &["gas"], 15_000_000_000),
+        ("one lower than the tip", block(now, Some(7)), &["gas"], 1_500_000_000),
+        ("another time", block(now - 60, Some(10_000_000_000)), &["gas", "gas"], 15_000_000_000),
+    ];
+    for (name, block, asked, offered) in cases {
+        let tried = Arc::new(Mutex::new(Vec::new()));
+        let gas: Script<Trial, u64> = {
+            let tried = tried.clone();
+            Box::new(move |trial| {
+                tried.lock().unwrap().push(trial.valid_before);
+                Ok(60_000)
+            })
+        };
+        let node = Arc::new(Scripted { block, gas, ..Scripted::default() });
+        let challenge = challenge(&request());
+        let demand = challenge.read().unwrap();
+        let payment = payer_at(node.clone()).pay(&demand, &allowance(150_000)).await.unwrap();
+        let Payload::Transaction { signature } = payment.payload else { panic!("pull mode") };
+        let signed = Signed::decode(&crate::chain::parse_hex(&signature).unwrap()).unwrap();
+        let mut questions = node.asked();
+        questions.retain(|what| !matches!(*what, "chain_id" | "block"));
+        assert_eq!(questions, asked, "{name}");
+        assert_eq!(signed.transaction.max_fee_per_gas, offered, "{name}");
+        let end = signed.transaction.valid_before.map(std::num::NonZeroU64::get);
+        assert_eq!(tried.lock().unwrap().last(), Some(&end), "what is signed was tried: {name}");
+    }
+}
+
+#[tokio::test]
 async fn a_node_in_trouble_or_elsewhere_costs_nothing() {
     let nodes = [
         Scripted { chain_id: Box::new(|()| Ok(4217)), ..Scripted::default() },

@@ -19,7 +19,7 @@ use crate::chain::{
     did::Did,
     signature::{Recovered, SignatureError},
     tip20::{self, NotTransfer, Transfer, Unmatched},
-    transaction::{EXPIRING, FeePayer, Signed, Transaction},
+    transaction::{EXPIRING, FeePayer, Signed, Signing, Transaction},
 };
 
 /// Units of gas with which no transfer with a memo can run, cheap as its accounts may be: the cheapest that was seen
@@ -92,6 +92,8 @@ pub(super) fn runs(transaction: &Transaction) -> Result<(), Rejection> {
 pub(super) struct Shown<'a> {
     pub(super) asked: &'a Asked,
     pub(super) signed: &'a Signed,
+    /// Of that transaction.
+    pub(super) signing: &'a Signing,
     pub(super) source: Option<&'a Source>,
     pub(super) exchange: Address,
     pub(super) sponsored: bool,
@@ -106,7 +108,7 @@ impl Shown<'_> {
             FeePayer::Awaited if self.sponsored => true,
             _ => return Err(refusal(reason::NOT_SPONSORED, "Nobody pays the fee for you here.")),
         };
-        let hash = transaction.signing_hash();
+        let hash = self.signing.hash();
         let recovered = self.signed.signature.signer(hash).map_err(bad_signature)?;
         let payer = recovered.account;
         if transaction.chain_id != self.asked.chain_id {

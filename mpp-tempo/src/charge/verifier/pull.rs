@@ -34,15 +34,17 @@ impl Verifier {
         // Nothing has moved yet, and nothing is sent for a challenge that is over.
         claim.in_time()?;
         let signed = read(signature)?;
+        let signing = signed.transaction.signing();
         let shown = examine::Shown {
             asked: &asked,
             signed: &signed,
+            signing: &signing,
             source: claim.source.as_ref(),
             exchange: self.chain.exchange,
             sponsored: self.is_sponsored(),
         };
         let recovered = shown.payer()?;
-        let order = Order::of(recovered.account, signed, asked).map_err(|cause| {
+        let order = Order::of((recovered.account, signing), signed, asked).map_err(|cause| {
             refusal(Reason::BAD_PROOF, "The transaction is no payment.").because(cause)
         })?;
         let window = Window {
