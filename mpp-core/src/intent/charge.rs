@@ -109,6 +109,9 @@ pub enum PriceError {
     /// More is shared out of the price than it is.
     #[error("the price is not more than what is shared out of it")]
     Shares,
+    /// What else is asked leaves no way in which it could be paid.
+    #[error("what is asked leaves no way to pay it")]
+    Unpayable,
     /// The price is in another unit.
     #[error("the price is in another unit")]
     Unit,

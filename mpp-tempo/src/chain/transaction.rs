@@ -3,7 +3,7 @@
 //! A sponsored payment travels in three forms: the sender signs without a fee token, the pieces go to the server
 //! in a 0x78 envelope (or as 0x76 with a placeholder), and the sponsor adds a fee token and its own signature.
 
-use std::num::NonZeroU64;
+use std::{fmt, num::NonZeroU64};
 
 use alloy::primitives::{Address, B256, Bytes, Keccak256, U256, keccak256};
 
@@ -174,8 +174,8 @@ impl Signing {
     }
 }
 
-/// A transaction with the sender's signature.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// A transaction with the sender's signature: money, until it is mined or late. Its signature is in no `Debug`.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Signed {
     /// What was signed.
     pub transaction: Transaction,
@@ -277,6 +277,16 @@ impl Signed {
             FeePayer::Awaited => Ok(()),
             FeePayer::Sender | FeePayer::Sponsor(_) => Err(SponsorError::NotAwaited),
         }
+    }
+}
+
+impl fmt::Debug for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.signature.kind();
+        f.debug_struct("Signed")
+            .field("by", &kind)
+            .field("chain_id", &self.transaction.chain_id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -36,9 +36,11 @@ impl Asked {
         let details = &details.method_details;
         let token = parse_address(&terms.currency).map_err(|_| Unasked::Currency)?;
         let fixed_memo = details.memo.is_some();
-        if let (Some(primary), false) = (legs.first_mut(), fixed_memo) {
-            let (realm, id) = (challenge.realm.as_str(), challenge.id().as_str());
-            primary.memo = MemoRule::Attributed(Attribution::new(realm, id));
+        let named = Attribution::new(challenge.realm.as_str(), challenge.id().as_str());
+        for (nth, leg) in legs.iter_mut().enumerate().filter(|(_, leg)| leg.memo == MemoRule::Any) {
+            // One that names another challenge pays for that: a share of this payment is not the price of another (S7).
+            leg.memo =
+                if nth == 0 { MemoRule::Attributed(named) } else { MemoRule::Unclaimed(named) };
         }
         Ok(Self { chain_id: details.chain_id(), token, legs, fixed_memo })
     }
@@ -56,7 +58,8 @@ impl Asked {
 
 /// The transfers that a request asks for: the recipient's, of what the others leave, then theirs in the order of the request.
 ///
-/// A memo that the request does not fix is [`MemoRule::Any`] here. A recipient's is then one that names the challenge.
+/// A memo that the request does not fix is [`MemoRule::Any`] here. Of a challenge's request, a recipient's is then one that
+/// names the challenge, and another's is none that names another challenge.
 ///
 /// # Errors
 /// [`Unasked`].

@@ -118,8 +118,9 @@ impl Evidence {
 
     /// What is used up, in one spelling, and until when: past that, no check takes it any more, whoever's clock is asked.
     ///
-    /// The chain mines one transaction of an identity, so that is what a signed one is known by. A sent one is known by its
-    /// hash: its memo ties it to one challenge. A proof uses up nothing but its challenge, which the ledger sees to.
+    /// A transaction is known by its hash, whoever sends it: what was pulled for one challenge is not pushed for another. One
+    /// whose hash has yet to be known is known by its identity, of which the chain mines one. A proof uses up nothing but its
+    /// challenge, which the ledger sees to.
     pub(super) fn spends(&self) -> Option<Spend<'_>> {
         let mark = |proof: &B256, end: i64| {
             let until = Timestamp::from_unix(end.saturating_add(REMEMBERED), 0);
@@ -128,7 +129,8 @@ impl Evidence {
         match &self.0 {
             Kind::Signed(order) => {
                 let end = i64::try_from(order.valid_before.get()).unwrap_or(i64::MAX / 2_000);
-                mark(&order.id, end)
+                let name = if order.awaits_sponsor() { order.id } else { order.signed.hash() };
+                mark(&name, end)
             }
             Kind::Sent(sent) => mark(&sent.hash, sent.ends.saturating_add(REMEMBERED)),
             Kind::Proven(_) => None,

@@ -12,7 +12,7 @@ use crate::chain::rpc::{PinError, Pinned, Receipt, Rpc, RpcError, json::Malforme
 
 /// Seconds of the chain's own time after which a transaction that ended is believed to be in no block: several blocks,
 /// for nodes behind one address that are not equally far.
-pub(super) const MARGIN: u64 = 5;
+pub(super) const MARGIN: u64 = 30;
 
 /// Seconds of the chain's own time after its end for which a missing receipt shows that a transaction was never mined.
 /// Later, the node may have pruned the receipt, or been restored from before it: what it lacks proves nothing. Nodes keep

@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod examine;
+mod keys;
 mod offer;
 mod proof;
 mod pull;
@@ -34,6 +35,7 @@ mod push;
 pub mod reason;
 mod settle;
 mod sponsored;
+mod trial;
 
 use self::offer::Offered;
 pub use self::{offer::ShareError, sponsored::OtherChain};
@@ -106,6 +108,7 @@ impl Verifier {
     ///
     /// Saves a block's time, and risks the price: a node that takes a transaction may drop it without a word, or mine it
     /// failed, and by then the response is out. What is served so may never have been paid. For prices that may be lost.
+    /// What a sponsor pays the fee of is waited for all the same.
     pub fn optimistic(self) -> Self {
         Self { optimistic: true, ..self }
     }
@@ -120,7 +123,12 @@ impl Verifier {
     fn asked(&self, claim: &Claim<TempoCharge>) -> Result<Asked, Rejection> {
         let asked = Asked::read(&claim.challenge, &claim.request)
             .map_err(|cause| foreign().because(cause))?;
-        let ours = claim.request.details.method_details == self.details_of(&claim.request.terms)
+        let details = &claim.request.details.method_details;
+        // What was sent was sent as the challenge asked, whatever has been configured since.
+        let sent = matches!(claim.payload, Payload::Hash { .. })
+            && details.chain_id == Some(self.node.chain_id())
+            && !details.is_sponsored();
+        let ours = (sent || *details == self.details_of(&claim.request.terms))
             && asked.token == self.token
             && asked.legs.first().is_some_and(|leg| leg.to == self.recipient);
         if ours { Ok(asked) } else { Err(foreign()) }
@@ -171,6 +179,8 @@ impl mpp_core::verifier::Verifier for Verifier {
         let place = format!("{}/{:#x}/{:#x}", self.node.chain_id(), self.token, self.recipient);
         Cow::Owned(match &self.sponsor {
             Some(sponsor) => format!("{place}/{:#x}", sponsor.address()),
+            // Whoever waits for a block must not have a payment gone on with by somebody who does not.
+            None if self.optimistic => format!("{place}/optimistic"),
             None => place,
         })
     }
@@ -186,6 +196,7 @@ impl mpp_core::verifier::Verifier for Verifier {
         };
         if !amount.is_zero() {
             asked::rest(amount, self.offered.splits()).map_err(|_| PriceError::Shares)?;
+            self.is_payable()?;
         }
         let currency = format!("{:#x}", self.token);
         Ok(ChargeTerms::of(ask, amount, currency).to(self.recipient.to_string()))

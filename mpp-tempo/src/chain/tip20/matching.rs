@@ -3,7 +3,11 @@
 use alloy::primitives::{Address, B256, U256};
 
 use super::{Moved, NotTransfer, Transfer};
-use crate::chain::{attribution::Attribution, rpc::Log, transaction::Call};
+use crate::chain::{
+    attribution::{Attribution, is_attribution},
+    rpc::Log,
+    transaction::Call,
+};
 
 /// A transfer that a payment must contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub enum MemoRule {
     Exactly(B256),
     /// One that belongs to the challenge.
     Attributed(Attribution),
+    /// Any, or none, but not one that belongs to another challenge: a transfer pays for one thing.
+    Unclaimed(Attribution),
     /// Any, or none.
     Any,
 }
@@ -33,6 +39,9 @@ impl MemoRule {
         match self {
             Self::Exactly(wanted) => memo == Some(*wanted),
             Self::Attributed(attribution) => memo.is_some_and(|memo| attribution.matches(&memo)),
+            Self::Unclaimed(attribution) => {
+                memo.is_none_or(|memo| !is_attribution(&memo) || attribution.matches(&memo))
+            }
             Self::Any => true,
         }
     }
@@ -43,7 +52,8 @@ impl MemoRule {
         match self {
             Self::Exactly(_) => 0,
             Self::Attributed(_) => 1,
-            Self::Any => 2,
+            Self::Unclaimed(_) => 2,
+            Self::Any => 3,
         }
     }
 }

@@ -59,6 +59,7 @@ struct Leg {
 enum Memo {
     Exactly(String),
     Attributed(String),
+    Unclaimed(String),
     Any,
 }
 
@@ -115,6 +116,9 @@ impl From<&Asked> for AskedWritten {
                 MemoRule::Attributed(attribution) => {
                     Memo::Attributed(attribution.memo(None).to_string())
                 }
+                MemoRule::Unclaimed(attribution) => {
+                    Memo::Unclaimed(attribution.memo(None).to_string())
+                }
                 MemoRule::Any => Memo::Any,
             },
         };
@@ -143,14 +147,16 @@ impl Leg {
         let amount = U256::from_str_radix(&self.amount, 10).map_err(|_| NoEvidence::Written)?;
         let memo = match self.memo {
             Memo::Exactly(memo) => MemoRule::Exactly(word(&memo)?),
-            Memo::Attributed(memo) => {
-                let read = Attribution::of_memo(&word(&memo)?);
-                MemoRule::Attributed(read.ok_or(NoEvidence::Written)?)
-            }
+            Memo::Attributed(memo) => MemoRule::Attributed(attribution(&memo)?),
+            Memo::Unclaimed(memo) => MemoRule::Unclaimed(attribution(&memo)?),
             Memo::Any => MemoRule::Any,
         };
         Ok(Expected { to: address(&self.to)?, amount, memo })
     }
+}
+
+fn attribution(memo: &str) -> Result<Attribution, NoEvidence> {
+    Attribution::of_memo(&word(memo)?).ok_or(NoEvidence::Written)
 }
 
 fn word(text: &str) -> Result<B256, NoEvidence> {

@@ -88,7 +88,7 @@ impl Payer {
             let memo = match leg.memo {
                 MemoRule::Exactly(memo) => Some(memo),
                 MemoRule::Attributed(challenge) => Some(challenge.memo(self.client.as_deref())),
-                MemoRule::Any => None,
+                MemoRule::Unclaimed(_) | MemoRule::Any => None,
             };
             Transfer { to: leg.to, amount: leg.amount, memo }
         };

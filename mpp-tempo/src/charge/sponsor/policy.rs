@@ -12,7 +12,7 @@ use super::reason::{self, refusal};
 use crate::{
     chain::{
         Chain, PATH_USD,
-        signature::SignatureError,
+        signature::{SignatureError, SignatureKind},
         transaction::{EXPIRING, FeePayer, MAX_CALLS, Signed, Transaction},
     },
     charge::reason as charged,
@@ -53,6 +53,9 @@ pub struct Policy {
     pub patience: Duration,
     /// For how long a signer is waited for, at most; 5 seconds.
     pub signing_deadline: Duration,
+    /// Sponsor what access keys sign, off by default: what such a key may spend and call is in no trial, so that a payment
+    /// beyond it fails on the chain, at the sponsor's cost, as often as its payer likes.
+    pub access_keys: bool,
     /// Refuse what cannot be simulated as the sponsored whole (`tempo_simulateV1`), on by default: a payment that fails
     /// costs the sponsor its fee all the same. Turn it off for nodes without that method, which then run the calls alone.
     pub require_simulation: bool,
@@ -79,6 +82,7 @@ impl Policy {
             lease: Duration::from_secs(30),
             patience: Duration::from_secs(10),
             signing_deadline: Duration::from_secs(5),
+            access_keys: false,
             require_simulation: true,
         }
     }
@@ -94,6 +98,10 @@ impl Policy {
         let (sponsor, chain) = sponsor;
         let transaction = &signed.transaction;
         awaits(transaction)?;
+        if !self.access_keys && signed.signature.kind() == SignatureKind::Keychain {
+            let detail = "The sponsor pays for what an account's own key signs, not an access key.";
+            return Err(refusal(reason::ACCESS_KEY, detail));
+        }
         if transaction.chain_id != chain.id {
             return Err(refusal(charged::WRONG_CHAIN, "The transaction is for another chain."));
         }

@@ -9,6 +9,8 @@ pub const NO_SPONSOR_AWAITED: Reason = Reason::new("no-sponsor-awaited");
 pub const FEE_TOKEN_CHOSEN: Reason = Reason::new("fee-token-chosen");
 /// The sponsor's own account pays, whose fees nobody can sponsor: the chain takes no such transaction.
 pub const SELF_SPONSORED: Reason = Reason::new("self-sponsored");
+/// An access key signed, which the sponsor does not pay for.
+pub const ACCESS_KEY: Reason = Reason::new("access-key-not-sponsored");
 /// More gas than the sponsor pays for.
 pub const SPONSOR_GAS: Reason = Reason::new("sponsor-gas-too-high");
 /// A higher fee per gas than the sponsor pays.

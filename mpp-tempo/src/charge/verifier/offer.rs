@@ -3,7 +3,7 @@
 use mpp_core::{
     Amount,
     amount::{AmountError, Decimal},
-    intent::ChargeTerms,
+    intent::{ChargeTerms, PriceError},
 };
 
 use super::{Verifier, asked};
@@ -82,6 +82,21 @@ impl Verifier {
         Ok(self)
     }
 
+    /// Whether a mode is left in which a payment could be made: a memo or a sponsor leaves pull alone.
+    pub(super) fn is_payable(&self) -> Result<(), PriceError> {
+        let pulls = |modes: &[Mode]| modes.contains(&Mode::Pull);
+        match &self.offered.modes {
+            Some(modes) if self.is_pull_only() && !pulls(modes) => Err(PriceError::Unpayable),
+            Some(modes) if modes.is_empty() => Err(PriceError::Unpayable),
+            _ => Ok(()),
+        }
+    }
+
+    /// A hash is told from another's by the memo that names the challenge, and is paid for already.
+    fn is_pull_only(&self) -> bool {
+        self.offered.memo.is_some() || self.is_sponsored()
+    }
+
     /// The details of a challenge on these terms. Nothing is shared out of nothing, and a proof has no mode.
     pub(in crate::charge) fn details_of(&self, terms: &ChargeTerms) -> Details {
         let chain_id = Some(self.node.chain_id());
@@ -89,8 +104,7 @@ impl Verifier {
             return Details { chain_id, ..Details::default() };
         }
         let Offered { splits, memo, modes } = &self.offered;
-        // A hash is told from another's by the memo that names the challenge, and is paid for already.
-        let pull_only = memo.is_some() || self.is_sponsored();
+        let pull_only = self.is_pull_only();
         let supported_modes = match modes {
             Some(modes) if pull_only => {
                 Some(modes.iter().filter(|mode| **mode == Mode::Pull).cloned().collect())

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     chain::{
-        keychain, parse_hex,
-        rpc::{Rpc, RpcError, Trial},
+        parse_hex,
+        rpc::{Rpc, Trial},
         signature::Recovered,
         tip20,
         transaction::{DecodeError, Signed, Transaction},
@@ -52,12 +52,25 @@ impl Verifier {
             longest: self.longest_validity,
             challenge_ends: claim.challenge.expires.as_ref(),
         };
+        self.is_unspent(&order).await?;
         let Err(refusal) = self.pays(&order, recovered, &window).await else { return Ok(order) };
+        if order.asked.fixed_memo {
+            return Err(refusal);
+        }
         // Money that moved already is neither in time nor still held: nobody is invited to pay again before that is known.
         let moved = refusal.kind.fresh
             && window.is_remembered(&order.signed.transaction)
             && self.is_mined(&order).await?;
         if moved { Ok(order) } else { Err(refusal) }
+    }
+
+    /// Refuses a mined transaction whose memo names no challenge: anybody can read it from the chain and show it as theirs.
+    async fn is_unspent(&self, order: &Order) -> Result<(), Rejection> {
+        if !order.asked.fixed_memo || order.awaits_sponsor() || !self.is_mined(order).await? {
+            return Ok(());
+        }
+        let detail = "The transaction was mined before it was shown, and its memo names no challenge: it cannot be told whose payment it is.";
+        Err(Rejection::new(ProblemType::ALREADY_CREDITED, reason::ALREADY_MINED, detail))
     }
 
     /// Whether the transaction can be mined now, and would pay.
@@ -98,40 +111,9 @@ impl Verifier {
             self.may_sign(node, order, by),
             self.affords_gas(node, transaction),
             self.holds_enough(node, order),
-            would_run(node, order, self.simulation(order)),
+            self.would_run(node, order),
         );
         speaks.and(affordable).and(held).and(runs)
-    }
-
-    /// A sponsor may insist on seeing the whole first; a node that cannot show it is found out before anything is marked.
-    fn simulation(&self, order: &Order) -> Simulation {
-        match &self.sponsor {
-            Some(sponsor) if order.awaits_sponsor() && sponsor.requires_simulation() => {
-                Simulation::Required
-            }
-            _ => Simulation::Offered,
-        }
-    }
-
-    /// Whether an access key may sign for its account: nodes drop without a word what a key of nobody's signed. One that is
-    /// authorised by the transaction itself is left to the chain.
-    async fn may_sign(
-        &self,
-        node: &dyn Rpc,
-        order: &Order,
-        by: Recovered,
-    ) -> Result<(), Rejection> {
-        let provisioned = order.signed.transaction.key_authorization.is_some();
-        if by.access_key.is_none() || provisioned {
-            return Ok(());
-        }
-        let now = u64::try_from(self.clock.now().unix_seconds()).unwrap_or(0);
-        let speaks = keychain::speaks_for(node, self.chain.keychain, order.payer, by, now).await;
-        if speaks.map_err(unavailable)? {
-            return Ok(());
-        }
-        let detail = "The access key that signed is not the account's, or no longer.";
-        Err(refusal(reason::KEY_INACTIVE, detail))
     }
 
     async fn affords_gas(
@@ -172,34 +154,6 @@ impl Verifier {
         }
         Ok(())
     }
-}
-
-/// How much of a payment is tried before it is believed to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Simulation {
-    /// What any node can: a call alone, or several where the node offers that.
-    Offered,
-    /// All of it, or nothing is believed.
-    Required,
-}
-
-/// Tries the calls, all of them where the node can.
-async fn would_run(node: &dyn Rpc, order: &Order, simulation: Simulation) -> Result<(), Rejection> {
-    let calls = &order.signed.transaction.calls;
-    let trial = || Trial { from: Some(order.payer), calls: calls.clone(), ..Trial::default() };
-    let tried = match (simulation, calls.len()) {
-        (Simulation::Required, _) => node.simulate(trial()).await,
-        (Simulation::Offered, 1) => node.call(trial()).await.map(drop),
-        (Simulation::Offered, _) => match node.simulate(trial()).await {
-            Err(error) if error.is_not_offered() => node.call(trial()).await.map(drop),
-            tried => tried,
-        },
-    };
-    tried.map_err(|error| if error.is_revert() { would_fail(error) } else { unavailable(error) })
-}
-
-fn would_fail(cause: RpcError) -> Rejection {
-    refusal(reason::WOULD_FAIL, "The token would refuse the transfer.").because(cause)
 }
 
 fn read(signature: &str) -> Result<Signed, Rejection> {

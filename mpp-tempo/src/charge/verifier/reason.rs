@@ -60,6 +60,8 @@ pub const REVERTED: Reason = Reason::new("reverted");
 pub const NOT_TRANSFERRED: Reason = Reason::new("not-transferred");
 /// The transaction whose hash was shown is in no block yet; its hash can be shown again.
 pub const NOT_MINED: Reason = Reason::new("not-mined");
+/// The transaction was mined before it was shown, and nothing in it names this challenge.
+pub const ALREADY_MINED: Reason = Reason::new("already-mined");
 /// The node cannot be asked; nothing was sent.
 pub const RAIL_UNAVAILABLE: Reason = Reason::new("rail-unavailable");
 

@@ -61,20 +61,32 @@ pub(super) async fn reconcile(verifier: &Verifier, evidence: &Evidence) -> Fate 
 /// Sends a transaction whose sender pays its fee.
 async fn own(verifier: &Verifier, order: &Order) -> Fate {
     match order.promise() {
-        Ok(promise) => send(verifier, &promise, order.raw()).await,
+        Ok(promise) => {
+            let wait = if verifier.optimistic { Wait::ForNobody } else { Wait::ForBlock };
+            send(verifier, &promise, order.raw(), wait).await
+        }
         Err(cause) => Fate::unknown(cause),
     }
 }
 
+/// What is waited for once a transaction is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// The block that holds it.
+    ForBlock,
+    /// Nothing but that the node took it.
+    ForNobody,
+}
+
 /// Sends bytes that nobody has yet to sign, and reads what they became.
-pub(super) async fn send(verifier: &Verifier, promise: &Promise, raw: Bytes) -> Fate {
+pub(super) async fn send(verifier: &Verifier, promise: &Promise, raw: Bytes, wait: Wait) -> Fate {
     let deadline = verifier.settle_deadline;
     let rpc = match look::node_of(&verifier.node, promise.chain_id).await {
         Ok(rpc) => rpc,
         Err(cause) => return Fate::unknown(cause),
     };
     // A crash from here on leaves a transaction that may be mined: the ledger has it, and asks the chain for it.
-    let cause = match sent(verifier, rpc, promise, raw).await {
+    let cause = match sent(verifier, rpc, promise, raw, wait).await {
         Ok(Some(receipt)) => return judge(promise, &receipt),
         Ok(None) => return settled(promise),
         Err(cause) => cause,
@@ -88,9 +100,10 @@ async fn sent(
     rpc: &dyn Rpc,
     promise: &Promise,
     raw: Bytes,
+    wait: Wait,
 ) -> Result<Option<Receipt>, Unclear> {
     let within = verifier.settle_deadline;
-    if verifier.optimistic {
+    if wait == Wait::ForNobody {
         let taken = timed(within, rpc.broadcast(raw)).await?;
         return if taken == promise.hash { Ok(None) } else { Err(Unclear::other()) };
     }

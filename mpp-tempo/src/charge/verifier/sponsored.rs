@@ -13,7 +13,8 @@ use mpp_core::{
 use super::{
     Verifier,
     reason::{self, refusal},
-    settle, unavailable,
+    settle::{self, Wait},
+    trial, unavailable,
 };
 use crate::{
     chain::{
@@ -111,9 +112,10 @@ pub(super) async fn settle(verifier: &Verifier, order: &Order) -> Fate {
         Err(cause) => return Fate::unknown(cause),
     };
     // A crash from here on leaves the record: the next run sends these very bytes, which the chain takes once.
-    let fate = settle::send(verifier, &promise, cosigned.signed().encode().into()).await;
+    let raw = cosigned.signed().encode().into();
+    let fate = settle::send(verifier, &promise, raw, Wait::ForBlock).await;
     let fate = searched(verifier, order, fate).await;
-    told(sponsor, &cosigned, fate, verifier.optimistic).await
+    told(sponsor, &cosigned, fate).await
 }
 
 /// Asks the chain, and signs and sends nothing.
@@ -136,7 +138,7 @@ pub(super) async fn reconcile(verifier: &Verifier, order: &Order) -> Fate {
     };
     let fate = settle::seen(rpc, verifier.settle_deadline, &promise, None).await;
     let fate = searched(verifier, order, fate).await;
-    told(sponsor, &cosigned, fate, false).await
+    told(sponsor, &cosigned, fate).await
 }
 
 /// Searches for a payment that is said to have ended unmined: whoever sees it on its way can sign it as another sponsor,
@@ -262,26 +264,34 @@ async fn simulate(
         valid_before: None,
         fee_payer: payer,
     };
+    let alone = order.signed.transaction.calls.len() == 1;
     let tried = match node.simulate(trial(Some(sponsor.address()))).await {
         Err(error) if error.is_not_offered() && sponsor.requires_simulation() => {
             return Err(Fate::unknown(Stuck::NotSimulated));
         }
-        Err(error) if error.is_not_offered() => node.call(trial(None)).await.map(drop),
-        tried => tried,
+        Err(error) if error.is_not_offered() => node.call(trial(None)).await.map(|_| alone),
+        tried => tried.map(|()| true),
     };
-    tried.map_err(|error| match error.is_revert() {
+    let whole = tried.map_err(|error| match error.is_revert() {
         true => {
             let detail = "The token would refuse the transfer.";
             Fate::Failed(refusal(reason::WOULD_FAIL, detail).because(error))
         }
         false => Fate::unknown(Stuck::Silent(error)),
+    })?;
+    if !whole {
+        return Ok(());
+    }
+    trial::has_gas(node, order).await.map_err(|refused| match refused.kind.fresh {
+        true => Fate::Failed(refused),
+        false => Fate::unknown(refused),
     })
 }
 
 /// Tells the sponsor's books what is certain. If that fails, the fee counts until the transaction is over.
-async fn told(sponsor: &Sponsor, cosigned: &Cosigned, fate: Fate, optimistic: bool) -> Fate {
+async fn told(sponsor: &Sponsor, cosigned: &Cosigned, fate: Fate) -> Fate {
     let _ = match &fate {
-        Fate::Settled(_) | Fate::Failed(_) if !optimistic => sponsor.ended(cosigned).await,
+        Fate::Settled(_) | Fate::Failed(_) => sponsor.ended(cosigned).await,
         _ => sponsor.pending(cosigned).await,
     };
     fate

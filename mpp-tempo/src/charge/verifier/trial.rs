@@ -1,0 +1,91 @@
+//! Tries a payment before anything is signed for it or sent: whether its calls run, and with the gas that it names.
+
+use mpp_core::problem::Rejection;
+
+use super::{
+    Verifier,
+    reason::{self, refusal},
+    unavailable,
+};
+use crate::{
+    chain::{
+        rpc::{Rpc, RpcError, Trial},
+        signature::SignatureKind,
+    },
+    charge::evidence::Order,
+};
+
+/// Units of gas that a signature of another kind than secp256k1 may cost beside what nodes estimate.
+const OTHER_SIGNATURE: u64 = 20_000;
+
+/// How much of a payment is tried before it is believed to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Simulation {
+    /// What any node can: a call alone, or several where the node offers that.
+    Offered,
+    /// All of it, or nothing is believed.
+    Required,
+}
+
+impl Verifier {
+    /// Tries the payment. One that fails costs its payer a fee, and nobody else; but where a sponsor would pay that fee, or
+    /// nobody would wait for a block, it must have its gas too: a trial alone runs on any.
+    pub(super) async fn would_run(&self, node: &dyn Rpc, order: &Order) -> Result<(), Rejection> {
+        let whole = runs(node, order, self.simulation(order)).await?;
+        let at_our_cost = order.awaits_sponsor() || self.optimistic;
+        if whole && at_our_cost { has_gas(node, order).await } else { Ok(()) }
+    }
+
+    /// A sponsor may insist on seeing the whole first; a node that cannot show it is found out before anything is marked.
+    fn simulation(&self, order: &Order) -> Simulation {
+        match &self.sponsor {
+            Some(sponsor) if order.awaits_sponsor() && sponsor.requires_simulation() => {
+                Simulation::Required
+            }
+            _ => Simulation::Offered,
+        }
+    }
+}
+
+/// Runs the calls, and says whether all of them did: some nodes run the first alone, or none.
+async fn runs(node: &dyn Rpc, order: &Order, simulation: Simulation) -> Result<bool, Rejection> {
+    let calls = &order.signed.transaction.calls;
+    let trial = || Trial { from: Some(order.payer), calls: calls.clone(), ..Trial::default() };
+    let tried = match (simulation, calls.len()) {
+        (Simulation::Required, _) => node.simulate(trial()).await.map(|()| true),
+        (Simulation::Offered, 1) => node.call(trial()).await.map(|_| true),
+        (Simulation::Offered, _) => match node.simulate(trial()).await {
+            Err(error) if error.is_not_offered() => node.call(trial()).await.map(|_| false),
+            tried => tried.map(|()| true),
+        },
+    };
+    tried.map_err(refused)
+}
+
+/// Whether the gas that was signed for suffices, as the node estimates it (S6).
+pub(super) async fn has_gas(node: &dyn Rpc, order: &Order) -> Result<(), Rejection> {
+    let transaction = &order.signed.transaction;
+    let trial = Trial {
+        from: Some(order.payer),
+        calls: transaction.calls.clone(),
+        valid_before: Some(order.valid_before.get()),
+        ..Trial::default()
+    };
+    let estimate = node.estimate_gas(trial).await.map_err(refused)?;
+    let further = match order.signed.signature.kind() {
+        SignatureKind::Secp256k1 => 0,
+        _ => OTHER_SIGNATURE,
+    };
+    if transaction.gas_limit >= estimate.saturating_add(further) {
+        return Ok(());
+    }
+    let detail = "The transaction's gas limit is lower than what the node says the payment takes.";
+    Err(refusal(reason::GAS_TOO_LOW, detail))
+}
+
+fn refused(error: RpcError) -> Rejection {
+    if !error.is_revert() {
+        return unavailable(error);
+    }
+    refusal(reason::WOULD_FAIL, "The token would refuse the transfer.").because(error)
+}
