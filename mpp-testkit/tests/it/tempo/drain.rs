@@ -42,37 +42,46 @@ fn choosing(credential: &Credential, token: Address) -> Vec<u8> {
     bytes
 }
 
+const MEMO: &str = "0x4242424242424242424242424242424242424242424242424242424242424242";
+
 #[tokio::test]
 async fn s6_twenty_payments_at_once_from_money_for_one_cost_the_sponsor_one_fee() {
-    let stage = Stage::new().await;
-    let shop = Arc::new(stage.selling("0.01 usd", stage.sponsoring()).await);
-    let poor = stage.holding(0x51, PATH_USD, CENT).await;
-    let account = poor.address().to_string();
-    let payer = stage.payer_of(poor);
-    let mut signed = Vec::new();
-    for _ in 0..20 {
-        signed.push(shop.sign(&payer, "/joke").await);
+    for memo in [None, Some(MEMO)] {
+        let stage = Stage::new().await;
+        let till = match memo {
+            Some(memo) => stage.sponsoring().memo(memo).unwrap(),
+            None => stage.sponsoring(),
+        };
+        let shop = Arc::new(stage.selling("0.01 usd", till).await);
+        let poor = stage.holding(0x51, PATH_USD, CENT).await;
+        let account = poor.address().to_string();
+        let payer = stage.payer_of(poor);
+        let mut signed = Vec::new();
+        for _ in 0..20 {
+            signed.push(shop.sign(&payer, "/joke").await);
+        }
+        let (before, mined) = (stage.books_of(&account).await, stage.mined().await);
+        let tasks: Vec<_> = signed
+            .into_iter()
+            .map(|credential| {
+                let shop = shop.clone();
+                tokio::spawn(async move { shop.show("/joke", &credential).await })
+            })
+            .collect();
+        let mut heard = Vec::new();
+        for task in tasks {
+            heard.push(task.await.unwrap());
+        }
+        let (served, refused): (Vec<_>, Vec<_>) =
+            heard.iter().partition(|heard| heard.code() == 200);
+        assert_eq!((served.len(), shop.served()), (1, 1));
+        assert!(refused.iter().all(|heard| matches!(heard.code(), 402 | 503)), "{refused:?}");
+        let [paid, got, sponsor, _] = stage.books_of(&account).await.since(before);
+        assert_eq!((paid, got), (-10_000, 10_000));
+        assert!((-50_000..0).contains(&sponsor), "{sponsor}");
+        // Not one that failed was sent.
+        assert_eq!(stage.mined().await - mined, 1);
     }
-    let (before, mined) = (stage.books_of(&account).await, stage.mined().await);
-    let tasks: Vec<_> = signed
-        .into_iter()
-        .map(|credential| {
-            let shop = shop.clone();
-            tokio::spawn(async move { shop.show("/joke", &credential).await })
-        })
-        .collect();
-    let mut heard = Vec::new();
-    for task in tasks {
-        heard.push(task.await.unwrap());
-    }
-    let (served, refused): (Vec<_>, Vec<_>) = heard.iter().partition(|heard| heard.code() == 200);
-    assert_eq!((served.len(), shop.served()), (1, 1));
-    assert!(refused.iter().all(|heard| matches!(heard.code(), 402 | 503)), "{refused:?}");
-    let [paid, got, sponsor, _] = stage.books_of(&account).await.since(before);
-    assert_eq!((paid, got), (-10_000, 10_000));
-    assert!((-50_000..0).contains(&sponsor), "{sponsor}");
-    // Not one that failed was sent.
-    assert_eq!(stage.mined().await - mined, 1);
 }
 
 #[tokio::test]
@@ -251,5 +260,26 @@ async fn s6_nor_is_one_whose_payer_has_nothing_left() {
             [-10_000, 10_000, 0, 0],
             "{moment:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn s6_where_a_memo_does_not_tell_whose_payment_a_stranger_sponsored_it_stays_unknown() {
+    for moment in [Asked::Simulate, Asked::Send] {
+        let stage = Stage::new().await;
+        let line = Faulty::new(&stage.node);
+        let till = stage.verifier_at(line.clone()).sponsored_by(stage.sponsor()).unwrap();
+        let shop = stage.selling("0.01 usd", till.memo(MEMO).unwrap()).await;
+        let (before, mined) = (stage.books().await, stage.mined().await);
+        let paid = shop.sign(&stage.payer(), "/joke").await;
+        line.next(moment, Act::Overtaken(taken_over(&paid)));
+        for seconds in [0, 60, 600] {
+            stage.wait(seconds).await;
+            let heard = shop.show("/joke", &paid).await;
+            let invited = heard.challenges().len();
+            assert!(matches!(heard.code(), 403 | 503) && invited == 0, "{moment:?} {heard:?}");
+        }
+        assert_eq!((shop.served(), stage.mined().await - mined), (0, 1));
+        assert_eq!(stage.books().await.since(before), [-10_000, 10_000, 0, 0]);
     }
 }

@@ -150,7 +150,7 @@ mod abi {
 
 #[tokio::test]
 async fn who_holds_another_dollar_exchanges_it_on_the_way_sponsored_or_not() {
-    for sponsored in [false, true] {
+    for (mode, sponsored) in [(Mode::Pull, false), (Mode::Push, false), (Mode::Pull, true)] {
         let stage = Stage::new().await;
         let to = |to, data: Vec<u8>| vec![Call { to, value: U256::ZERO, data: data.into() }];
         let approve = abi::approveCall { spender: STABLECOIN_DEX, amount: U256::MAX >> 128 };
@@ -167,7 +167,7 @@ async fn who_holds_another_dollar_exchanges_it_on_the_way_sponsored_or_not() {
         let shop = stage.selling("0.10 usd", till).await;
         let other = stage.holding(0x24, ALPHA_USD, 1_000_000).await;
         let account = other.address().to_string();
-        let payer = stage.payer_of(other).swapping_from([ALPHA_USD], 100).unwrap();
+        let payer = stage.payer_of(other).swapping_from([ALPHA_USD], 100).unwrap().mode(mode);
         let before = stage.books_of(&account).await;
         let heard = shop.buy(payer).await;
         assert_eq!(heard.code(), 200, "{heard:?}");

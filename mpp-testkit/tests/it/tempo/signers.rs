@@ -97,9 +97,15 @@ async fn accounts_of_every_kind_of_key_buy_in_every_mode() {
 #[tokio::test]
 async fn an_access_key_is_made_known_by_its_first_purchase_and_used_by_the_second() {
     let stage = Stage::new().await;
-    let shop = stage.selling("0.01 usd", stage.verifier()).await;
+    let counter = stage.counter().sell("/joke", "0.01 usd", stage.verifier());
+    let shop = counter.sell("/sponsored", "0.01 usd", stage.sponsoring()).open().await;
     let payer = paying(&stage, authorised(0x35, 100 * CENT));
     assert_ne!(payer.authorized_signer(), PAYER.address);
+    // A sponsor pays for no key to be made known, so nothing is signed.
+    let early = paying(&stage, authorised(0x35, 100 * CENT));
+    let early = super::shop::client(early).get(shop.url("/sponsored")).send().await.unwrap_err();
+    let early = mpp_client::Error::from_reqwest(&early).unwrap();
+    assert_eq!(early.funds(), mpp_core::payer::Funds::Untouched);
     for brings in [true, false, false] {
         let before = stage.books().await;
         let credential = shop.sign(&payer, "/joke").await;
@@ -111,6 +117,11 @@ async fn an_access_key_is_made_known_by_its_first_purchase_and_used_by_the_secon
         assert_eq!(got, 10_000);
         assert!((-160_000..-10_000).contains(&paid), "{paid}");
     }
+    let before = stage.books().await;
+    let credential = shop.sign(&payer, "/sponsored").await;
+    assert_eq!(shop.show("/sponsored", &credential).await.code(), 200);
+    let [paid, got, sponsored, _] = stage.books().await.since(before);
+    assert_eq!((paid, got, sponsored < 0), (-10_000, 10_000, true));
 }
 
 /// Signs the account's own payment anew, by another key.
