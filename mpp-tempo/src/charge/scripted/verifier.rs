@@ -35,7 +35,7 @@ async fn what_a_payer_signs_is_taken_whole() {
     let verifier = verifier_at(Arc::default());
     let evidence = verifier.check(&claim).await.unwrap();
     let signed = signed(&challenge).await;
-    let spends = format!("{:#x}", signed.transaction.expiring_nonce_hash(key().address()));
+    let spends = format!("{:#x}", signed.hash());
     let spent = verifier.spends(&evidence).unwrap();
     assert_eq!(spent.proof, spends);
     assert!(

@@ -203,7 +203,7 @@ async fn what_was_sent_before_a_crash_is_found_by_its_memo_alone() {
         }
         less
     };
-    let dumb = || Scripted { logs: Box::new(|_| Err(refused(-32601))), ..having(None, OVER + 10) };
+    let dumb = || Scripted { logs: Box::new(|_| Err(refused(-32601))), ..having(None, OVER + 60) };
     let unknown = || Ok("Unknown".to_owned());
     let never = || Ok("Never".to_owned());
     let now = NOW as u64;
@@ -212,13 +212,13 @@ async fn what_was_sent_before_a_crash_is_found_by_its_memo_alone() {
         ("found late", having(Some(receipt.clone()), OVER + 9_999), Ok(hash.clone())),
         ("not yet", having(None, now), unknown()),
         ("not yet", having(None, END + 10), unknown()),
-        ("ending", having(None, OVER + 4), Err(Funds::Unknown)),
-        ("over", having(None, OVER + 5), never()),
+        ("ending", having(None, OVER + 29), Err(Funds::Unknown)),
+        ("over", having(None, OVER + 30), never()),
         ("long over", having(None, OVER + 1800), never()),
         ("too long over", having(None, OVER + 1801), Err(Funds::Unknown)),
-        ("another's", having(Some(others), OVER + 10), never()),
-        ("less", having(Some(less), OVER + 10), never()),
-        ("failed", having(Some(failed), OVER + 10), Err(Funds::Unknown)),
+        ("another's", having(Some(others), OVER + 60), never()),
+        ("less", having(Some(less), OVER + 60), never()),
+        ("failed", having(Some(failed), OVER + 60), Err(Funds::Unknown)),
         ("no logs", dumb(), Err(Funds::Unknown)),
     ];
     for (name, node, expected) in cases {
@@ -232,7 +232,7 @@ async fn what_was_sent_before_a_crash_is_found_by_its_memo_alone() {
 #[tokio::test(start_paused = true)]
 async fn s14_lists_that_were_narrowed_since_make_no_payment_undone() {
     let challenge = challenge(&request());
-    for (time, expected) in [(NOW as u64, "Unknown"), (OVER + 5, "Never")] {
+    for (time, expected) in [(NOW as u64, "Unknown"), (OVER + 30, "Never")] {
         let (payer, _) = pusher(having(None, time));
         let narrow = payer.only_to([]).unwrap();
         assert_eq!(exposes(&narrow, &request()), None);

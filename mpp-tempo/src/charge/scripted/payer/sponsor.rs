@@ -97,7 +97,7 @@ async fn what_became_of_it_is_read_from_the_logs_since_its_hash_is_the_sponsors(
         (Some(receipt.clone()), NOW as u64, Some(Became::Paid)),
         (None, NOW as u64, Some(Became::Open)),
         (None, END, None),
-        (None, END + 5, Some(Became::Dead)),
+        (None, END + 30, Some(Became::Dead)),
         (None, END + 1800, Some(Became::Dead)),
         (None, END + 1801, None),
     ];

@@ -182,10 +182,23 @@ fn s6_a_sponsor_does_not_sponsor_itself() {
 fn s6_nobody_is_sponsored_by_a_signature_that_is_nobodys() {
     let world = World::new();
     let unsigned = transaction(&world.hands, 0);
-    let bad = unsigned.signed(Keychain::new(Address::repeat_byte(9), another_kind()).unwrap());
+    let bad = unsigned.signed(another_kind());
     let judged = world.sponsor().judge(&bad, &world.hands.now(), Stage::Settling);
-    let refused = judged.unwrap_err().reason;
-    assert!([charged::SIGNATURE_UNSUPPORTED, charged::BAD_SIGNATURE].contains(&refused));
+    assert_eq!(judged.unwrap_err().reason, charged::BAD_SIGNATURE);
+}
+
+#[test]
+fn s6_what_an_access_key_may_is_in_no_trial_so_that_it_is_sponsored_only_by_name() {
+    let world = World::new();
+    let unsigned = transaction(&world.hands, 0);
+    let (account, key) = (payer(0).address(), payer(50));
+    let bound = Keychain::hash(unsigned.signing_hash(), account);
+    let signed = unsigned.signed(Keychain::new(account, key.sign(bound).into()).unwrap());
+    let judged = world.sponsor().judge(&signed, &world.hands.now(), Stage::Settling);
+    assert_eq!(judged.unwrap_err().reason, reason::ACCESS_KEY);
+    let policy = Policy { access_keys: true, ..world.policy.clone() };
+    let judged = world.sponsor().policy(policy).judge(&signed, &world.hands.now(), Stage::Settling);
+    assert!(judged.is_ok());
 }
 
 #[test]
