@@ -31,7 +31,7 @@ use crate::{
 type Failure = Box<dyn Error>;
 
 /// How often every side has its turn,
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 20;
 /// how often it pays in one,
 const TIMES: usize = 10;
 /// and how many turns it has before the clock runs: for the others' compiler, and for everybody's connections.
