@@ -80,7 +80,7 @@ async fn a_payment_that_was_pushed_before_a_crash_is_recalled_and_none_is_made_u
     assert_eq!(became, Became::Paid);
 
     assert!(matches!(again.recall(&other.read().unwrap()).await.unwrap(), Recall::Unknown));
-    chain.rpc("evm_increaseTime", json!([310])).await.unwrap();
+    chain.rpc("evm_increaseTime", json!([340])).await.unwrap();
     chain.rpc("evm_mine", json!([])).await.unwrap();
     assert!(matches!(again.recall(&other.read().unwrap()).await.unwrap(), Recall::Never));
     assert!(matches!(again.recall(&asked.read().unwrap()).await.unwrap(), Recall::Paid(_)));

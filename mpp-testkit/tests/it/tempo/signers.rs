@@ -6,14 +6,14 @@ use alloy::{primitives::U256, sol_types::SolCall};
 use mpp_tempo::{
     Chain, Key,
     chain::{
-        ACCOUNT_KEYCHAIN, PATH_USD as PATH,
-        keychain::{KeyAuthorization, KeyKind, Limit},
+        PATH_USD as PATH,
+        keychain::{ACCOUNT_KEYCHAIN, KeyAuthorization, KeyKind, Limit},
         parse_address,
         signature::P256Key,
         signer::{AccessKey, Passkey, Signer, SoftwareAuthenticator},
         transaction::Call,
     },
-    charge::{Mode, Payer},
+    charge::{Mode, Payer, sponsor::Policy},
 };
 use mpp_testkit::devnet::{PATH_USD, PAYER};
 
@@ -98,7 +98,10 @@ async fn accounts_of_every_kind_of_key_buy_in_every_mode() {
 async fn an_access_key_is_made_known_by_its_first_purchase_and_used_by_the_second() {
     let stage = Stage::new().await;
     let counter = stage.counter().sell("/joke", "0.01 usd", stage.verifier());
-    let shop = counter.sell("/sponsored", "0.01 usd", stage.sponsoring()).open().await;
+    let trusting = Policy { access_keys: true, ..Policy::on(&Chain::MODERATO) };
+    let trusting = stage.verifier().sponsored_by(stage.sponsor().policy(trusting)).unwrap();
+    let counter = counter.sell("/sponsored", "0.01 usd", stage.sponsoring());
+    let shop = counter.sell("/trusting", "0.01 usd", trusting).open().await;
     let payer = paying(&stage, authorised(0x35, 100 * CENT));
     assert_ne!(payer.authorized_signer(), PAYER.address);
     // A sponsor pays for no key to be made known, so nothing is signed.
@@ -118,8 +121,11 @@ async fn an_access_key_is_made_known_by_its_first_purchase_and_used_by_the_secon
         assert!((-160_000..-10_000).contains(&paid), "{paid}");
     }
     let before = stage.books().await;
+    // What such a key may spend is in no trial, so that a sponsor has to say by name that it goes along.
     let credential = shop.sign(&payer, "/sponsored").await;
-    assert_eq!(shop.show("/sponsored", &credential).await.code(), 200);
+    assert_eq!(shop.show("/sponsored", &credential).await.code(), 402);
+    let credential = shop.sign(&payer, "/trusting").await;
+    assert_eq!(shop.show("/trusting", &credential).await.code(), 200);
     let [paid, got, sponsored, _] = stage.books().await.since(before);
     assert_eq!((paid, got, sponsored < 0), (-10_000, 10_000, true));
 }
