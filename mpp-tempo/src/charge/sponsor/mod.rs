@@ -33,6 +33,9 @@ use crate::{
 /// under way by a budget in the store. A sender's payments are sponsored one after the other. A signature is on record
 /// before it can leave, and a payment that is on record is never signed again.
 ///
+/// A trial shows what the chain will do only where the node has seen the sender's payment before. Behind a balancer whose nodes
+/// are not equally far, a payment that fails may cost a fee now and then, within the budget.
+///
 /// Clones share all. Put several processes on one store, and they share the budget. Waits by tokio's timer.
 #[derive(Clone)]
 pub struct Sponsor {

@@ -48,7 +48,8 @@ impl Verifier {
     /// Wants this memo on the recipient's transfer, in place of the one that names the challenge.
     ///
     /// Such a payment can be told from another of the same amount by nothing but its transaction, so that only transactions
-    /// which this server sends itself are taken: pull mode.
+    /// which this server sends itself are taken: pull mode, and nothing that was mined before it was shown. Servers that ask for
+    /// one memo need one durable store between them: two that know nothing of each other may serve one payment twice.
     ///
     /// # Errors
     /// [`ShareError::Memo`] for anything but `0x` and 64 hex digits.
