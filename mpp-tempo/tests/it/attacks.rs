@@ -25,7 +25,7 @@ use mpp_tempo::{
         attribution::Attribution,
         keychain::{KeyAuthorization, KeyKind, Limit},
         parse_address,
-        rpc::Rpc,
+        rpc::{Rpc, http::Patience},
         signature::P256Key,
         signer::{AccessKey, Signer},
         tip20::Transfer,
@@ -41,7 +41,9 @@ use mpp_testkit::devnet::{Devnet, PATH_USD, PAYER, RECIPIENT, SPLIT, SPONSOR};
 const PRICE: u128 = 100_000;
 
 fn node(chain: &Devnet) -> Arc<HttpRpc> {
-    Arc::new(HttpRpc::new(chain.rpc_url()).unwrap())
+    // A node answers half a minute late about what it dropped.
+    let patience = Patience { ask: Duration::from_secs(3), send: Duration::from_secs(3) };
+    Arc::new(HttpRpc::new(chain.rpc_url()).unwrap().patience(patience))
 }
 
 fn shop(chain: &Devnet) -> Verifier {
@@ -255,5 +257,28 @@ async fn who_waits_for_no_block_goes_on_with_nothing_that_somebody_began_who_doe
     ];
     assert!(places[0] != places[1] && places[1] != places[2] && places[0] != places[2]);
     assert_eq!(careful.clone().share(SPLIT.address, "0.01").unwrap().settles_at(), places[0]);
+    chain.stop().await;
+}
+
+#[tokio::test]
+async fn a_contract_proves_its_account_by_its_own_word_and_an_empty_account_by_none() {
+    let chain = Devnet::start().await.unwrap();
+    let shop = shop(&chain);
+    let challenge = asked(&shop, "0 usd", "who").await;
+    let (wallet, says_no) = (Address::repeat_byte(0x61), Address::repeat_byte(0x62));
+    // Runtime codes that answer one word to every call: ERC-1271's, and another.
+    for (account, word) in [(wallet, "1626ba7e"), (says_no, "ffffffff")] {
+        let code = format!("0x63{word}60e01b60005260206000f3");
+        chain.rpc("anvil_setCode", serde_json::json!([account.to_string(), code])).await.unwrap();
+    }
+    let demand = challenge.read::<TempoCharge>().unwrap();
+    let payload = Payload::Proof { signature: "0xc0ffee".into() };
+    for (account, proven) in [(wallet, true), (says_no, false), (Address::repeat_byte(0x63), false)] {
+        let source = Source::new(format!("did:pkh:eip155:42431:{account}"));
+        let credential = Credential::answer(&demand, Some(source), &payload).unwrap();
+        let known = keys().recognise(credential, &realm()).unwrap();
+        let claim = known.admit(&now()).unwrap().claim().unwrap();
+        assert_eq!(shop.check(&claim).await.is_ok(), proven, "{account}");
+    }
     chain.stop().await;
 }

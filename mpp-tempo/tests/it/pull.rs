@@ -17,6 +17,7 @@ use mpp_core::{
 };
 use mpp_tempo::{
     Chain, HttpRpc, Key, TempoCharge,
+    chain::rpc::http::Patience,
     charge::{Evidence, Payer, Payload, Verifier, reason},
 };
 use mpp_testkit::devnet::{ALPHA_USD, Devnet, PATH_USD, PAYER, RECIPIENT};
@@ -25,7 +26,9 @@ use serde_json::json;
 const PRICE: u128 = 100_000;
 
 fn node(chain: &Devnet) -> Arc<HttpRpc> {
-    Arc::new(HttpRpc::new(chain.rpc_url()).unwrap())
+    // A node answers half a minute late about what it dropped.
+    let patience = Patience { ask: Duration::from_secs(3), send: Duration::from_secs(3) };
+    Arc::new(HttpRpc::new(chain.rpc_url()).unwrap().patience(patience))
 }
 
 fn shop(chain: &Devnet) -> Verifier {

@@ -1,8 +1,13 @@
 //! One JSON-RPC call over loopback HTTP.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::DevnetError;
+
+/// A node answers at once, or half a minute late about a transaction that it dropped.
+const DEADLINE: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(super) struct Rpc {
@@ -14,10 +19,12 @@ impl Rpc {
     /// Keeps no idle connections: a chain shared by many tests outlives the runtime of each, and a
     /// pooled connection dies with the runtime that opened it.
     pub(super) fn new(url: String) -> Result<Self, DevnetError> {
-        let http =
-            reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().map_err(
-                |source| DevnetError::Unreached { method: "any method".to_owned(), source },
-            )?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .timeout(DEADLINE)
+            .build()
+            .map_err(|source| DevnetError::Unreached { method: "any method".to_owned(), source })?;
         Ok(Self { url, http })
     }
 
