@@ -173,6 +173,10 @@ mod tests {
         assert_eq!(one.receipt.unwrap().reference, "b1");
         let two = Entry::read(&key(), FORM_2.as_bytes()).unwrap();
         assert_eq!(serde_json::to_string(&two).unwrap(), FORM_2);
+        let given_up = FORM_2.replace("delivered", "written-off");
+        let read = Entry::read(&key(), given_up.as_bytes()).unwrap();
+        assert_eq!((read.state, read.state.is_final()), (State::WrittenOff, true));
+        assert_eq!(serde_json::to_string(&read).unwrap(), given_up);
     }
 
     #[test]
