@@ -282,7 +282,7 @@ impl Recognised {
 pub const LATE: Duration = Duration::from_secs(30 * 60);
 
 /// A credential that may be money: ours, fitting, in time; or late, and then only where the money had moved before.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Admitted {
     credential: Credential,
     late: bool,

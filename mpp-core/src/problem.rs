@@ -161,6 +161,8 @@ impl Reason {
     pub const KEY_REUSED: Self = Self("idempotency-key-reused");
     /// What became of the settlement is not known yet.
     pub const OUTCOME_UNKNOWN: Self = Self("outcome-unknown");
+    /// What became of the settlement could never be told, and the seller gave the payment up.
+    pub const WRITTEN_OFF: Self = Self("written-off");
     /// The proof does not verify.
     pub const BAD_PROOF: Self = Self("bad-proof");
     /// The rail said no.

@@ -31,7 +31,7 @@ pub trait Verifier: Send + Sync + 'static {
     fn settles_at(&self) -> Cow<'_, str>;
 
     /// An ask in this method's own units. Pure. What it returns for a route is also what a claim on that route must ask,
-    /// member for member.
+    /// member for member; but for money that had moved at other terms, which [`check`](Verifier::check) sees too.
     ///
     /// # Errors
     /// [`PriceError::Unit`] for an ask in a unit that is not this method's: it makes no offer. Anything else is an ask that
@@ -51,6 +51,11 @@ pub trait Verifier: Send + Sync + 'static {
     /// Whether the money had moved before that end is the verifier's to judge, by the rail's own word for when it moved; what
     /// moved later pays for nothing, since the price may be another by now. Of what is returned for a late claim only evidence
     /// that [has moved](Verifier::has_moved) is taken. A late claim costs the rail no more questions than a timely one.
+    ///
+    /// A claim's terms may be others than the route has today, of before a change of price or made for another request: it is
+    /// judged by its own. The caller then goes on only with evidence that has moved and pays for what is asked now. A
+    /// claim that this verifier would not have asked for (another recipient, details that are not its own) it refuses as
+    /// [`Reason::WRONG_TERMS`](crate::problem::Reason::WRONG_TERMS): of several verifiers of one method the next is then asked.
     ///
     /// # Errors
     /// What the payer needs to know. On a late claim: [`Claim::in_time`] where the proof is an order that is yet to be sent,

@@ -36,6 +36,11 @@ pub enum Event {
         /// The challenge that was paid.
         challenge: String,
     },
+    /// An operator gave up a payment whose outcome is not known ([`Gate::write_off`](crate::Gate::write_off)).
+    WrittenOff {
+        /// The challenge it answers.
+        challenge: String,
+    },
     /// A handler ran for a payment and did not end in a delivered success; the credential can be shown again.
     NotDelivered {
         /// The challenge that was paid.
@@ -52,6 +57,7 @@ impl Event {
             Self::PaymentFailed { .. } => "payment.failed",
             Self::Delivered { .. } => "payment.delivered",
             Self::NotDelivered { .. } => "payment.not_delivered",
+            Self::WrittenOff { .. } => "payment.written_off",
         }
     }
 }

@@ -25,7 +25,7 @@ mod nonce;
 pub use self::{
     error::ConfigError,
     gate::{Gate, Plaintext},
-    ledger::Recovered,
+    ledger::{NotWrittenOff, Recovered, Unfinished},
     offer::{Offer, Offers},
     permit::{Admission, Paid, Permit},
     rail::Rail,

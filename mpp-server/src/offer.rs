@@ -160,6 +160,8 @@ pub(crate) trait ErasedOffer: Send + Sync {
     fn asked(&self, challenge: &Challenge) -> bool;
     /// Whether what a challenge asks is at least what this offer asks, in the same currency and to the same recipient.
     fn is_covered_by(&self, request: &Encoded) -> bool;
+    /// Has the proof checked on the terms of its challenge. Where those are not the offer's, it is good only for money that
+    /// had moved and covers the offer.
     fn check<'a>(&'a self, admitted: Admitted) -> BoxFuture<'a, Result<Checked, Rejection>>;
 }
 
@@ -169,6 +171,15 @@ struct ByVerifier<V: Verifier> {
     terms: TermsOf<V::Method>,
     lasting: OnceLock<Encoded>,
     ask: PhantomData<fn() -> AskOf<V::Method>>,
+}
+
+impl<V: Verifier> ByVerifier<V> {
+    /// Whether what was paid at other terms is enough for these.
+    fn is_paid_by(&self, paid: &TermsOf<V::Method>) -> bool {
+        let ours = &self.terms;
+        (paid.currency(), paid.recipient()) == (ours.currency(), ours.recipient())
+            && paid.amount() >= ours.amount()
+    }
 }
 
 impl<V: Verifier> ErasedOffer for ByVerifier<V> {
@@ -207,36 +218,48 @@ impl<V: Verifier> ErasedOffer for ByVerifier<V> {
     }
 
     fn is_covered_by(&self, request: &Encoded) -> bool {
-        let ours = &self.terms;
-        request.decode::<TermsOf<V::Method>>().is_ok_and(|paid| {
-            (paid.currency(), paid.recipient()) == (ours.currency(), ours.recipient())
-                && paid.amount() >= ours.amount()
-        })
+        request.decode().is_ok_and(|paid| self.is_paid_by(&paid))
     }
 
     fn check<'a>(&'a self, admitted: Admitted) -> BoxFuture<'a, Result<Checked, Rejection>> {
         Box::pin(async move {
             let claim = admitted.claim::<V::Method>()?;
+            let terms = &claim.request.terms;
+            let ours = *terms == self.terms;
+            let evidence =
+                self.it.check(&claim).await.map_err(|e| match ours || !e.kind.fresh {
+                    true => e,
+                    false => other_terms().because(e),
+                })?;
+            let moved = self.it.has_moved(&evidence);
             // The scope ties a challenge to its route, and this to its price: neither a change of price nor a cheap
-            // credential on a dear route passes (S2).
-            if claim.request.terms != self.terms {
-                let detail = "This challenge was issued at another price or to another recipient.";
-                return Err(Rejection::new(
-                    ProblemType::INVALID_CHALLENGE,
-                    Reason::WRONG_TERMS,
-                    detail,
-                ));
+            // credential on a dear route passes (S2). Nor is whoever paid before a change invited to pay again.
+            if !ours && !moved {
+                return Err(other_terms());
             }
-            let evidence = self.it.check(&claim).await?;
+            if !ours && !self.is_paid_by(terms) {
+                return Err(paid_too_little());
+            }
             let mark = |spend: Spend<'_>| -> Result<_, Rejection> {
                 Ok((Ledger::mark_key(V::Method::NAME.as_str(), &spend.proof)?, spend.until))
             };
             let spends = self.it.spends(&evidence).map(mark).transpose()?;
-            let moved = self.it.has_moved(&evidence);
-            let external_id = self.terms.external_id().map(str::to_owned);
+            // What was paid is booked under its own name.
+            let external_id = terms.external_id().map(str::to_owned);
             let evidence =
                 serde_json::value::to_raw_value(&evidence).map_err(Rejection::internal)?;
             Ok(Checked { spends, evidence, external_id, moved })
         })
     }
+}
+
+fn other_terms() -> Rejection {
+    let detail = "This challenge was issued at another price or to another recipient.";
+    Rejection::new(ProblemType::INVALID_CHALLENGE, Reason::WRONG_TERMS, detail)
+}
+
+/// The money is there, and a fresh challenge would ask for all of it again.
+fn paid_too_little() -> Rejection {
+    let detail = "This payment is known, and does not cover what is asked today. Do not pay again: contact the seller.";
+    Rejection::new(ProblemType::DENIED, Reason::WRONG_TERMS, detail)
 }

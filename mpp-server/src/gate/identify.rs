@@ -1,7 +1,5 @@
 //! A proof of account that may be shown again: who it is, proven anew each time, with nothing on the books.
 
-use std::sync::Arc;
-
 use mpp_core::{
     Challenge,
     binding::Recognised,
@@ -11,14 +9,10 @@ use mpp_core::{
 
 use super::{
     Gate,
-    judge::{answering, unavailable},
+    check::{Answerable, answerable},
+    judge::unavailable,
 };
-use crate::{
-    ledger,
-    offer::{Checked, ErasedOffer},
-    permit::Paid,
-    route::Route,
-};
+use crate::{ledger, offer::Checked, permit::Paid, route::Route};
 
 impl Gate {
     /// Tells who shows a credential of a challenge that asks for nothing. Once its challenge has ended nobody does.
@@ -27,11 +21,12 @@ impl Gate {
     pub(super) async fn who(
         &self,
         known: Recognised,
-        offer: &Arc<dyn ErasedOffer>,
+        offers: &[Answerable],
     ) -> Result<Paid, Rejection> {
         let admitted = known.admit(&self.now())?;
         let challenge = admitted.challenge().clone();
-        let Checked { evidence, external_id, .. } = self.prove(admitted, offer).await?;
+        let (checked, offer) = self.prove(admitted, offers).await?;
+        let Checked { evidence, external_id, .. } = checked;
         let fate = self.0.ledger.within_deadline(offer.rail().settle(evidence)).await;
         // Both may take their time; what ended meanwhile is not let in either (S5).
         let now = self.now();
@@ -46,11 +41,15 @@ impl Gate {
     }
 }
 
-/// The offer a challenge answers where its proof may be shown again: one that asks for nothing, and asked for just that.
+/// The offers a challenge may answer where its proof may be shown again: those that ask for nothing, and asked for just that.
 /// Any other goes by the books: what was paid at this address before its route came to ask for nothing is redeemed as ever.
-pub(super) fn identifying(route: &Route, challenge: &Challenge) -> Option<Arc<dyn ErasedOffer>> {
-    let offer = route.reusable.then(|| answering(&route.offers, challenge)).flatten()?;
-    (offer.is_free() && offer.asked(challenge)).then_some(offer)
+pub(super) fn identifying(route: &Route, challenge: &Challenge) -> Option<Vec<Answerable>> {
+    if !route.reusable {
+        return None;
+    }
+    let mut offers = answerable(&route.offers, challenge);
+    offers.retain(|offer| offer.is_free() && offer.asked(challenge));
+    (!offers.is_empty()).then_some(offers)
 }
 
 /// A settlement that says who. Where it cannot be told now nothing has moved, so the same credential may be shown again.

@@ -1,11 +1,10 @@
 //! The server's protocol, once, for every transport: a call comes in, a verdict or a refusal goes out.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use mpp_core::{
     Draft, Realm,
     accept::Accept,
-    binding::Admitted,
     challenge::Challenge,
     credential::{Credential, Fingerprint},
     name::CredentialHeader,
@@ -17,13 +16,17 @@ use mpp_core::{
     verifier::Asking,
 };
 
-use super::{Gate, identify::identifying};
+use super::{
+    Gate,
+    check::{answerable, not_offered},
+    identify::identifying,
+};
 use crate::{
     answer::Asked,
     event::Event,
-    ledger::{Found, Ledger, Manner, Opening, Start, in_flight, key_reused},
+    ledger::{Found, Ledger, Manner, Start, in_flight, key_reused},
     limit::Effort,
-    offer::{Checked, Demanded, ErasedOffer, Offer},
+    offer::{Demanded, Offer},
     permit::{Admission, Permit},
     route::Route,
 };
@@ -122,8 +125,8 @@ impl Gate {
         if let Err(misfit) = known.fits(place.at) {
             return Err(self.misfit(&key, &print, asked, misfit).await);
         }
-        if let Some(offer) = identifying(route, known.challenge()) {
-            let paid = self.who(known, &offer).await?;
+        if let Some(offers) = identifying(route, known.challenge()) {
+            let paid = self.who(known, &offers).await?;
             return Ok(Admission::Serve(Permit::identified(paid, self.0.events.clone())));
         }
         let manner = Manner { order: route.order, asked };
@@ -141,9 +144,12 @@ impl Gate {
             }
             None => {
                 let hold = in_hand()?;
-                let offer = answering(&route.offers, known.challenge()).ok_or_else(not_offered)?;
+                let offers = answerable(&route.offers, known.challenge());
+                if offers.is_empty() {
+                    return Err(not_offered());
+                }
                 let admitted = known.admit_late(&self.now())?;
-                (Start::New(Box::new(self.check(admitted, print, &offer).await?)), hold)
+                (Start::New(Box::new(self.check(admitted, print, &offers).await?)), hold)
             }
         };
         // From here on the payment is the ledger's, in a task of its own: a hang-up changes nothing.
@@ -191,40 +197,6 @@ impl Gate {
             Some(first) if first.key == asked.key && first.request != asked.request => key_reused(),
             _ => misfit,
         }
-    }
-
-    /// Checks a proof that is on no book. A crash or a hang-up here leaves nothing: checking writes nothing.
-    async fn check(
-        &self,
-        admitted: Admitted,
-        print: Fingerprint,
-        offer: &Arc<dyn ErasedOffer>,
-    ) -> Result<Opening, Rejection> {
-        let challenge = admitted.challenge();
-        let (id, expires) = (challenge.id().as_str().to_owned(), challenge.expires.clone());
-        // `admit` lets nothing without an end pass.
-        let expires =
-            expires.ok_or_else(|| Rejection::internal("an admitted challenge without an end"))?;
-        let late = admitted.is_late();
-        let checked = self.prove(admitted, offer).await?;
-        let Checked { spends, evidence, external_id, moved } = checked;
-        if late && !moved {
-            // Nothing moved, and nothing will: the order is not sent.
-            return Err(Rejection::expired(&expires));
-        }
-        let rail = offer.rail().clone();
-        Ok(Opening { print, challenge: id, expires, spends, evidence, external_id, moved, rail })
-    }
-
-    /// Asks the verifier, for as long as a settlement may take.
-    pub(super) async fn prove(
-        &self,
-        admitted: Admitted,
-        offer: &Arc<dyn ErasedOffer>,
-    ) -> Result<Checked, Rejection> {
-        let checked = tokio::time::timeout(self.0.ledger.deadline, offer.check(admitted)).await;
-        // Nothing was sent, so the same credential may be shown again.
-        checked.map_err(|late| unavailable().because(late))?
     }
 
     /// One refusal with every challenge that could be made. Ranked before anything is minted: an unwanted offer costs nothing.
@@ -356,16 +328,6 @@ impl Again {
     }
 }
 
-/// The offer a challenge answers: by its method and intent, and among several of one method by what it asks.
-pub(super) fn answering(offers: &[Offer], challenge: &Challenge) -> Option<Arc<dyn ErasedOffer>> {
-    let same = |o: &&Offer| o.id().method == challenge.method && o.id().intent == challenge.intent;
-    let mut candidates = offers.iter().filter(same);
-    let first = candidates.next()?;
-    let Some(second) = candidates.next() else { return Some(first.0.clone()) };
-    let mut all = [first, second].into_iter().chain(candidates);
-    Some(all.find(|o| o.0.asked(challenge)).unwrap_or(first).0.clone())
-}
-
 /// A refusal that would invite payment, where nothing can be offered to pay with (C-07).
 pub(crate) fn quiet(rejection: Rejection) -> Rejection {
     if !rejection.kind.fresh {
@@ -414,11 +376,6 @@ fn foreign_host() -> Rejection {
 
 fn required() -> Rejection {
     Rejection::new(ProblemType::PAYMENT_REQUIRED, Reason::NO_CREDENTIAL, "Payment is required.")
-}
-
-fn not_offered() -> Rejection {
-    let detail = "This resource is not paid for by the method of this challenge.";
-    Rejection::new(ProblemType::INVALID_CHALLENGE, Reason::NOT_OFFERED, detail)
 }
 
 fn nothing_to_offer() -> Rejection {

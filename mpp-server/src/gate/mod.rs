@@ -1,6 +1,7 @@
 //! The gate: everything between a request and money, for every transport.
 
 mod builder;
+mod check;
 mod identify;
 pub(crate) mod judge;
 mod latest;
@@ -17,7 +18,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     event::{Event, Events},
-    ledger::{Ledger, Recovered},
+    ledger::{Ledger, NotWrittenOff, Recovered, Unfinished},
     limit::Limiter,
     nonce::Nonces,
     offer::GateId,
@@ -90,6 +91,32 @@ impl Gate {
     /// The store does not answer. What was done until then is done.
     pub async fn recover(&self) -> Result<Recovered, mpp_core::store::StoreError> {
         self.0.ledger.recover().await
+    }
+
+    /// Lists the payments whose outcome is not known: most are settling right now, or will be known after the next pass over
+    /// the books ([`Gate::recover`]). One whose challenge ended hours ago is one for a person to look at.
+    ///
+    /// Reads all the books, so call it now and then. What cannot be read is named in the log, and not listed.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn unfinished(&self) -> Result<Vec<Unfinished>, mpp_core::store::StoreError> {
+        self.0.ledger.unfinished().await
+    }
+
+    /// Gives up the payment of a challenge, by its operator's decision: for what a rail can never tell of again, such as an
+    /// order that ended longer ago than nodes remember. Until then its credential is answered with 503, and the rail asked.
+    /// From then on the credential is refused as [`written-off`](mpp_core::problem::Reason::WRITTEN_OFF), with fresh challenges.
+    ///
+    /// **The money may have moved, or move yet.** Its payer is then asked to pay again, and the proof, which stays used up,
+    /// buys nothing here: what turns out to have arrived is to be given back by hand. So look at the rail first, by other
+    /// means than this gate's, and wait until the order cannot be carried out any more. The order itself is
+    /// forgotten with this, and there is no way back. Written off twice is written off once.
+    ///
+    /// # Errors
+    /// [`NotWrittenOff`]: it is not on the books, its outcome is known, somebody has it in hand, or the store does not answer.
+    pub async fn write_off(&self, challenge: &str) -> Result<(), NotWrittenOff> {
+        self.0.ledger.write_off(challenge).await
     }
 
     /// Waits until no payment is in hand: nothing is being checked, settled or served, and every end is written down. For

@@ -18,6 +18,7 @@ use crate::answer::{Answer, Asked};
 /// (mark) ──► settling ──► settled ⇄ serving ──► delivered        the money first
 /// (mark) ──► reserved ──► settling ──► serving ──► delivered     the handler first
 ///                         settling ──► failed, or unknown ⇄ settling
+///                         settling, unknown ──► written-off      by an operator
 /// ```
 /// `reserved`, `settling` and `serving` carry a lease; past it anyone may take over. `unknown` carries the time before which
 /// the rail is not asked again.
@@ -38,12 +39,21 @@ pub(crate) enum State {
     Failed,
     /// What became of the order is not known; the rail is asked before anything is sent again.
     Unknown,
+    /// What became of the order is not known, and nobody asks any more: an operator gave it up. Unlike what failed it keeps
+    /// its proof's mark, for the money may have moved. Since form 2.
+    #[serde(rename = "written-off")]
+    WrittenOff,
 }
 
 impl State {
     /// Whether nothing more can happen to it. Only such entries may ever be forgotten.
     pub(crate) fn is_final(self) -> bool {
-        matches!(self, Self::Delivered | Self::Failed)
+        matches!(self, Self::Delivered | Self::Failed | Self::WrittenOff)
+    }
+
+    /// Whether an order may have reached the rail, and nobody knows yet what became of it.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Self::Settling | Self::Unknown)
     }
 }
 
@@ -163,6 +173,10 @@ mod tests {
         assert_eq!(one.receipt.unwrap().reference, "b1");
         let two = Entry::read(&key(), FORM_2.as_bytes()).unwrap();
         assert_eq!(serde_json::to_string(&two).unwrap(), FORM_2);
+        let given_up = FORM_2.replace("delivered", "written-off");
+        let read = Entry::read(&key(), given_up.as_bytes()).unwrap();
+        assert_eq!((read.state, read.state.is_final()), (State::WrittenOff, true));
+        assert_eq!(serde_json::to_string(&read).unwrap(), given_up);
     }
 
     #[test]

@@ -18,6 +18,11 @@ impl Holds {
         taken.then(|| Hold { holds: self.clone(), key: key.clone() })
     }
 
+    /// Whether a task has a payment in hand.
+    pub(crate) fn has(&self, key: &Key) -> bool {
+        self.locked().contains(key)
+    }
+
     /// Whether nothing is in hand.
     pub(crate) fn is_empty(&self) -> bool {
         self.locked().is_empty()

@@ -41,7 +41,8 @@ impl Ledger {
         }
     }
 
-    /// Whether the rail refused the payment that owns a mark, and a crash came before the mark was freed.
+    /// Whether the rail refused the payment that owns a mark, and a crash came before the mark was freed. Of what was written
+    /// off nobody knows that: its mark stays.
     async fn was_refused(&self, owner: &Versioned) -> Result<bool, Rejection> {
         let Ok(owner) = std::str::from_utf8(&owner.value) else { return Ok(false) };
         let found = self.find(&Key::from_stored(owner)).await?;

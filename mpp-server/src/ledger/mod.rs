@@ -12,6 +12,7 @@ mod refusal;
 mod serve;
 mod settle;
 mod turn;
+mod write_off;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -29,14 +30,17 @@ use mpp_core::{
 };
 use serde_json::value::RawValue;
 
-pub use self::recover::Recovered;
-use self::refusal::{broken, consumed, too_little};
+use self::refusal::{broken, consumed, given_up, too_little};
 pub(crate) use self::{
     entry::{Entry, State},
     hold::Holds,
     refusal::{in_flight, key_reused},
     settle::receipt,
     turn::{Serving, Turn},
+};
+pub use self::{
+    recover::Recovered,
+    write_off::{NotWrittenOff, Unfinished},
 };
 use crate::{
     answer::{Answer, Asked},
@@ -181,7 +185,8 @@ impl Ledger {
                 let answer = entry.answer.take().ok_or_else(consumed)?;
                 Ok(Found::Delivered(entry, answer))
             }
-            State::Delivered | State::Failed => Err(consumed()),
+            State::WrittenOff if ours => Err(given_up()),
+            State::Delivered | State::Failed | State::WrittenOff => Err(consumed()),
             // Another proof for a challenge that one proof answers: knowing an id is not having paid. Nor is whoever signed
             // twice told to pay again while the first may have moved money.
             _ if !ours => Err(in_flight()),

@@ -78,7 +78,7 @@ impl Ledger {
             }
         };
         let known = match entry.state {
-            State::Delivered | State::Failed => Outcome::Over,
+            State::Delivered | State::Failed | State::WrittenOff => Outcome::Over,
             State::Settled | State::Serving => Outcome::Redeemable,
             State::Unknown if !self.lapsed(&entry) => Outcome::Open,
             // Its credential may still come; past the challenge's end nothing more can.

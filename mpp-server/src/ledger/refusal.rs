@@ -30,6 +30,12 @@ pub(super) fn consumed() -> Rejection {
     )
 }
 
+/// Whoever has the books decided so, knowing that it may have moved money.
+pub(super) fn given_up() -> Rejection {
+    let detail = "What became of this payment could not be told, and the seller gave it up. If it moved, contact the seller.";
+    Rejection::new(ProblemType::INVALID_CHALLENGE, Reason::WRITTEN_OFF, detail)
+}
+
 pub(super) fn elsewhere() -> Rejection {
     let detail = "This payment is already credited, or being settled, under another challenge.";
     Rejection::new(ProblemType::ALREADY_CREDITED, Reason::CREDITED_ELSEWHERE, detail)

@@ -315,7 +315,7 @@ async fn s1_a_proof_whose_mark_was_forgotten_buys_nothing_by_another_challenge_t
 
 /// A store that dies before any entry is written: what is left is a mark alone.
 #[derive(Debug)]
-struct MarksAlone(Arc<Memory>);
+pub(crate) struct MarksAlone(pub(crate) Arc<Memory>);
 
 impl Store for MarksAlone {
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Versioned>, StoreError>> {

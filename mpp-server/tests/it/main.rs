@@ -15,3 +15,5 @@ mod peers;
 mod recovery;
 mod shop;
 mod storm;
+mod terms;
+mod write_off;

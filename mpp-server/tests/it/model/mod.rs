@@ -29,6 +29,8 @@ enum Turn {
     Crash { server: usize, done: u8 },
     /// A server goes through the books.
     Recover(usize),
+    /// An operator gives up whatever a credential's challenge was paid with.
+    WriteOff { server: usize, credential: usize },
     /// Seconds pass.
     Pass(u64),
     /// Every server stands still for longer than any lease.
@@ -74,6 +76,7 @@ fn turn() -> impl Strategy<Value = Turn> {
         4 => Just(Turn::Drain),
         2 => (0..2usize, any::<u8>()).prop_map(|(server, done)| Turn::Crash { server, done }),
         1 => (0..2usize).prop_map(Turn::Recover),
+        1 => (0..2usize, 0..2usize).prop_map(|(server, credential)| Turn::WriteOff { server, credential }),
         2 => (1..5u64).prop_map(Turn::Pass),
         1 => Just(Turn::Stall),
         2 => settling().prop_map(Turn::Settle),
@@ -94,6 +97,7 @@ fn play(order: Order, script: &[Turn]) {
             Turn::Drain => world.drain(),
             Turn::Crash { server, done } => world.crash(server, done),
             Turn::Recover(server) => world.recover(server),
+            Turn::WriteOff { server, credential } => world.write_off(server, credential),
             Turn::Pass(seconds) => world.pass(seconds),
             Turn::Stall => world.stall(),
             Turn::Settle(act) => world.rail.always(Step::Settle, act),

@@ -11,7 +11,9 @@ use mpp_core::{
     problem::Reason,
     transport::{Call, Resource},
 };
-use mpp_server::{Admission, Gate, Offers, Permit, Recovered, Route, permit::Ending, route::Order};
+use mpp_server::{
+    Admission, Gate, NotWrittenOff, Offers, Permit, Recovered, Route, permit::Ending, route::Order,
+};
 use mpp_testkit::{
     clock::Hands,
     rail::{self, Rail},
@@ -53,6 +55,10 @@ struct Notes {
     handed_over: BTreeSet<usize>,
     /// Credentials whose delivery is on the books.
     delivered: BTreeSet<usize>,
+    /// Challenges whose payments an operator gave up.
+    given_up: BTreeSet<String>,
+    /// Challenges that an operator asked to give up, once for each time that nobody knows whether it was done.
+    perhaps_given_up: Vec<String>,
     /// The last answer to each credential.
     answers: [Option<(u16, Reason)>; CREDENTIALS.len()],
     wrong: Vec<String>,
@@ -217,6 +223,30 @@ impl World {
         self.settle_down();
     }
 
+    /// An operator gives up a payment. One whose server dies over it does not know whether that was done.
+    pub(super) fn write_off(&mut self, process: usize, credential: usize) {
+        let at = process % self.processes.len();
+        let challenge = self.notes().challenges[credential % CREDENTIALS.len()].clone();
+        self.notes().perhaps_given_up.push(challenge.clone());
+        let notes = self.notes.clone();
+        let process = &mut self.processes[at];
+        let gate = process.gate.clone();
+        let asked = process.runtime().spawn(async move {
+            let done = gate.write_off(&challenge).await;
+            if matches!(done, Err(NotWrittenOff::Books(_))) {
+                return;
+            }
+            let mut notes = notes.lock().unwrap();
+            let nth = notes.perhaps_given_up.iter().position(|open| *open == challenge);
+            notes.perhaps_given_up.swap_remove(nth.unwrap());
+            if done.is_ok() {
+                notes.given_up.insert(challenge);
+            }
+        });
+        process.asks.push(asked);
+        self.settle_down();
+    }
+
     /// A server is killed, and started again. What it had sent to the store was done, or was not.
     pub(super) fn crash(&mut self, process: usize, done: u8) {
         let at = process % self.processes.len();
@@ -310,7 +340,8 @@ impl World {
         let notes = self.notes();
         for (i, credential) in self.credentials.iter().enumerate() {
             let taken = self.rail.took_for(CREDENTIALS[i].1);
-            if taken.as_deref() == Some(credential.challenge.id().as_str()) {
+            let challenge = credential.challenge.id().as_str();
+            if taken.as_deref() == Some(challenge) && !notes.may_be_given_up(challenge) {
                 assert!(notes.handed_over.contains(&i), "{i} was paid and never served");
             }
         }
@@ -372,9 +403,17 @@ impl Process {
 }
 
 impl Notes {
+    fn may_be_given_up(&self, challenge: &str) -> bool {
+        let mut given_up = self.given_up.iter().chain(&self.perhaps_given_up);
+        given_up.any(|known| known == challenge)
+    }
+
     fn serve(&mut self, process: usize, credential: usize, permit: Permit, rail: &Rail) {
         let code = CREDENTIALS[credential].1;
         let same = |other: &usize| CREDENTIALS[*other].1 == code;
+        if self.given_up.contains(&self.challenges[credential]) {
+            self.wrong.push(format!("{credential} is served, and was written off before"));
+        }
         if self.delivered.iter().any(same) {
             self.wrong.push(format!("{credential} is served, and {code} is delivered already"));
         }
@@ -400,7 +439,8 @@ impl Notes {
         }
         let paid = rail.took_for(CREDENTIALS[credential].1);
         let paid = paid.is_some_and(|challenge| challenge == self.challenges[credential]);
-        if asks && paid && !self.handed_over.contains(&credential) {
+        let given_up = self.may_be_given_up(&self.challenges[credential]);
+        if asks && paid && !given_up && !self.handed_over.contains(&credential) {
             self.wrong.push(format!("{credential} paid, got nothing, and is asked to pay again"));
         }
     }
