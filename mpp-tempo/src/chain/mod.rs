@@ -99,13 +99,13 @@ pub fn is_dollar(token: Address) -> bool {
 /// # Errors
 /// [`AddressError`].
 pub fn parse_address(text: &str) -> Result<Address, AddressError> {
-    let digits = text.strip_prefix("0x").ok_or(AddressError)?;
+    let digits = text.strip_prefix("0x").ok_or(AddressError::Malformed)?;
     let parsed = if digits.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Address::parse_checksummed(text, None).ok()
     } else {
         digits.parse().ok()
     };
-    parsed.filter(|_| digits.len() == 40).ok_or(AddressError)
+    parsed.filter(|_| digits.len() == 40).ok_or(AddressError::Malformed)
 }
 
 /// Parses `0x` and hex digits, two to a byte, in any case.
@@ -116,10 +116,26 @@ pub(crate) fn parse_hex(text: &str) -> Option<Bytes> {
     if twice { None } else { digits.parse().ok() }
 }
 
-/// A text that is no address.
+/// Parses a token: an address where a TIP-20 token can be.
+///
+/// # Errors
+/// [`AddressError`].
+pub fn parse_token(text: &str) -> Result<Address, AddressError> {
+    let token = parse_address(text)?;
+    if is_tip20(token) { Ok(token) } else { Err(AddressError::NotToken) }
+}
+
+/// Why a text names no account, contract or token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the address is malformed or its checksum is wrong")]
-pub struct AddressError;
+#[non_exhaustive]
+pub enum AddressError {
+    /// No address.
+    #[error("the address is malformed or its checksum is wrong: `0x` and forty hex digits")]
+    Malformed,
+    /// An address where no token can be.
+    #[error("no TIP-20 token can be at this address: those begin with 0x20c000000000000000000000")]
+    NotToken,
+}
 
 #[cfg(test)]
 mod tests {

@@ -4,14 +4,17 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use alloy::primitives::{Address, B256, Bytes};
 
-use super::signature::{Key, P256Key, Signature};
+use super::{
+    keychain::KeyKind,
+    signature::{Key, P256Key, Signature},
+};
 
 mod access_key;
 mod alloy_signer;
 mod passkey;
 
 pub use self::{
-    access_key::AccessKey,
+    access_key::{AccessKey, NotOurs},
     alloy_signer::AlloySigner,
     passkey::{Asserting, Assertion, Authenticator, Passkey, SoftwareAuthenticator},
 };
@@ -32,6 +35,9 @@ pub trait Signer: fmt::Debug + Send + Sync + 'static {
         self.account()
     }
 
+    /// What the key signs with: what an authorisation of it says, and what tells whether it can pay the fees of others.
+    fn kind(&self) -> KeyKind;
+
     /// Signs a hash.
     fn sign(&self, hash: B256) -> Signing<'_>;
 
@@ -51,6 +57,10 @@ impl<S: Signer + ?Sized> Signer for Arc<S> {
         (**self).key()
     }
 
+    fn kind(&self) -> KeyKind {
+        (**self).kind()
+    }
+
     fn sign(&self, hash: B256) -> Signing<'_> {
         (**self).sign(hash)
     }
@@ -65,6 +75,10 @@ impl Signer for Key {
         self.address()
     }
 
+    fn kind(&self) -> KeyKind {
+        KeyKind::Secp256k1
+    }
+
     fn sign(&self, hash: B256) -> Signing<'_> {
         let made = Self::sign(self, hash);
         Box::pin(async move { Ok(made.into()) })
@@ -74,6 +88,10 @@ impl Signer for Key {
 impl Signer for P256Key {
     fn account(&self) -> Address {
         self.address()
+    }
+
+    fn kind(&self) -> KeyKind {
+        KeyKind::P256
     }
 
     fn sign(&self, hash: B256) -> Signing<'_> {

@@ -13,7 +13,7 @@ use mpp_core::{
 use super::{Mode, Payload, TempoCharge, asked::Asked};
 use crate::{
     chain::{
-        self, AddressError, Chain, DECIMALS, parse_address,
+        AddressError, Chain, DECIMALS, parse_address, parse_token,
         rpc::{Pinned, Rpc},
         signature::Key,
         signer::Signer,
@@ -127,12 +127,7 @@ impl Payer {
     /// # Errors
     /// [`AddressError`] for a text that is no address, or where no TIP-20 token can be.
     pub fn fees_in(self, token: &str) -> Result<Self, AddressError> {
-        let token = parse_address(token)?;
-        if chain::is_tip20(token) {
-            Ok(Self { fee_token: Some(token), ..self })
-        } else {
-            Err(AddressError)
-        }
+        Ok(Self { fee_token: Some(parse_token(token)?), ..self })
     }
 
     /// Where the account is short of the token that is asked for, exchanges the first of these that it has enough of, in
@@ -147,12 +142,8 @@ impl Payer {
         tokens: impl IntoIterator<Item = &'a str>,
         slippage: u16,
     ) -> Result<Self, AddressError> {
-        let tokens = tokens.into_iter().map(parse_address).collect::<Result<Vec<_>, _>>()?;
-        if tokens.iter().all(|token| chain::is_tip20(*token)) {
-            Ok(Self { swapping: Some(Swapping { tokens, slippage }), ..self })
-        } else {
-            Err(AddressError)
-        }
+        let tokens = tokens.into_iter().map(parse_token).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { swapping: Some(Swapping { tokens, slippage }), ..self })
     }
 
     /// Pays in these tokens only, all of them dollars; in every known dollar token unless said otherwise.
@@ -163,12 +154,8 @@ impl Payer {
         self,
         tokens: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, AddressError> {
-        let tokens = addresses(tokens)?;
-        if tokens.iter().all(|token| chain::is_tip20(*token)) {
-            Ok(Self { currencies: Some(tokens), ..self })
-        } else {
-            Err(AddressError)
-        }
+        let tokens = tokens.into_iter().map(parse_token).collect::<Result<_, _>>()?;
+        Ok(Self { currencies: Some(tokens), ..self })
     }
 
     /// Pays these accounts only, and no share to another; any unless said otherwise.
@@ -179,7 +166,8 @@ impl Payer {
         self,
         recipients: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, AddressError> {
-        Ok(Self { recipients: Some(addresses(recipients)?), ..self })
+        let recipients = recipients.into_iter().map(parse_address).collect::<Result<_, _>>()?;
+        Ok(Self { recipients: Some(recipients), ..self })
     }
 
     /// Signs proofs of the account for one more realm, when it is the server at this origin (`https://host`) that asks;
@@ -262,9 +250,3 @@ impl mpp_core::payer::Payer for Payer {
 
 /// The longest that the chain is asked what became of a payment.
 const LOOK: Duration = Duration::from_secs(10);
-
-fn addresses<'a>(
-    texts: impl IntoIterator<Item = &'a str>,
-) -> Result<HashSet<Address>, AddressError> {
-    texts.into_iter().map(parse_address).collect()
-}

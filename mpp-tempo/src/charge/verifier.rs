@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     chain::{
-        self, AddressError, Chain, DECIMALS, parse_address,
+        self, AddressError, Chain, DECIMALS, parse_address, parse_token,
         rpc::{Pinned, Rpc},
     },
     clock::SystemClock,
@@ -88,8 +88,7 @@ impl Verifier {
     /// # Errors
     /// [`AddressError`] for text that is no address, and for one where no TIP-20 token can be.
     pub fn currency(self, token: &str) -> Result<Self, AddressError> {
-        let token = parse_address(token)?;
-        if chain::is_tip20(token) { Ok(Self { token, ..self }) } else { Err(AddressError) }
+        Ok(Self { token: parse_token(token)?, ..self })
     }
 
     /// Waits so long for a payment to be mined before its fate is called unknown; 20 seconds unless said otherwise.

@@ -273,7 +273,8 @@ async fn a_contract_proves_its_account_by_its_own_word_and_an_empty_account_by_n
     }
     let demand = challenge.read::<TempoCharge>().unwrap();
     let payload = Payload::Proof { signature: "0xc0ffee".into() };
-    for (account, proven) in [(wallet, true), (says_no, false), (Address::repeat_byte(0x63), false)] {
+    for (account, proven) in [(wallet, true), (says_no, false), (Address::repeat_byte(0x63), false)]
+    {
         let source = Source::new(format!("did:pkh:eip155:42431:{account}"));
         let credential = Credential::answer(&demand, Some(source), &payload).unwrap();
         let known = keys().recognise(credential, &realm()).unwrap();

@@ -10,7 +10,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::chain::{
-    rpc::{Answer, Block, NodeError, Receipt, Rpc, RpcError, Trial, json::Malformed},
+    rpc::{
+        Answer, Block, NodeError, Receipt, Rpc, RpcError, Search, Told, Trial, json::Malformed,
+        not_offered,
+    },
     signature::{Key, Keychain, P256Key, Recovered},
     signer::{AccessKey, Signer},
 };
@@ -329,6 +332,22 @@ impl Rpc for Scripted {
 
     fn receipt(&self, _: B256) -> Answer<'_, Option<Receipt>> {
         unreachable!("only reads are asked for")
+    }
+
+    fn broadcast(&self, _: Bytes) -> Answer<'_, B256> {
+        not_offered()
+    }
+
+    fn block(&self, _: u64) -> Answer<'_, Option<Block>> {
+        not_offered()
+    }
+
+    fn logs(&self, _: Search) -> Answer<'_, Vec<Told>> {
+        not_offered()
+    }
+
+    fn simulate(&self, _: Trial) -> Answer<'_, ()> {
+        not_offered()
     }
 }
 

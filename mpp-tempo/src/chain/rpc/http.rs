@@ -11,7 +11,8 @@ use reqwest::{Client, Response, Url, header, redirect};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Block, Receipt, Rpc, RpcError, Search, Told, Trial, json as wire, json::Malformed,
+    super::Chain, Answer, Block, Receipt, Rpc, RpcError, Search, Told, Trial, json as wire,
+    json::Malformed,
 };
 
 /// More bytes than this are no answer to anything we ask.
@@ -50,6 +51,18 @@ impl HttpRpc {
     pub fn new(endpoint: &str) -> Result<Self, RpcError> {
         let client = Client::builder().redirect(redirect::Policy::none()).build();
         Self::with_client(endpoint, client.map_err(unreachable)?)
+    }
+
+    /// Speaks to the public endpoint of a chain, as [`HttpRpc::new`].
+    ///
+    /// # Errors
+    /// [`RpcError::Unreachable`] for a chain without one.
+    pub fn on(chain: &Chain) -> Result<Self, RpcError> {
+        let endpoint = chain.rpc_url.as_deref();
+        Self::new(
+            endpoint
+                .ok_or_else(|| RpcError::Unreachable("the chain has no public endpoint".into()))?,
+        )
     }
 
     /// Speaks through a client with its own TLS, proxy or pool. It should follow no redirects: a followed one

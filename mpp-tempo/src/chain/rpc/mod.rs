@@ -45,30 +45,21 @@ pub trait Rpc: fmt::Debug + Send + Sync {
 
     /// Sends a transaction and waits for nothing but its hash (`eth_sendRawTransaction`). Of its errors the same holds as of
     /// those of [`Rpc::send`].
-    fn broadcast(&self, _raw: Bytes) -> Answer<'_, B256> {
-        not_offered()
-    }
+    fn broadcast(&self, raw: Bytes) -> Answer<'_, B256>;
 
     /// A mined block by its height; `None` if there is none (yet) (`eth_getBlockByNumber`).
-    fn block(&self, _number: u64) -> Answer<'_, Option<Block>> {
-        not_offered()
-    }
+    fn block(&self, number: u64) -> Answer<'_, Option<Block>>;
 
     /// Log entries that fit a search, oldest first (`eth_getLogs`).
-    fn logs(&self, _search: Search) -> Answer<'_, Vec<Told>> {
-        not_offered()
-    }
+    fn logs(&self, search: Search) -> Answer<'_, Vec<Told>>;
 
     /// Runs a trial whole, all of its calls in order, and says whether it would succeed; a revert is
     /// [`RpcError::Refused`] (`tempo_simulateV1`). Nodes that do not offer it say so: [`RpcError::is_not_offered`].
-    fn simulate(&self, _trial: Trial) -> Answer<'_, ()> {
-        not_offered()
-    }
+    fn simulate(&self, trial: Trial) -> Answer<'_, ()>;
 }
 
-/// What a node answers that does not know a method: what implementations of [`Rpc`] answer by themselves where they say
-/// nothing else.
-fn not_offered<'a, T>() -> Answer<'a, T> {
+/// What a node answers that does not know a method: for implementations of [`Rpc`] over something that lacks one.
+pub fn not_offered<'a, T>() -> Answer<'a, T> {
     let error = NodeError::new(NO_METHOD, "the method is not offered");
     Box::pin(async { Err(RpcError::Refused(error)) })
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use alloy::primitives::{Address, B256, Bytes};
 
 use super::{Signer, SignerError, Signing, made_by};
-use crate::chain::{keychain::SignedAuthorization, signature::Keychain};
+use crate::chain::{
+    keychain::{KeyKind, SignedAuthorization},
+    signature::Keychain,
+};
 
 /// Signs for an account with a key that the account has authorised: a session, an agent, a device.
 ///
@@ -28,16 +31,20 @@ impl AccessKey {
     /// Sends this authorisation along while the chain does not know the key.
     ///
     /// # Errors
-    /// [`SignerError::Foreign`] unless it is of this key, and signed by the account itself.
-    pub fn with_authorization(self, signed: &SignedAuthorization) -> Result<Self, SignerError> {
-        let ours = signed.authorization().key == self.key() && signed.signer() == Ok(self.account);
-        if ours {
-            Ok(Self { authorization: Some(signed.encode()), ..self })
-        } else {
-            Err(SignerError::Foreign)
-        }
+    /// [`NotOurs`] unless it is of this key and of its kind, and signed by the account itself.
+    pub fn with_authorization(self, signed: &SignedAuthorization) -> Result<Self, NotOurs> {
+        let granted = signed.authorization();
+        let ours = granted.key == self.key()
+            && granted.kind == self.kind()
+            && signed.signer() == Ok(self.account);
+        if ours { Ok(Self { authorization: Some(signed.encode()), ..self }) } else { Err(NotOurs) }
     }
 }
+
+/// An authorisation of another key, or by another account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the authorisation is not of this key, or not by this account")]
+pub struct NotOurs;
 
 impl Signer for AccessKey {
     fn account(&self) -> Address {
@@ -46,6 +53,10 @@ impl Signer for AccessKey {
 
     fn key(&self) -> Address {
         self.key.account()
+    }
+
+    fn kind(&self) -> KeyKind {
+        self.key.kind()
     }
 
     fn sign(&self, hash: B256) -> Signing<'_> {

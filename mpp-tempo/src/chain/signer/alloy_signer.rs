@@ -5,7 +5,7 @@ use std::fmt;
 use alloy::primitives::{Address, B256};
 
 use super::{Signer, SignerError, Signing, made_by};
-use crate::chain::signature::Ecdsa;
+use crate::chain::{keychain::KeyKind, signature::Ecdsa};
 
 /// Signs through whatever implements [`alloy::signers::Signer`].
 ///
@@ -26,6 +26,10 @@ impl<S: alloy::signers::Signer + Send + Sync + 'static> AlloySigner<S> {
 impl<S: alloy::signers::Signer + Send + Sync + 'static> Signer for AlloySigner<S> {
     fn account(&self) -> Address {
         self.address
+    }
+
+    fn kind(&self) -> KeyKind {
+        KeyKind::Secp256k1
     }
 
     fn sign(&self, hash: B256) -> Signing<'_> {

@@ -5,6 +5,7 @@ use std::{fmt, future::Future, pin::Pin};
 use alloy::primitives::{Address, B256, Bytes};
 
 use super::{Signer, SignerError, Signing, made_by};
+use crate::chain::keychain::KeyKind;
 use crate::chain::signature::{
     P256Key, P256Public, WebAuthn,
     webauthn::{challenge, relying_party, signed},
@@ -49,6 +50,10 @@ impl<A: Authenticator> Passkey<A> {
 impl<A: Authenticator> Signer for Passkey<A> {
     fn account(&self) -> Address {
         self.authenticator.key().address()
+    }
+
+    fn kind(&self) -> KeyKind {
+        KeyKind::WebAuthn
     }
 
     fn sign(&self, hash: B256) -> Signing<'_> {

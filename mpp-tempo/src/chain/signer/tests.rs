@@ -185,6 +185,10 @@ async fn s3_an_access_key_that_signs_for_another_account_is_not_passed_on() {
         fn account(&self) -> Address {
             self.0.address()
         }
+        fn kind(&self) -> KeyKind {
+            KeyKind::Secp256k1
+        }
+
         fn sign(&self, hash: B256) -> Signing<'_> {
             let other = self.0.sign(Keychain::hash(hash, Address::repeat_byte(0x99)));
             Box::pin(async move { Ok(other.into()) })

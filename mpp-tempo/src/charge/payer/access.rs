@@ -82,6 +82,13 @@ impl Payer {
             let asked =
                 keychain::provision(node, self.chain.keychain, &*self.signer, seconds).await;
             let Some(authorization) = asked.map_err(not_provisioned)? else { return Ok(None) };
+            let (chain_id, account) = (self.node.chain_id(), self.signer.account());
+            let good = SignedAuthorization::decode(&authorization)
+                .is_ok_and(|signed| signed.is_good(chain_id, account, seconds));
+            if !good {
+                let detail = "the access key's authorisation is for another chain, by another account, or over";
+                return Err(PayError::untouched(detail));
+            }
             if let Some(turn) = self.under_way.take(now) {
                 return Ok(Some((authorization, turn)));
             }

@@ -56,7 +56,9 @@ impl Caps {
         let dear = || {
             PayError::untouched(match transaction.fee_payer {
                 FeePayer::Awaited => "the fee would be higher than sponsors pay",
-                _ => "the fee would be higher than allowed",
+                _ => {
+                    "the fee would be higher than allowed: `max_fee`, or the limit that is left beside the price"
+                }
             })
         };
         let gas_limit = self.limit(needed).ok_or_else(dear)?;

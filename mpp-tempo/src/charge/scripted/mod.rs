@@ -22,7 +22,10 @@ use super::{Details, Payer, Payload, TempoCharge, Verifier};
 use crate::chain::{
     Chain,
     keychain::{KeyAuthorization, KeyKind},
-    rpc::{Answer, Block, Cause, Log, NodeError, Receipt, Rpc, RpcError, Search, Told, Trial},
+    rpc::{
+        Answer, Block, Cause, Log, NodeError, Receipt, Rpc, RpcError, Search, Told, Trial,
+        not_offered,
+    },
     signature::Key,
     tip20::Transfer,
     transaction::{Signed, Transaction},
@@ -119,6 +122,9 @@ impl Rpc for Scripted {
             Some(send) => self.heard("broadcast", send(raw).map(|receipt| receipt.hash)),
             None => Box::pin(std::future::pending()),
         }
+    }
+    fn simulate(&self, _: Trial) -> Answer<'_, ()> {
+        not_offered()
     }
     fn block(&self, number: u64) -> Answer<'_, Option<Block>> {
         self.heard("block by height", (self.blocks)(number))

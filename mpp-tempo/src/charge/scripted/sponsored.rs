@@ -18,6 +18,7 @@ use super::{
 use crate::chain::{
     ALPHA_USD, PATH_USD,
     dex::{STABLECOIN_DEX, Swap},
+    keychain::KeyKind,
     signer::{Signer, Signing},
     transaction::{Call, FeePayer},
 };
@@ -29,6 +30,10 @@ struct Counting(Key, AtomicUsize);
 impl Signer for Counting {
     fn account(&self) -> Address {
         self.0.address()
+    }
+
+    fn kind(&self) -> KeyKind {
+        KeyKind::Secp256k1
     }
 
     fn sign(&self, hash: B256) -> Signing<'_> {

@@ -23,7 +23,7 @@ pub(crate) use self::{
     run::{Cosigned, Reserved},
 };
 use crate::{
-    chain::{Chain, signer::Signer, transaction::Signed},
+    chain::{Chain, keychain::KeyKind, signer::Signer, transaction::Signed},
     clock::SystemClock,
 };
 
@@ -52,13 +52,13 @@ impl Sponsor {
     /// The store should be durable: one that forgets lets what is under way be promised twice.
     ///
     /// # Errors
-    /// [`CannotSponsor`] for the signer of an access key.
+    /// [`CannotSponsor`] for the signer of an access key, and for one of another kind than secp256k1.
     pub fn new(
         chain: &Chain,
         signer: Arc<dyn Signer>,
         store: Arc<dyn Store>,
     ) -> Result<Self, CannotSponsor> {
-        if signer.key() != signer.account() {
+        if signer.key() != signer.account() || signer.kind() != KeyKind::Secp256k1 {
             return Err(CannotSponsor);
         }
         Ok(Self {
@@ -142,7 +142,7 @@ impl fmt::Debug for Sponsor {
 
 /// A signer that cannot be a sponsor: the chain takes a sponsor's signature from an account's own secp256k1 key alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an access key cannot pay the fees of others")]
+#[error("only an account's own secp256k1 key can pay the fees of others")]
 pub struct CannotSponsor;
 
 #[cfg(test)]

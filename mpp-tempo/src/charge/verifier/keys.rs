@@ -40,12 +40,9 @@ impl Verifier {
     fn authorizes(&self, raw: &[u8], order: &Order, by: Recovered, now: u64) -> bool {
         let Ok(signed) = SignedAuthorization::decode(raw) else { return false };
         let granted = signed.authorization();
-        let by_payer = signed.signer() == Ok(order.payer);
-        let here = granted.chain_id == self.node.chain_id();
-        let alive = granted.expiry.is_none_or(|end| now < end.get());
         let of_key =
             by.access_key.is_none_or(|key| key == granted.key && granted.kind.signs(by.kind));
-        by_payer && here && alive && of_key
+        of_key && signed.is_good(self.node.chain_id(), order.payer, now)
     }
 }
 

@@ -88,7 +88,9 @@ impl Verifier {
         let pulls = |modes: &[Mode]| modes.contains(&Mode::Pull);
         match &self.offered.modes {
             Some(modes) if self.is_pull_only() && !pulls(modes) => Err(PriceError::Unpayable),
-            Some(modes) if modes.is_empty() => Err(PriceError::Unpayable),
+            Some(modes) if !pulls(modes) && !modes.contains(&Mode::Push) => {
+                Err(PriceError::Unpayable)
+            }
             _ => Ok(()),
         }
     }

@@ -48,6 +48,12 @@ impl Rpc for Lossy {
     fn logs(&self, search: Search) -> Answer<'_, Vec<Told>> {
         self.node.logs(search)
     }
+    fn broadcast(&self, raw: alloy::primitives::Bytes) -> Answer<'_, alloy::primitives::B256> {
+        self.node.broadcast(raw)
+    }
+    fn simulate(&self, trial: Trial) -> Answer<'_, ()> {
+        self.node.simulate(trial)
+    }
 }
 
 fn pusher(chain: &Devnet, sends: bool) -> Payer {

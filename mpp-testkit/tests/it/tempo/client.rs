@@ -23,7 +23,10 @@ use mpp_core::{
 use mpp_server::Paid;
 use mpp_tempo::{
     Chain, Key,
-    chain::signer::{Signer, Signing},
+    chain::{
+        keychain::KeyKind,
+        signer::{Signer, Signing},
+    },
     charge::{Mode, Payer},
 };
 use mpp_testkit::devnet::{
@@ -44,6 +47,9 @@ struct Counting(Key, Arc<AtomicUsize>);
 impl Signer for Counting {
     fn account(&self) -> Address {
         self.0.address()
+    }
+    fn kind(&self) -> KeyKind {
+        KeyKind::Secp256k1
     }
     fn sign(&self, hash: B256) -> Signing<'_> {
         self.1.fetch_add(1, Ordering::SeqCst);

@@ -3,7 +3,10 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::chain::signer::{Signer, SignerError, Signing};
+use crate::chain::{
+    keychain::KeyKind,
+    signer::{Signer, SignerError, Signing},
+};
 
 /// Signs for an account with whatever key it has.
 #[derive(Debug)]
@@ -16,6 +19,10 @@ impl Signer for Odd {
     fn account(&self) -> Address {
         self.account
     }
+    fn kind(&self) -> KeyKind {
+        KeyKind::Secp256k1
+    }
+
     fn sign(&self, hash: B256) -> Signing<'_> {
         let made = self.key.sign(hash);
         Box::pin(async move { Ok(made.into()) })
@@ -30,6 +37,10 @@ impl Signer for Mute {
     fn account(&self) -> Address {
         key().address()
     }
+    fn kind(&self) -> KeyKind {
+        KeyKind::Secp256k1
+    }
+
     fn sign(&self, _: B256) -> Signing<'_> {
         if self.0 {
             return Box::pin(std::future::pending());
@@ -46,6 +57,10 @@ impl Signer for Slow {
     fn account(&self) -> Address {
         key().address()
     }
+    fn kind(&self) -> KeyKind {
+        KeyKind::Secp256k1
+    }
+
     fn sign(&self, hash: B256) -> Signing<'_> {
         self.1.fetch_add(self.0, Ordering::Relaxed);
         let made = key().sign(hash);

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     chain::{
         Chain, PATH_USD, USDC_E,
+        keychain::KeyKind,
         signature::{Ecdsa, Key, Keychain, P256Key, Signature},
         signer::{Signer, SignerError, Signing},
         tip20::Transfer,
@@ -103,6 +104,10 @@ impl Signer for Remote {
 
     fn key(&self) -> Address {
         if self.access { Address::ZERO } else { self.account() }
+    }
+
+    fn kind(&self) -> KeyKind {
+        KeyKind::Secp256k1
     }
 
     fn sign(&self, hash: B256) -> Signing<'_> {
