@@ -17,7 +17,7 @@ use mpp_core::{
 };
 use mpp_tempo::{
     TempoCharge,
-    chain::rpc::{Answer, Block, NodeError, Receipt, Rpc, RpcError, Trial},
+    chain::rpc::{Answer, Block, NodeError, Receipt, Rpc, RpcError, Trial, Search, Told, not_offered},
     charge::{Evidence, Verifier},
 };
 use secp256k1::Secp256k1;
@@ -140,5 +140,17 @@ impl Rpc for Ready {
     }
     fn receipt(&self, _: B256) -> Answer<'_, Option<Receipt>> {
         at_once(None)
+    }
+    fn broadcast(&self, _: Bytes) -> Answer<'_, B256> {
+        not_offered()
+    }
+    fn block(&self, _: u64) -> Answer<'_, Option<Block>> {
+        not_offered()
+    }
+    fn logs(&self, _: Search) -> Answer<'_, Vec<Told>> {
+        not_offered()
+    }
+    fn simulate(&self, _: Trial) -> Answer<'_, ()> {
+        not_offered()
     }
 }

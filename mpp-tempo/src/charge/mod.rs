@@ -1,4 +1,4 @@
-//! `tempo/charge`: one transfer of a stablecoin (draft-tempo-charge). Its names and shapes, and no chain types.
+//! `tempo/charge`: one payment in a stablecoin (draft-tempo-charge), or the proof of an account where nothing is asked.
 
 #[cfg(any(feature = "client", feature = "server"))]
 mod asked;

@@ -48,6 +48,21 @@ pub use self::{offer::ShareError, sponsored::OtherChain};
 ///
 /// One verifier is one way to be paid: clone it for a route with other shares or other modes.
 ///
+/// ```
+/// use std::sync::Arc;
+///
+/// use mpp_tempo::{Chain, HttpRpc, charge::{Mode, Verifier}};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Arc::new(HttpRpc::on(&Chain::MODERATO)?);
+/// let shop = Verifier::new(&Chain::MODERATO, "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", node)?;
+/// // Twenty cents of each payment go to a partner, and payers send it themselves.
+/// let shared = shop.clone().share("0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65", "0.20")?.modes([Mode::Push]);
+/// # let _ = shared;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Keeps its deadline by tokio's timer: settle within a runtime that has one.
 #[derive(Clone, Debug)]
 pub struct Verifier {

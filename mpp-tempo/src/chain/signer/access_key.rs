@@ -15,6 +15,26 @@ use crate::chain::{
 /// The chain enforces what the key may do (`chain::keychain`). The first payment carries its authorisation with it; once
 /// the chain knows the key, [`Signer::authorization`] must not be sent again, and
 /// [`key_of`](crate::chain::keychain::key_of) tells.
+///
+/// ```
+/// use std::{num::NonZeroU64, sync::Arc};
+///
+/// use mpp_tempo::{Chain, Key, chain::{PATH_USD, keychain::{KeyAuthorization, KeyKind, Limit}, signer::{AccessKey, Signer}}};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (account, hour_from_now) = (Key::new([1; 32])?, NonZeroU64::new(1_800_000_000).ok_or("now")?);
+/// // The account allows another key ten dollars, for an hour.
+/// let agents = Arc::new(Key::new([2; 32])?);
+/// let limit = Limit { token: PATH_USD, amount: "10000000".parse()?, period: None };
+/// let allowed = KeyAuthorization::new(Chain::MODERATO.id, KeyKind::Secp256k1, agents.address(), hour_from_now).limit(limit);
+/// let signature = account.sign(allowed.signing_hash());
+/// let allowed = allowed.signed(signature)?;
+/// // Whoever holds that key pays in the account's name: `Payer::signing_with(Arc::new(agent), …)`.
+/// let agent = AccessKey::new(account.address(), agents).with_authorization(&allowed)?;
+/// assert!(agent.key() != agent.account());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct AccessKey {
     account: Address,

@@ -33,6 +33,24 @@ use crate::{
 /// under way by a budget in the store. A sender's payments are sponsored one after the other. A signature is on record
 /// before it can leave, and a payment that is on record is never signed again.
 ///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use mpp_core::store::{Memory, Store};
+/// use mpp_tempo::{Chain, HttpRpc, Key, charge::{Verifier, sponsor::Sponsor}};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = Arc::new(HttpRpc::on(&Chain::MODERATO)?);
+/// let store: Arc<dyn Store> = Arc::new(Memory::volatile()); // one that lasts, outside of an example
+/// let key = Arc::new(std::env::var("SPONSOR_KEY")?.parse::<Key>()?);
+/// let sponsor = Sponsor::new(&Chain::MODERATO, key, store)?;
+/// let seller = Verifier::new(&Chain::MODERATO, "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", node)?;
+/// let seller = Arc::new(seller.sponsored_by(sponsor)?); // hand it to a gate: `gate.charge("0.10 usd")?.via(&seller)`
+/// # let _ = seller;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// A trial shows what the chain will do only where the node has seen the sender's payment before. Behind a balancer whose nodes
 /// are not equally far, a payment that fails may cost a fee now and then, within the budget.
 ///

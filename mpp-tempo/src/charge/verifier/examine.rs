@@ -58,7 +58,7 @@ impl Window<'_> {
         }
         let outlives = |limit: &Timestamp| end > limit.unix_seconds().saturating_add(SKEW);
         if end > latest || self.challenge_ends.is_some_and(outlives) {
-            let detail = "The transaction is valid for too long: 25 seconds are enough, and no longer than the challenge.";
+            let detail = "The transaction is valid for longer than this server or its challenge allows: 25 seconds are enough anywhere.";
             return Err(refusal(reason::VALID_TOO_LONG, detail));
         }
         if transaction.valid_after.map(seconds).is_some_and(|start| start > now) {
