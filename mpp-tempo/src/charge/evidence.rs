@@ -48,6 +48,8 @@ pub(super) struct Order {
     pub(super) asked: Asked,
     pub(super) payer: Address,
     pub(super) valid_before: NonZeroU64,
+    /// It was found in a block before anybody here sent it.
+    pub(super) mined: bool,
     /// The identity that the chain remembers it by, however it is signed.
     pub(super) id: B256,
 }
@@ -84,7 +86,7 @@ impl Order {
         asked: Asked,
     ) -> Result<Self, NoEvidence> {
         let valid_before = signed.transaction.valid_before.ok_or(NoEvidence::Shape)?;
-        Ok(Self { id: signing.identity(payer), signed, asked, payer, valid_before })
+        Ok(Self { id: signing.identity(payer), signed, asked, payer, valid_before, mined: false })
     }
 
     pub(super) fn raw(&self) -> Bytes {

@@ -122,7 +122,8 @@ impl Verifier {
     ///
     /// Saves a block's time, and risks the price: a node that takes a transaction may drop it without a word, or mine it
     /// failed, and by then the response is out. What is served so may never have been paid. For prices that may be lost.
-    /// What a sponsor pays the fee of is waited for all the same.
+    /// What a sponsor pays the fee of is waited for all the same, and so is what no trial shows whole: several calls, what an
+    /// access key signed, a memo of the server's own.
     pub fn optimistic(self) -> Self {
         Self { optimistic: true, ..self }
     }
@@ -148,6 +149,16 @@ impl Verifier {
         if ours { Ok(asked) } else { Err(foreign()) }
     }
 
+    /// Refuses money that moved to other shares than are asked today: it is known, and nobody is invited to pay again.
+    fn shared_as_today(&self, claim: &Claim<TempoCharge>) -> Result<(), Rejection> {
+        let paid = &claim.request.details.method_details;
+        if paid.splits == self.details_of(&claim.request.terms).splits {
+            return Ok(());
+        }
+        let detail = "The payment is known, and went to other shares than are asked by now. Do not pay again: contact the seller.";
+        Err(Rejection::new(ProblemType::DENIED, Reason::WRONG_TERMS, detail))
+    }
+
     /// Refuses what was not offered: a mode, a proof where money is asked, money where none is.
     async fn checked(&self, claim: &Claim<TempoCharge>) -> Result<Kind, Rejection> {
         if claim.request.terms.amount.is_zero() {
@@ -165,7 +176,9 @@ impl Verifier {
                 Ok(Kind::Signed(Box::new(order)))
             }
             Payload::Hash { hash } if details.takes(&Mode::Push) && !asked.fixed_memo => {
-                self.check_push(claim, asked, hash).await.map(Kind::Sent)
+                let sent = self.check_push(claim, asked, hash).await?;
+                self.shared_as_today(claim)?;
+                Ok(Kind::Sent(sent))
             }
             Payload::Transaction { .. } => {
                 let detail =
@@ -228,9 +241,13 @@ impl mpp_core::verifier::Verifier for Verifier {
         self.checked(claim).await.map(Evidence::of)
     }
 
-    /// Whoever showed a hash has sent it; whoever showed a transaction has not: settling does.
+    /// Whoever showed a hash has sent it; whoever showed a transaction has not, unless it was found in a block: settling does.
     fn has_moved(&self, evidence: &Evidence) -> bool {
-        matches!(evidence.kind(), Kind::Sent(_))
+        match evidence.kind() {
+            Kind::Sent(_) => true,
+            Kind::Signed(order) => order.mined,
+            Kind::Proven(_) => false,
+        }
     }
 
     fn spends<'e>(&self, evidence: &'e Evidence) -> Option<Spend<'e>> {

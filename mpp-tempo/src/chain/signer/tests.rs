@@ -1,6 +1,6 @@
 //! Tests of signers: what comes back was made by the key that was asked, or does not come back.
 
-use std::sync::Arc;
+use std::{num::NonZeroU64, sync::Arc};
 
 use alloy::{
     primitives::{ChainId, Signature as AlloySignature, U256, uint},
@@ -8,6 +8,7 @@ use alloy::{
 };
 
 use super::*;
+use crate::chain::keychain::KeyAuthorization;
 use crate::chain::signature::{Keychain, P256Public, Recovered, SignatureKind, WebAuthn};
 
 const HASH: B256 = B256::repeat_byte(0x5a);
@@ -213,4 +214,42 @@ fn no_signer_shows_a_secret() {
     ] {
         assert!(!shown.contains("4242") && !shown.contains("66, 66"), "{shown}");
     }
+}
+
+#[test]
+fn an_authorisation_is_taken_of_its_own_key_by_its_own_account_alone() {
+    let (account, key) = (Key::new([1; 32]).unwrap(), Arc::new(P256Key::new([2; 32]).unwrap()));
+    let hour = NonZeroU64::new(1_800_000_000).unwrap();
+    let granted = |kind, to, by: &Key| {
+        let granted = KeyAuthorization::new(42431, kind, to, hour);
+        let signature = by.sign(granted.signing_hash());
+        granted.signed(signature).unwrap()
+    };
+    let agent = || AccessKey::new(account.address(), key.clone());
+    let good = granted(KeyKind::P256, key.address(), &account);
+    assert!(agent().with_authorization(&good).is_ok());
+    let bad = [
+        granted(KeyKind::Secp256k1, key.address(), &account),
+        granted(KeyKind::P256, account.address(), &account),
+        granted(KeyKind::P256, key.address(), &Key::new([3; 32]).unwrap()),
+    ];
+    for granted in bad {
+        assert_eq!(agent().with_authorization(&granted).unwrap_err(), NotOurs);
+    }
+    let now = 1_799_999_999;
+    assert!(good.is_good(42431, account.address(), now));
+    assert!(!good.is_good(4217, account.address(), now));
+    assert!(!good.is_good(42431, key.address(), now));
+    assert!(!good.is_good(42431, account.address(), now + 1));
+}
+
+#[test]
+fn a_signature_of_another_kind_costs_the_chain_more() {
+    let hash = B256::repeat_byte(7);
+    let (own, browser) = (Key::new([1; 32]).unwrap(), P256Key::new([2; 32]).unwrap());
+    let (plain, other) =
+        (Signature::from(own.sign(hash)), Signature::from(browser.sign(hash).unwrap()));
+    assert_eq!((plain.further_gas(), other.further_gas()), (0, 5_000));
+    let wrapped = Signature::from(Keychain::new(own.address(), other).unwrap());
+    assert_eq!(wrapped.further_gas(), 8_000);
 }

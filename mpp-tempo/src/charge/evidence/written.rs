@@ -22,6 +22,8 @@ use crate::{
 pub(super) enum Written {
     Transaction {
         transaction: String,
+        #[serde(default)]
+        mined: bool,
         #[serde(flatten)]
         asked: AskedWritten,
     },
@@ -68,6 +70,7 @@ impl From<Evidence> for Written {
         match evidence.0 {
             Kind::Signed(order) => Self::Transaction {
                 transaction: order.raw().to_string(),
+                mined: order.mined,
                 asked: AskedWritten::from(&order.asked),
             },
             Kind::Sent(Sent { hash, asked, payer, ends }) => Self::Hash {
@@ -88,9 +91,9 @@ impl TryFrom<Written> for Evidence {
 
     fn try_from(written: Written) -> Result<Self, NoEvidence> {
         Ok(Self(match written {
-            Written::Transaction { transaction, asked } => {
+            Written::Transaction { transaction, mined, asked } => {
                 let order = Order::read(promise::read(&transaction)?, asked.read()?)?;
-                Kind::Signed(Box::new(order))
+                Kind::Signed(Box::new(Order { mined, ..order }))
             }
             Written::Hash { hash, payer, ends, asked } => Kind::Sent(Sent {
                 hash: word(&hash)?,

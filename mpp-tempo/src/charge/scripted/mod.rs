@@ -158,7 +158,7 @@ fn mined(raw: &[u8]) -> Receipt {
     let from = signed.sender().unwrap();
     let mut logs = Vec::new();
     for call in &signed.transaction.calls {
-        let Transfer { to, amount, memo } = Transfer::decode(&call.data).unwrap();
+        let Ok(Transfer { to, amount, memo }) = Transfer::decode(&call.data) else { continue };
         let entry = |event: &str, memo: Option<B256>| Log {
             address: call.to,
             topics: [keccak256(event), from.into_word(), to.into_word()]

@@ -182,3 +182,36 @@ async fn s5_a_hash_shown_after_the_end_is_of_a_payment_made_before() {
     let refused = verifier_at(node).check(&claim_at(end + 1, &challenge, &signed, None)).await;
     assert_eq!(refused.unwrap_err().reason, Reason::EXPIRED, "nothing has moved");
 }
+
+/// The shop's shares were others when the challenge was made: nobody gets what they were not paid, and nobody pays twice.
+#[tokio::test]
+async fn s7_money_that_went_to_other_shares_than_are_asked_today_buys_nothing_and_invites_nobody() {
+    const FRIEND: &str = "0x4444444444444444444444444444444444444444";
+    const OTHER: &str = "0x5555555555555555555555555555555555555555";
+    let before = verifier_at(Arc::default()).share(FRIEND, "0.01").unwrap();
+    let terms = before.terms(&"0.10 usd".parse().unwrap()).unwrap();
+    let method_details = before.details_of(&terms);
+    let asked = challenge(&Request { terms, details: Nested { method_details } });
+    let raw = {
+        let demand = asked.read::<TempoCharge>().unwrap();
+        let payer = payer_at(Arc::default());
+        let payment = payer.pay(&demand, &allowance(200_000)).await.unwrap();
+        let Payload::Transaction { signature } = payment.payload else { panic!("pull mode") };
+        crate::chain::parse_hex(&signature).unwrap()
+    };
+    let receipt = mined(&raw);
+    let hash = format!("{:#x}", receipt.hash);
+    let node = knowing(move || Ok(Some(receipt.clone())));
+    let shown = claim(&asked, &pushed(&hash), None);
+    let same = verifier_at(node.clone()).share(FRIEND, "0.01").unwrap();
+    assert!(same.check(&shown).await.is_ok());
+    let moved = [
+        verifier_at(node.clone()).share(OTHER, "0.01").unwrap(),
+        verifier_at(node.clone()).share(FRIEND, "0.02").unwrap(),
+        verifier_at(node),
+    ];
+    for seller in moved {
+        let refused = seller.check(&shown).await.unwrap_err();
+        assert_eq!((refused.reason, refused.kind.fresh), (Reason::WRONG_TERMS, false));
+    }
+}

@@ -157,3 +157,55 @@ async fn who_serves_on_broadcast_waits_for_no_block() {
     let silent = verifier_at(Arc::new(Scripted { send: None, ..Scripted::default() })).optimistic();
     assert!(matches!(silent.settle(&evidence).await, Fate::Unknown(_)));
 }
+
+#[tokio::test]
+async fn what_no_trial_shows_whole_is_waited_for_even_by_who_waits_for_nothing_else() {
+    let plain = challenge(&request());
+    let own = signed(&plain).await;
+    let more = {
+        let swap = Swap { token_in: ALPHA_USD, token_out: PATH_USD, amount_out: 1, max_in: 2 };
+        let mut calls = own.transaction.calls.clone();
+        calls.splice(0..0, swap.calls(STABLECOIN_DEX));
+        making(calls).await
+    };
+    let fixed = verifier_at(Arc::default()).memo(&memo()).unwrap();
+    let terms = fixed.terms(&"0.10 usd".parse().unwrap()).unwrap();
+    let method_details = fixed.details_of(&terms);
+    let named = challenge(&Request { terms, details: Nested { method_details } });
+    let to_named = transfer(SHOP, 100_000, Some(B256::repeat_byte(0x42))).call(PATH_USD);
+    let cases = [
+        ("one transfer", &plain, own, None, "broadcast"),
+        ("more calls", &plain, more, None, "send"),
+        ("a fixed memo", &named, making(vec![to_named]).await, Some(memo()), "send"),
+    ];
+    for (name, challenge, signed, memo, asked) in cases {
+        let node = Arc::new(Scripted::default());
+        let mut seller = verifier_at(node.clone()).optimistic();
+        if let Some(memo) = memo {
+            seller = seller.memo(&memo).unwrap();
+        }
+        let shown = claim(challenge, &pull(&signed.encode()), None);
+        let evidence = seller.check(&shown).await.unwrap();
+        seller.settle(&evidence).await;
+        assert!(node.asked().contains(&asked), "{name}: {:?}", node.asked());
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_was_mined_before_it_was_shown_has_moved() {
+    let challenge = challenge(&request());
+    let raw = signed(&challenge).await.encode();
+    let sent = raw.clone();
+    let node = Arc::new(Scripted {
+        call: Box::new(|_| Ok(U256::ZERO.to_be_bytes_vec().into())),
+        receipt: Box::new(move |_| Ok(Some(mined(&sent)))),
+        ..Scripted::default()
+    });
+    let seller = verifier_at(node);
+    let evidence = seller.check(&claim(&challenge, &pull(&raw), None)).await.unwrap();
+    let read: Evidence = serde_json::from_str(&serde_json::to_string(&evidence).unwrap()).unwrap();
+    assert!(seller.has_moved(&evidence) && seller.has_moved(&read));
+    let fresh = verifier_at(Arc::default());
+    let evidence = fresh.check(&claim(&challenge, &pull(&raw), None)).await.unwrap();
+    assert!(!fresh.has_moved(&evidence));
+}

@@ -61,7 +61,7 @@ impl Verifier {
         let moved = refusal.kind.fresh
             && window.is_remembered(&order.signed.transaction)
             && self.is_mined(&order).await?;
-        if moved { Ok(order) } else { Err(refusal) }
+        if moved { Ok(Order { mined: true, ..order }) } else { Err(refusal) }
     }
 
     /// Refuses a mined transaction whose memo names no challenge: anybody can read it from the chain and show it as theirs.

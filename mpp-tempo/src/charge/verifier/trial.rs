@@ -8,15 +8,9 @@ use super::{
     unavailable,
 };
 use crate::{
-    chain::{
-        rpc::{Rpc, RpcError, Trial},
-        signature::SignatureKind,
-    },
+    chain::rpc::{Rpc, RpcError, Trial},
     charge::evidence::Order,
 };
-
-/// Units of gas that a signature of another kind than secp256k1 may cost beside what nodes estimate.
-const OTHER_SIGNATURE: u64 = 20_000;
 
 /// How much of a payment is tried before it is believed to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +66,7 @@ pub(super) async fn has_gas(node: &dyn Rpc, order: &Order) -> Result<(), Rejecti
         ..Trial::default()
     };
     let estimate = node.estimate_gas(trial).await.map_err(refused)?;
-    let further = match order.signed.signature.kind() {
-        SignatureKind::Secp256k1 => 0,
-        _ => OTHER_SIGNATURE,
-    };
-    if transaction.gas_limit >= estimate.saturating_add(further) {
+    if transaction.gas_limit >= estimate.saturating_add(order.signed.signature.further_gas()) {
         return Ok(());
     }
     let detail = "The transaction's gas limit is lower than what the node says the payment takes.";

@@ -225,7 +225,10 @@ fn s6_an_access_key_is_no_sponsor() {
     let mut remote = Remote::new();
     Arc::get_mut(&mut remote).unwrap().access = true;
     let store: Arc<dyn Store> = Arc::new(Memory::volatile());
-    assert!(Sponsor::new(&Chain::MODERATO, remote, store).is_err());
+    assert!(Sponsor::new(&Chain::MODERATO, remote, store.clone()).is_err());
+    // Nor is a key of another kind: the chain takes no fee payer's signature of it.
+    let browser = Arc::new(P256Key::new([7; 32]).unwrap());
+    assert!(Sponsor::new(&Chain::MODERATO, browser, store).is_err());
 }
 
 #[tokio::test]

@@ -7,17 +7,19 @@ use crate::{
     charge::sponsor::{Approved, Sponsor},
 };
 
-/// Between two questions.
-const STEP: Duration = Duration::from_millis(50);
+/// Between two questions, at first and at most.
+const STEPS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(800));
 
 /// Tells the books of what the chain has mined meanwhile, for as long as a payment waits. A run that did not wait for its
 /// block, or that died, leaves its payment in them until the transaction is over.
 ///
 /// What cannot be told stays as it is. May be dropped at any time: the books are changed in one write, or not.
 pub(super) async fn make_way(node: &Pinned, sponsor: &Sponsor, waiting: Approved) -> Infallible {
+    let (mut step, longest) = STEPS;
     loop {
         // Whoever need not wait is gone by then.
-        tokio::time::sleep(STEP).await;
+        tokio::time::sleep(step).await;
+        step = longest.min(step.saturating_mul(2));
         let Ok(node) = node.node().await else { continue };
         for left in sponsor.left_open(&waiting).await.unwrap_or_default() {
             let receipt = node.receipt(left.hash).await.ok().flatten();
