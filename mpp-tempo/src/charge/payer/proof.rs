@@ -34,7 +34,7 @@ impl Payer {
                 && known.origin.trim_end_matches('/').eq_ignore_ascii_case(origin)
         };
         if !is_host_of(realm, origin) && !self.trusted.iter().any(trusted) {
-            let detail = "the challenge is for another realm than the host that was asked: no proof is signed for it";
+            let detail = "the challenge is for another realm than the host that was asked: no proof is signed for it, unless `Payer::trusting_realm` names both";
             return Err(PayError::untouched(detail));
         }
         let (chain_id, account) = (self.node.chain_id(), self.signer.account());
