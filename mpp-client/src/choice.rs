@@ -1,6 +1,6 @@
 //! Which of a server's ways to pay: what the wallet can pay, in the order it would rather.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{borrow::Cow, cmp::Reverse, sync::Arc};
 
 use mpp_core::{
     Challenge, Timestamp,
@@ -9,7 +9,10 @@ use mpp_core::{
     payer::{Quote, Site},
 };
 
-use crate::{erased::ErasedPayer, error::Kind};
+use crate::{
+    erased::{Declined, ErasedPayer},
+    error::Kind,
+};
 
 /// One way to pay that the wallet can take, and what it would put at stake.
 #[derive(Clone, Debug)]
@@ -19,6 +22,17 @@ pub struct Choice {
     pub challenge: Challenge,
     /// What paying it would put at stake.
     pub quote: Quote,
+}
+
+/// One way to pay that no payer of the wallet takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Offered {
+    /// The way.
+    pub id: MethodId,
+    /// Why those payers of the wallet that know this way do not take it, for a person, where they say so. A part of the text
+    /// may be the server's. Empty where there is no such payer.
+    pub declined: Vec<Cow<'static, str>>,
 }
 
 /// What a hook picks among the choices it was shown.
@@ -69,11 +83,12 @@ impl Wishes<'_> {
         let mut offered = Vec::new();
         for challenge in challenges {
             let id = challenge.method_id();
+            let mut declined = Vec::new();
             match self.obstacle(&challenge) {
                 Some(why) => obstacle = obstacle.or(Some(why)),
-                None => found.extend(self.quoted(&challenge, &id)),
+                None => found.extend(self.quoted(&challenge, &id, &mut declined)),
             }
-            offered.push(id);
+            offered.push(Offered { id, declined });
         }
         if found.is_empty() {
             return Err(obstacle.unwrap_or(Kind::NoPayer(offered)));
@@ -83,17 +98,30 @@ impl Wishes<'_> {
         Ok(found.into_iter().map(|(_, _, candidate)| candidate).collect())
     }
 
-    fn quoted(&self, challenge: &Challenge, id: &MethodId) -> Vec<(u16, u16, Candidate)> {
+    /// Who would pay a challenge; those who would not say why.
+    fn quoted(
+        &self,
+        challenge: &Challenge,
+        id: &MethodId,
+        declined: &mut Vec<Cow<'static, str>>,
+    ) -> Vec<(u16, u16, Candidate)> {
         let callers = self.accept.rank(id.method.as_str(), id.intent.as_str());
         let ours = weight(self.prefer, id);
-        let payers = self.payers.iter().filter(|p| callers > 0 && p.id() == *id);
-        let quoted = payers.filter_map(|payer| {
-            // A request that its own method cannot read is no way to pay; another challenge may be.
-            let quote = payer.quote(challenge, self.to).ok()??;
-            let choice = Choice { challenge: challenge.clone(), quote };
-            Some((callers, ours, Candidate { choice, payer: payer.clone() }))
-        });
-        quoted.collect()
+        let mut quoted = Vec::new();
+        for payer in self.payers.iter().filter(|p| p.id() == *id) {
+            if callers == 0 {
+                declined.push("the request accepts other ways only".into());
+                break;
+            }
+            match payer.quote(challenge, self.to) {
+                Ok(quote) => {
+                    let choice = Choice { challenge: challenge.clone(), quote };
+                    quoted.push((callers, ours, Candidate { choice, payer: payer.clone() }));
+                }
+                Err(Declined(why)) => declined.extend(why),
+            }
+        }
+        quoted
     }
 
     /// Why a challenge that some payer could pay must not be; `None` too where no payer is concerned.

@@ -55,6 +55,9 @@ pub(crate) struct Holder<M> {
     /// Opens a tab first.
     pub(crate) opens: Mutex<bool>,
     pub(crate) fails: Mutex<Option<PayError>>,
+    /// What its coupons are worth something in, and what it costs at most to use one.
+    pub(crate) currency: &'static str,
+    pub(crate) fees: Amount,
     /// What it says became of every coupon, and whether it remembers intents.
     pub(crate) rail: Arc<Mutex<Rail>>,
     pub(crate) method: std::marker::PhantomData<fn() -> M>,
@@ -66,6 +69,8 @@ impl<M> Holder<M> {
             diary: diary.clone(),
             opens: Mutex::new(false),
             fails: Mutex::new(None),
+            currency: "usd",
+            fees: Amount::ZERO,
             rail: Arc::default(),
             method: std::marker::PhantomData,
         }
@@ -86,8 +91,15 @@ impl<M: Method<Intent = Charge, Payload = Code>> Payer for Holder<M> {
     type Method = M;
 
     fn exposes(&self, demand: &Demand<'_, M>) -> Option<Exposure> {
-        let exposure = Exposure::new(demand.request.terms.amount);
-        (demand.request.terms.currency == "usd").then(|| exposure.in_unit(Cow::Borrowed("usd"), 2))
+        let terms = &demand.request.terms;
+        let most = terms.amount.checked_add(self.fees)?;
+        let exposure = Exposure::new(most).of_which_fees(self.fees);
+        (terms.currency == self.currency).then(|| exposure.in_unit(self.currency, 2))
+    }
+
+    fn declines(&self, demand: &Demand<'_, M>) -> Option<Cow<'static, str>> {
+        let currency = &demand.request.terms.currency;
+        (currency != self.currency).then(|| format!("no coupon is worth any {currency}").into())
     }
 
     async fn pay(&self, demand: &Demand<'_, M>, _: &Allowance) -> Result<Payment<M>, PayError> {

@@ -1,7 +1,9 @@
 //! Payers of every method behind one object trait; the typed seam is [`mpp_core::payer::Payer`].
 
+use std::borrow::Cow;
+
 use mpp_core::{
-    Amount, Challenge, Credential, Error, Method,
+    Amount, Challenge, Credential, Method,
     challenge::Demand,
     intent::Terms,
     name::MethodId,
@@ -13,8 +15,8 @@ use mpp_core::{
 pub(crate) trait ErasedPayer: Send + Sync {
     /// Which challenges it answers.
     fn id(&self) -> MethodId;
-    /// What paying would expose. `Ok(None)`: not this one's to pay.
-    fn quote(&self, challenge: &Challenge, to: &Site) -> Result<Option<Quote>, Error>;
+    /// What paying would expose, or that it is not this one's to pay.
+    fn quote(&self, challenge: &Challenge, to: &Site) -> Result<Quote, Declined>;
     /// Makes the credential.
     fn pay<'a>(
         &'a self,
@@ -26,6 +28,9 @@ pub(crate) trait ErasedPayer: Send + Sync {
     /// What became of a credential on its rail.
     fn became<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Became, PayError>>;
 }
+
+/// Why a payer does not pay a challenge, where it says so.
+pub(crate) struct Declined(pub(crate) Option<Cow<'static, str>>);
 
 /// [`Recall`], its method forgotten.
 pub(crate) enum Recalled {
@@ -47,17 +52,19 @@ impl<P: Payer> ErasedPayer for P {
         MethodId::of::<P::Method>()
     }
 
-    fn quote(&self, challenge: &Challenge, to: &Site) -> Result<Option<Quote>, Error> {
-        let demand = challenge.read::<P::Method>()?;
-        let Some(exposes) = self.exposes(&demand) else { return Ok(None) };
+    fn quote(&self, challenge: &Challenge, to: &Site) -> Result<Quote, Declined> {
+        // A request that its own method cannot read is no way to pay; another challenge may be.
+        let unread = |e| Declined(Some(format!("the challenge cannot be read: {e}").into()));
+        let demand = challenge.read::<P::Method>().map_err(unread)?;
+        let exposes = self.exposes(&demand).ok_or_else(|| Declined(self.declines(&demand)))?;
         let terms = &demand.request.terms;
-        Ok(Some(Quote {
+        Ok(Quote {
             id: self.id(),
             exposes,
             currency: terms.currency().to_owned(),
             recipient: terms.recipient().map(Into::into),
             to: to.clone(),
-        }))
+        })
     }
 
     fn pay<'a>(

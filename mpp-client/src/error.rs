@@ -4,12 +4,11 @@ use std::fmt;
 
 use mpp_core::{
     Credential, Receipt,
-    name::MethodId,
     payer::{Funds, PayError},
     problem::Problem,
 };
 
-use crate::{policy::Denied, unfinished::Unfinished};
+use crate::{choice::Offered, policy::Denied, unfinished::Unfinished};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -32,9 +31,9 @@ pub enum Kind {
     /// The policy, the caller's own limit or the wallet's hook said no.
     #[error("the payment was not allowed: {0}")]
     Denied(Denied),
-    /// None of the wallet's payers can pay in any of the ways offered.
+    /// None of the wallet's payers can pay in any of the ways offered, each for its own reasons.
     #[error("no payer for any way offered: {}", list(.0))]
-    NoPayer(Vec<MethodId>),
+    NoPayer(Vec<Offered>),
     /// Every challenge that could be paid has expired. Ask again.
     #[error("the challenge has expired")]
     Expired,
@@ -186,13 +185,20 @@ impl From<PayError> for Error {
     }
 }
 
-fn list(offered: &[MethodId]) -> String {
-    offered.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+fn list(offered: &[Offered]) -> String {
+    let way = |Offered { id, declined }: &Offered| {
+        let why: Vec<String> = declined.iter().map(|why| shown(why)).collect();
+        if why.is_empty() { id.to_string() } else { format!("{id} ({})", why.join("; ")) }
+    };
+    offered.iter().map(way).collect::<Vec<_>>().join(", ")
+}
+
+fn because(problem: Option<&Problem>) -> String {
+    let Some(problem) = problem.filter(|p| !p.detail.is_empty()) else { return String::new() };
+    format!(": {}", shown(&problem.detail))
 }
 
 /// What a server says may be anything: shown without control characters, and not at length.
-fn because(problem: Option<&Problem>) -> String {
-    let Some(problem) = problem.filter(|p| !p.detail.is_empty()) else { return String::new() };
-    let shown: String = problem.detail.chars().filter(|c| !c.is_control()).take(200).collect();
-    format!(": {shown}")
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }

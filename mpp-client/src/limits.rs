@@ -165,9 +165,10 @@ impl Limits {
         let (at, decimals) = self.caps.iter().enumerate().find_map(covering).ok_or_else(unknown)?;
         let cap = &self.caps[at];
         let counted = cap.count(amount, decimals).ok_or(Denied::TooLarge)?;
-        cap.fits_alone(counted)?;
+        let fees = cap.count_down(quote.exposes.fees, decimals);
         let now = self.clock.now().unix_millis();
-        let asked = Asked { counted, decimals, host: &quote.to.origin, now };
+        let asked = Asked { counted, fees, decimals, host: &quote.to.origin, now };
+        cap.fits_alone(&asked)?;
         Ok(Reservation::new(amount).booked(cap.keeper.take(cap, at, &asked).await?))
     }
 }

@@ -55,7 +55,7 @@ pub enum Denied {
     /// The payment alone is over the limit of the wallet.
     #[error("{asked} is over the limit of {limit} per payment")]
     OverPayment {
-        /// What was asked, with its unit.
+        /// What was asked, with its unit, and what part of it is for fees.
         asked: String,
         /// The limit, with its unit.
         limit: String,
@@ -63,7 +63,7 @@ pub enum Denied {
     /// The payment is over what the caller allowed for this one request.
     #[error("{asked} is over the {limit} allowed for this request")]
     OverRequest {
-        /// What was asked, with its unit.
+        /// What was asked, with its unit, and what part of it is for fees.
         asked: String,
         /// What was allowed, with its unit.
         limit: String,
@@ -73,7 +73,7 @@ pub enum Denied {
     OverHost {
         /// The origin that asks.
         host: String,
-        /// What was asked, with its unit.
+        /// What was asked, with its unit, and what part of it is for fees.
         asked: String,
         /// The limit of the window, with its unit.
         limit: String,
@@ -81,7 +81,7 @@ pub enum Denied {
     /// With everything else that was paid, the whole budget of the window would be exceeded.
     #[error("{asked} more would exceed the budget of {limit}")]
     OverBudget {
-        /// What was asked, with its unit.
+        /// What was asked, with its unit, and what part of it is for fees.
         asked: String,
         /// The limit of the window, with its unit.
         limit: String,
@@ -109,4 +109,16 @@ pub enum Denied {
     /// A reason of another policy.
     #[error("{0}")]
     Other(Cow<'static, str>),
+}
+
+/// What is asked, for a person: with what part of it is for fees at most, where one is.
+pub(crate) fn asked(amount: Amount, fees: Amount, decimals: u8, unit: &str) -> String {
+    let shown = |amount: Amount| amount.to_decimal(decimals);
+    match amount.checked_sub(fees) {
+        Some(price) if !fees.is_zero() => {
+            let (price, fees) = (shown(price), shown(fees));
+            format!("{} {unit} ({price} and at most {fees} of fees)", shown(amount))
+        }
+        _ => format!("{} {unit}", shown(amount)),
+    }
 }

@@ -16,6 +16,13 @@ pub trait Payer: Send + Sync + 'static {
     /// voucher inside one. `None`: not mine to pay. Pure; a policy decides on it before anything is signed.
     fn exposes(&self, demand: &Demand<'_, Self::Method>) -> Option<Exposure>;
 
+    /// Why [`Payer::exposes`] says no, for a person: what is asked, what this payer would do instead, and how to change that.
+    /// `None`: it says yes, or there is nothing to say. Pure; holds no secret, and decides nothing.
+    fn declines(&self, demand: &Demand<'_, Self::Method>) -> Option<Cow<'static, str>> {
+        let _ = demand;
+        None
+    }
+
     /// Makes the proof, within what was allowed.
     ///
     /// # Errors
@@ -52,6 +59,9 @@ pub trait Payer: Send + Sync + 'static {
 pub struct Exposure {
     /// Base units of the demanded currency.
     pub amount: Amount,
+    /// How much of the amount is the most that fees may take, an exchange's loss among them: what stands between it and the
+    /// price. For people; limits are held to the whole.
+    pub fees: Amount,
     /// The display unit of that currency and its decimals, where the payer knows it: `("usd", 6)`.
     pub unit: Option<(Cow<'static, str>, u8)>,
 }
@@ -59,7 +69,13 @@ pub struct Exposure {
 impl Exposure {
     /// So much of the demanded currency, of which no display unit is known.
     pub fn new(amount: Amount) -> Self {
-        Self { amount, unit: None }
+        Self { amount, fees: Amount::ZERO, unit: None }
+    }
+
+    /// Says how much of the amount is for fees at most.
+    pub fn of_which_fees(mut self, fees: Amount) -> Self {
+        self.fees = fees;
+        self
     }
 
     /// Says what the base units are to a person.

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Kind},
     event::Event,
     journal::{Entry, Intent, State, Unbegun},
-    policy::{Denied, Reservation},
+    policy::{self, Denied, Reservation},
     verdict::Verdict,
 };
 
@@ -210,10 +210,11 @@ impl Exchange {
     fn over_request(&self, quote: &Quote, up_to: Option<Amount>) -> Option<Denied> {
         let asked = quote.exposes.amount;
         let over = |limit: String| {
-            let asked = match &quote.exposes.unit {
-                Some((unit, decimals)) => format!("{} {unit}", asked.to_decimal(*decimals)),
-                None => format!("{asked} {}", quote.currency),
+            let (unit, decimals) = match &quote.exposes.unit {
+                Some((unit, decimals)) => (unit.as_ref(), *decimals),
+                None => (quote.currency.as_str(), 0),
             };
+            let asked = policy::asked(asked, quote.exposes.fees, decimals, unit);
             Denied::OverRequest { asked, limit }
         };
         if let Some(most) = up_to.filter(|most| asked > *most) {

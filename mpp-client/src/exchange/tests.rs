@@ -137,6 +137,54 @@ async fn what_must_not_be_paid_is_skipped_and_named_if_nothing_else_is_left() {
 }
 
 #[tokio::test]
+async fn who_does_not_pay_says_why_for_each_way_offered() {
+    let asking = |method: &str, currency: &str| {
+        let request = serde_json::json!({ "amount": "10", "currency": currency });
+        challenge(method, 10, |d| d.request = mpp_core::Encoded::of(&request).unwrap())
+    };
+    let unread = challenge("coupon", 10, |d| d.request = mpp_core::Encoded::parse("e30").unwrap());
+    let cases = [
+        (vec![asking("coupon", "eur")], "coupon/charge (no coupon is worth any eur)"),
+        (
+            vec![asking("gold", "eur"), asking("token", "eur"), asking("coupon", "chf")],
+            "gold/charge, token/charge (the request accepts other ways only), \
+             coupon/charge (no coupon is worth any chf)",
+        ),
+        (vec![asking("coupon", "e\u{1b}[2Ju\nr")], "coupon/charge (no coupon is worth any e[2Jur)"),
+        (vec![unread], "coupon/charge (the challenge cannot be read: "),
+    ];
+    for (offered, why) in cases {
+        let count = offered.len();
+        let wallet = wallet(&Diary::default());
+        let accept = Accept::parse("coupon/*, gold/*").unwrap();
+        let e = wallet.exchange(to()).accepting(accept).hear(asks(offered)).await.unwrap_err();
+        let said = e.to_string();
+        assert!(said.starts_with(&format!("no payer for any way offered: {why}")), "{said}");
+        assert!(matches!(e.kind(), Kind::NoPayer(offered) if offered.len() == count));
+    }
+    let long = asking("coupon", &"x".repeat(9_000));
+    let e = wallet(&Diary::default()).exchange(to()).hear(asks(vec![long])).await.unwrap_err();
+    assert!(e.to_string().len() < 300, "{e}");
+}
+
+#[tokio::test]
+async fn of_two_payers_of_one_method_it_is_enough_that_one_pays() {
+    let diary = Diary::default();
+    let mut euros = Holder::<Coupon>::new(&diary);
+    euros.currency = "eur";
+    let wallet = wallet(&diary).payer(euros);
+    let asking = |currency: &str| {
+        let request = serde_json::json!({ "amount": "10", "currency": currency });
+        let request = mpp_core::Encoded::of(&request).unwrap();
+        asks(vec![challenge("coupon", 10, |d| d.request = request)])
+    };
+    assert!(matches!(wallet.exchange(to()).hear(asking("usd")).await, Ok(Turn::Send(_))));
+    let e = wallet.exchange(to()).hear(asking("chf")).await.unwrap_err();
+    let twice = "coupon/charge (no coupon is worth any chf; no coupon is worth any chf)";
+    assert!(e.to_string().contains(twice), "{e}");
+}
+
+#[tokio::test]
 async fn a_challenge_goes_only_where_its_credential_may_go() {
     let plain = challenge("coupon", 10, |_| {});
     let apart = challenge("coupon", 10, |d| d.header = header("payment-authorization"));
@@ -365,6 +413,20 @@ async fn a_request_may_allow_less_than_the_policy() {
             assert!(matches!(e.kind(), Kind::Denied(Denied::OverRequest { .. })), "{e}");
         }
     }
+}
+
+#[tokio::test]
+async fn who_allows_just_the_price_is_told_of_the_fees() {
+    let mut holder = Holder::<Coupon>::new(&Diary::default());
+    holder.fees = Amount::new(5);
+    let wallet = Wallet::new(Limits::usd("0.10").unwrap().clock(Still)).payer(holder).clock(Still);
+    let asked = "0.15 usd (0.1 and at most 0.05 of fees)";
+    let over = wallet.exchange(to()).hear(one(10)).await.unwrap_err().to_string();
+    assert!(over.contains(&format!("{asked} is over the limit of 0.1 usd per payment")), "{over}");
+    let exchange = wallet.exchange(to()).within("0.10 usd".parse().unwrap());
+    let over = { exchange }.hear(one(10)).await.unwrap_err().to_string();
+    assert!(over.contains(&format!("{asked} is over the 0.1 usd allowed")), "{over}");
+    assert!(wallet.exchange(to()).hear(one(5)).await.is_ok());
 }
 
 #[tokio::test]

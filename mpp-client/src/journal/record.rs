@@ -204,7 +204,7 @@ impl TryFrom<Written> for Record {
             }
             _ => return Err(Unlikely),
         };
-        let exposes = Exposure { amount, unit: written.unit };
+        let exposes = Exposure { unit: written.unit, ..Exposure::new(amount) };
         let to = Site { origin, resource };
         let reserved = match written.reserved {
             Some(held) => Reservation::new(held.amount).booked(Booking::new(held.booked)),

@@ -8,7 +8,7 @@ use super::{
     book::{Book, Spot},
     keeper::Keeper,
 };
-use crate::policy::Denied;
+use crate::policy::{self, Denied};
 
 /// Display units are compared at this many decimals, so that tokens of 6 and of 18 share one budget.
 pub(super) const SCALE: u8 = 18;
@@ -25,6 +25,14 @@ impl Unit {
         match self {
             Self::Display(_) => SCALE,
             Self::Raw(_) => 0,
+        }
+    }
+
+    /// As a person reads it.
+    fn shown(&self) -> &str {
+        match self {
+            Self::Display(unit) => unit,
+            Self::Raw(currency) => currency,
         }
     }
 
@@ -79,28 +87,28 @@ impl Cap {
     }
 
     /// Refuses what no window needs to be asked about.
-    pub(super) fn fits_alone(&self, asked: u128) -> Result<(), Denied> {
-        if asked > self.per_payment {
+    pub(super) fn fits_alone(&self, asked: &Asked<'_>) -> Result<(), Denied> {
+        if asked.counted > self.per_payment {
             let limit = self.show(self.per_payment);
-            return Err(Denied::OverPayment { asked: self.show(asked), limit });
+            return Err(Denied::OverPayment { asked: self.show_asked(asked), limit });
         }
         Ok(())
     }
 
     /// Books an amount, if it fits into both windows.
     pub(super) fn take(&self, book: &mut Book, asked: &Asked<'_>) -> Result<Spot, Denied> {
-        let Asked { counted, decimals, host, now } = *asked;
+        let Asked { counted, decimals, host, now, .. } = *asked;
         let fits =
             |spent: u128, limit: u128| spent.checked_add(counted).is_some_and(|s| s <= limit);
         book.all.fit(self.window);
         if !fits(book.all.spent(now), self.in_all) {
             let limit = self.show(self.in_all);
-            return Err(Denied::OverBudget { asked: self.show(counted), limit });
+            return Err(Denied::OverBudget { asked: self.show_asked(asked), limit });
         }
         let window = book.host(host, self.host_window, now).ok_or(Denied::TooManyHosts)?;
         if !fits(window.spent(now), self.per_host) {
             let (host, limit) = (host.to_owned(), self.show(self.per_host));
-            return Err(Denied::OverHost { host, asked: self.show(counted), limit });
+            return Err(Denied::OverHost { host, asked: self.show_asked(asked), limit });
         }
         let in_host = window.spend(now, counted);
         let in_all = book.all.spend(now, counted);
@@ -108,11 +116,12 @@ impl Cap {
     }
 
     fn show(&self, counted: u128) -> String {
-        let unit = match &self.unit {
-            Unit::Display(unit) => unit,
-            Unit::Raw(currency) => currency.as_str(),
-        };
-        format!("{} {unit}", Amount::new(counted).to_decimal(self.unit.scale()))
+        policy::asked(Amount::new(counted), Amount::ZERO, self.unit.scale(), self.unit.shown())
+    }
+
+    fn show_asked(&self, asked: &Asked<'_>) -> String {
+        let (counted, fees) = (Amount::new(asked.counted), Amount::new(asked.fees));
+        policy::asked(counted, fees, self.unit.scale(), self.unit.shown())
     }
 }
 
@@ -120,6 +129,8 @@ impl Cap {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     pub(super) counted: u128,
+    /// How much of it is for fees at most; for people.
+    pub(super) fees: u128,
     pub(super) decimals: u8,
     pub(super) host: &'a str,
     pub(super) now: i64,

@@ -93,6 +93,29 @@ fn each_cap_denies_by_its_own_name() {
 }
 
 #[test]
+fn every_cap_says_how_much_of_what_is_asked_is_for_fees() {
+    let with_fees = |mut quote: Quote, fees: u128| {
+        quote.exposes = quote.exposes.of_which_fees(Amount::new(fees));
+        quote
+    };
+    let (limits, _) = limits();
+    let denied = |q: &Quote| judge(&limits, q).unwrap_err().to_string();
+    let asked = |most: u128, host: &str| with_fees(usd(most, host), 50_000);
+    let said = "0.55 usd (0.5 and at most 0.05 of fees) is over the limit of 0.5 usd per payment";
+    assert_eq!(denied(&asked(550_000, "a")), said);
+    let _held: Vec<_> = (0..2).map(|_| judge(&limits, &usd(500_000, "a")).unwrap()).collect();
+    let said = "0.15 usd (0.1 and at most 0.05 of fees) more would put a over the limit of 1 usd";
+    assert_eq!(denied(&asked(150_000, "a")), said);
+    let _more: Vec<_> = (0..2).map(|_| judge(&limits, &usd(500_000, "b")).unwrap()).collect();
+    let said = "0.05 usd (0 and at most 0.05 of fees) more would exceed the budget of 2 usd";
+    assert_eq!(denied(&asked(50_000, "c")), said);
+    let raw = Limits::in_currency("0xToken", Amount::new(9)).clock(Hands::default());
+    let over = judge(&raw, &with_fees(quote(11, None, "a"), 2)).unwrap_err().to_string();
+    let said = "11 0xToken (9 and at most 2 of fees) is over the limit of 9 0xToken per payment";
+    assert_eq!(over, said);
+}
+
+#[test]
 fn without_further_words_a_host_gets_ten_payments_an_hour_and_all_get_fifty_a_day() {
     let limits = Limits::usd("1").unwrap().clock(Hands::default());
     let mut granted = Vec::new();

@@ -1,6 +1,6 @@
 //! The client half: signs what a challenge asks for, within limits, and in push mode sends it too.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashSet, sync::Arc, time::Duration};
 
 use alloy::primitives::Address;
 use mpp_core::{
@@ -13,7 +13,7 @@ use mpp_core::{
 use super::{Mode, Payload, TempoCharge, asked::Asked};
 use crate::{
     chain::{
-        AddressError, Chain, DECIMALS, parse_address, parse_token,
+        AddressError, Chain, parse_address, parse_token,
         rpc::{Pinned, Rpc},
         signature::Key,
         signer::Signer,
@@ -32,6 +32,7 @@ mod sign;
 mod swap;
 mod together;
 mod validity;
+mod why;
 
 use self::{access::UnderWay, plan::Owed, proof::Trusted, swap::Swapping};
 
@@ -202,11 +203,11 @@ impl mpp_core::payer::Payer for Payer {
     type Method = TempoCharge;
 
     fn exposes(&self, demand: &Demand<'_, TempoCharge>) -> Option<Exposure> {
-        let most = match self.owed(demand)? {
-            Owed::Proof => Amount::ZERO,
-            Owed::Money(plan) => self.most(demand.request.terms.amount, &plan)?,
-        };
-        Some(Exposure::new(most).in_unit("usd", DECIMALS))
+        self.stakes(demand).ok()
+    }
+
+    fn declines(&self, demand: &Demand<'_, TempoCharge>) -> Option<Cow<'static, str>> {
+        self.stakes(demand).err().map(|why| why.to_string().into())
     }
 
     async fn pay(
@@ -215,11 +216,12 @@ impl mpp_core::payer::Payer for Payer {
         within: &Allowance,
     ) -> Result<Payment<TempoCharge>, PayError> {
         match self.owed(demand) {
-            Some(Owed::Proof) => self.prove(demand, within).await,
-            Some(Owed::Money(plan)) => self.transfer(demand, plan, within).await,
-            None => Err(PayError::untouched(
+            Ok(Owed::Proof) => self.prove(demand, within).await,
+            Ok(Owed::Money(plan)) => self.transfer(demand, plan, within).await,
+            Err(why) => Err(PayError::untouched(
                 "the challenge asks for something that this payer does not pay",
-            )),
+            )
+            .because(why)),
         }
     }
 

@@ -40,7 +40,7 @@ impl Payer {
             Err(cause) => Err(Unclear::Pin(cause)),
         };
         // Whatever else it pays today: what it paid yesterday is paid.
-        let pushes = self.way(demand, &asked) == Some(Way::Push);
+        let pushes = self.way(demand, &asked) == Ok(Way::Push);
         match traced {
             Ok(Traced::Paid(hash)) => {
                 let hash = format!("{hash:#x}");

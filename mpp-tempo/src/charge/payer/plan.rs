@@ -1,10 +1,10 @@
 //! What a challenge asks of this payer, if it is something that this payer does: decided before anybody is asked anything.
 
-use mpp_core::{Amount, challenge::Demand};
+use mpp_core::{Amount, challenge::Demand, payer::Exposure};
 
-use super::{super::Mode, Asked, Payer, TempoCharge};
+use super::{super::Mode, Asked, Payer, TempoCharge, why::Why};
 use crate::chain::{
-    self,
+    self, DECIMALS,
     attribution::is_attribution,
     tip20::{Expected, MemoRule, Transfer},
 };
@@ -35,37 +35,64 @@ pub(super) enum Way {
 }
 
 impl Payer {
-    /// What this payer owes for a challenge. `None`: it does not pay it at all.
-    pub(super) fn owed(&self, demand: &Demand<'_, TempoCharge>) -> Option<Owed> {
+    /// What this payer owes for a challenge, or why it does not pay it at all.
+    pub(super) fn owed(&self, demand: &Demand<'_, TempoCharge>) -> Result<Owed, Why> {
         let details = &demand.request.details.method_details;
+        let (asked, ours) = (details.chain_id(), self.node.chain_id());
         // A server that moves a payer to another chain is not followed (S14).
-        if details.chain_id() != self.node.chain_id() {
-            return None;
+        if asked != ours {
+            return Err(Why::Chain { asked, ours });
         }
         if demand.request.terms.amount.is_zero() {
-            return Some(Owed::Proof);
+            return Ok(Owed::Proof);
         }
-        let asked = Asked::read(demand.challenge, &demand.request).ok()?;
+        let asked = Asked::read(demand.challenge, &demand.request)?;
         let way = self.way(demand, &asked)?;
-        let ours = self.takes_token(asked.token)
-            && asked.legs.iter().all(|leg| self.takes_leg(leg))
-            && !asked.pays(self.signer.account());
-        ours.then_some(Owed::Money(Plan { asked, way }))
+        if !self.takes_token(asked.token) {
+            let token = asked.token;
+            return Err(match self.currencies {
+                Some(_) => Why::Unlisted(token),
+                None => Why::NoDollar(token),
+            });
+        }
+        asked.legs.iter().try_for_each(|leg| self.takes_leg(leg))?;
+        if asked.pays(self.signer.account()) {
+            return Err(Why::Oneself);
+        }
+        Ok(Owed::Money(Plan { asked, way }))
+    }
+
+    /// What may leave the account for a challenge.
+    pub(super) fn stakes(&self, demand: &Demand<'_, TempoCharge>) -> Result<Exposure, Why> {
+        let price = demand.request.terms.amount;
+        let most = match self.owed(demand)? {
+            Owed::Proof => Amount::ZERO,
+            Owed::Money(plan) => self.most(price, &plan).ok_or(Why::TooMuch)?,
+        };
+        let fees = most.checked_sub(price).unwrap_or(Amount::ZERO);
+        Ok(Exposure::new(most).of_which_fees(fees).in_unit("usd", DECIMALS))
     }
 
     /// The way that the challenge allows and this payer goes: what it was told, else pull before push.
-    pub(super) fn way(&self, demand: &Demand<'_, TempoCharge>, asked: &Asked) -> Option<Way> {
+    pub(super) fn way(&self, demand: &Demand<'_, TempoCharge>, asked: &Asked) -> Result<Way, Why> {
         let details = &demand.request.details.method_details;
         let goes = |mode: &Mode| {
             details.takes(mode) && self.mode.as_ref().is_none_or(|chosen| chosen == mode)
         };
         if goes(&Mode::Pull) {
-            return Some(if details.is_sponsored() { Way::Sponsored } else { Way::Pull });
+            return Ok(if details.is_sponsored() { Way::Sponsored } else { Way::Pull });
         }
         // Nobody else can pay the fee of what is sent already, and only a memo that names the challenge lets a payment be
         // found again after a crash.
-        let pushes = goes(&Mode::Push) && !details.is_sponsored() && !asked.fixed_memo;
-        pushes.then_some(Way::Push)
+        match self.mode {
+            _ if goes(&Mode::Push) && details.is_sponsored() => Err(Why::PushedSponsored),
+            _ if goes(&Mode::Push) && asked.fixed_memo => Err(Why::PushedMemo),
+            _ if goes(&Mode::Push) => Ok(Way::Push),
+            Some(Mode::Pull) => Err(Why::NoPull),
+            Some(Mode::Push) => Err(Why::NoPush),
+            Some(Mode::Other(_)) => Err(Why::OurMode),
+            None => Err(Why::NoMode),
+        }
     }
 
     /// Whether a token is one this payer spends.
@@ -77,9 +104,14 @@ impl Payer {
     }
 
     /// A memo that the server fixes and that names a challenge names somebody else's: it would pay for another's order (S8).
-    fn takes_leg(&self, leg: &Expected) -> bool {
-        let foreign = matches!(leg.memo, MemoRule::Exactly(memo) if is_attribution(&memo));
-        !foreign && self.recipients.as_ref().is_none_or(|allowed| allowed.contains(&leg.to))
+    fn takes_leg(&self, leg: &Expected) -> Result<(), Why> {
+        if matches!(leg.memo, MemoRule::Exactly(memo) if is_attribution(&memo)) {
+            return Err(Why::ForeignMemo);
+        }
+        match &self.recipients {
+            Some(allowed) if !allowed.contains(&leg.to) => Err(Why::Recipient(leg.to)),
+            _ => Ok(()),
+        }
     }
 
     /// The transfers as they are signed.

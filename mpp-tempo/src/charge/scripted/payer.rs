@@ -15,6 +15,7 @@ mod shares;
 mod signer;
 mod sponsor;
 mod swap;
+mod why;
 
 fn exposes(payer: &Payer, request: &Request<TempoCharge>) -> Option<u128> {
     let challenge = challenge(request);
@@ -26,6 +27,7 @@ fn the_price_and_the_highest_fee_are_put_at_stake() {
     let challenge = challenge(&request());
     let exposed = payer_at(Arc::default()).exposes(&challenge.read().unwrap()).unwrap();
     assert_eq!((exposed.amount.get(), exposed.unit), (150_000, Some(("usd".into(), 6))));
+    assert_eq!(exposed.fees.get(), 50_000);
     let frugal = payer_at(Arc::default()).max_fee(Amount::new(7));
     assert_eq!(exposes(&frugal, &request()), Some(100_007));
 }

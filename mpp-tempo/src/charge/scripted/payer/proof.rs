@@ -43,6 +43,7 @@ async fn s14_no_proof_is_signed_for_a_realm_that_was_not_asked() {
     let evil = asked_of("https://evil.example");
     let refused = payer().pay(&demand, &evil).await.unwrap_err();
     assert_eq!(refused.funds, Funds::Untouched);
+    assert!(refused.to_string().contains("trusting_realm"), "{refused}");
     let trusting = payer().trusting_realm("API.example.com", "https://Gateway.example/");
     assert!(trusting.pay(&demand, &asked_of("https://gateway.example")).await.is_ok());
     assert!(trusting.pay(&demand, &evil).await.is_err());
