@@ -74,23 +74,6 @@ impl Signature {
         }
     }
 
-    /// Units of gas that checking it costs the chain beyond a secp256k1 signature, which is what nodes estimate with: another
-    /// curve, what a passkey said by the byte, and a look into the keychain.
-    pub(crate) fn further_gas(&self) -> u64 {
-        const P256: u64 = 5_000;
-        const BYTE: u64 = 16;
-        const KEYCHAIN: u64 = 3_000;
-        match self {
-            Self::Secp256k1(_) => 0,
-            Self::P256(_) => P256,
-            Self::WebAuthn(passkey) => {
-                let said = u64::try_from(passkey.to_bytes().len()).unwrap_or(u64::MAX);
-                P256.saturating_add(said.saturating_mul(BYTE))
-            }
-            Self::Keychain(keychain) => KEYCHAIN.saturating_add(keychain.inner().further_gas()),
-        }
-    }
-
     /// Checks the signature of a hash, and says in whose name it is and which key made it.
     ///
     /// For whatever is believed without the chain's judgement: a proof, a voucher. An access key is good only while the

@@ -30,7 +30,7 @@ pub enum Malformed {
 }
 
 /// Writes a request.
-pub fn request(id: u64, method: &str, params: Value) -> Value {
+pub(crate) fn request(id: u64, method: &str, params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
 }
 
@@ -38,7 +38,7 @@ pub fn request(id: u64, method: &str, params: Value) -> Value {
 ///
 /// # Errors
 /// [`RpcError::Refused`] for an error of the node's, [`RpcError::Malformed`] for anything unexpected.
-pub fn result(id: u64, body: &[u8]) -> Result<Value, RpcError> {
+pub(crate) fn result(id: u64, body: &[u8]) -> Result<Value, RpcError> {
     let mut answer: Map<String, Value> =
         serde_json::from_slice(body).map_err(|_| Malformed::Response)?;
     let named = answer.get("id");
@@ -61,7 +61,7 @@ pub fn result(id: u64, body: &[u8]) -> Result<Value, RpcError> {
 /// Writes a trial as the object that `eth_call` and `eth_estimateGas` take.
 ///
 /// One call stands at the top level, which every node runs; only several are a `calls` list.
-pub fn trial(trial: &Trial) -> Value {
+pub(crate) fn trial(trial: &Trial) -> Value {
     let mut object = Map::new();
     let mut put = |name: &str, value: Value| object.insert(name.into(), value);
     if let Some(from) = trial.from {
@@ -93,7 +93,7 @@ pub fn trial(trial: &Trial) -> Value {
 }
 
 /// Writes the parameters of a simulation of one trial, all of it, in a block of its own.
-pub fn simulation(tried: &Trial) -> Value {
+pub(crate) fn simulation(tried: &Trial) -> Value {
     let mut call = trial(tried);
     if let Some(object) = call.as_object_mut() {
         // Here nodes run lists, and a list alone: a single call is one too.
@@ -109,7 +109,7 @@ pub fn simulation(tried: &Trial) -> Value {
 ///
 /// # Errors
 /// [`RpcError::Refused`] where it reverts, with the code of a revert; [`RpcError::Malformed`] for anything unexpected.
-pub fn simulated(answer: &Value) -> Result<(), RpcError> {
+pub(crate) fn simulated(answer: &Value) -> Result<(), RpcError> {
     // Some nodes answer with the blocks alone, others with the tokens beside them.
     let blocks = answer.get("blocks").unwrap_or(answer);
     let call = blocks.get(0).and_then(|block| block.get("calls")).and_then(|calls| calls.get(0));
@@ -120,7 +120,7 @@ pub fn simulated(answer: &Value) -> Result<(), RpcError> {
 }
 
 /// Writes a search for log entries.
-pub fn search(search: &Search) -> Value {
+pub(crate) fn search(search: &Search) -> Value {
     json!({
         "address": format!("{:#x}", search.address),
         "topics": search.topics.iter().map(|t| t.map(|t| t.to_string())).collect::<Vec<_>>(),
@@ -133,7 +133,7 @@ pub fn search(search: &Search) -> Value {
 ///
 /// # Errors
 /// [`Malformed::Member`], and for more entries than are read.
-pub fn told(answer: &Value) -> Result<Vec<Told>, Malformed> {
+pub(crate) fn told(answer: &Value) -> Result<Vec<Told>, Malformed> {
     let entries = answer.as_array().filter(|entries| entries.len() <= MAX_LOGS);
     let read = |entry: &Value| {
         Ok(Told {
@@ -149,7 +149,7 @@ pub fn told(answer: &Value) -> Result<Vec<Told>, Malformed> {
 ///
 /// # Errors
 /// [`Malformed::Member`].
-pub fn hash(answer: &Value) -> Result<B256, Malformed> {
+pub(crate) fn hash(answer: &Value) -> Result<B256, Malformed> {
     as_hex(answer, "hash")
 }
 
@@ -157,7 +157,7 @@ pub fn hash(answer: &Value) -> Result<B256, Malformed> {
 ///
 /// # Errors
 /// [`Malformed::Member`].
-pub fn receipt(answer: &Value) -> Result<Option<Receipt>, Malformed> {
+pub(crate) fn receipt(answer: &Value) -> Result<Option<Receipt>, Malformed> {
     if answer.is_null() {
         return Ok(None);
     }
@@ -175,7 +175,7 @@ pub fn receipt(answer: &Value) -> Result<Option<Receipt>, Malformed> {
 ///
 /// # Errors
 /// [`Malformed::Member`].
-pub fn proof(receipt: &Value) -> Result<(B256, bool, Vec<Log>), Malformed> {
+pub(crate) fn proof(receipt: &Value) -> Result<(B256, bool, Vec<Log>), Malformed> {
     Ok((member(receipt, "transactionHash")?, status(receipt)?, logs(receipt)?))
 }
 
@@ -183,7 +183,7 @@ pub fn proof(receipt: &Value) -> Result<(B256, bool, Vec<Log>), Malformed> {
 ///
 /// # Errors
 /// [`Malformed::Member`].
-pub fn some_block(answer: &Value) -> Result<Option<Block>, Malformed> {
+pub(crate) fn some_block(answer: &Value) -> Result<Option<Block>, Malformed> {
     if answer.is_null() { Ok(None) } else { block(answer).map(Some) }
 }
 
@@ -191,7 +191,7 @@ pub fn some_block(answer: &Value) -> Result<Option<Block>, Malformed> {
 ///
 /// # Errors
 /// [`Malformed::Member`].
-pub fn block(answer: &Value) -> Result<Block, Malformed> {
+pub(crate) fn block(answer: &Value) -> Result<Block, Malformed> {
     let base_fee = answer.get("baseFeePerGas").filter(|fee| !fee.is_null());
     Ok(Block {
         number: quantity(answer, "number")?,
@@ -204,7 +204,7 @@ pub fn block(answer: &Value) -> Result<Block, Malformed> {
 ///
 /// # Errors
 /// [`Malformed::Member`].
-pub fn number<T: TryFrom<U256>>(answer: &Value) -> Result<T, Malformed> {
+pub(crate) fn number<T: TryFrom<U256>>(answer: &Value) -> Result<T, Malformed> {
     as_number(answer, "quantity")
 }
 
@@ -212,7 +212,7 @@ pub fn number<T: TryFrom<U256>>(answer: &Value) -> Result<T, Malformed> {
 ///
 /// # Errors
 /// [`Malformed::Member`].
-pub fn bytes(answer: &Value) -> Result<Bytes, Malformed> {
+pub(crate) fn bytes(answer: &Value) -> Result<Bytes, Malformed> {
     as_hex(answer, "data")
 }
 

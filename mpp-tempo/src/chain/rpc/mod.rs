@@ -7,10 +7,13 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use super::transaction::Call;
 
 pub mod http;
-pub mod json;
+pub(crate) mod json;
 mod pinned;
 
-pub use self::pinned::{PinError, Pinned};
+pub use self::{
+    json::Malformed,
+    pinned::{PinError, Pinned},
+};
 
 /// A node's answer, on its way.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, RpcError>> + Send + 'a>>;

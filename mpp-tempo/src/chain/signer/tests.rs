@@ -242,14 +242,3 @@ fn an_authorisation_is_taken_of_its_own_key_by_its_own_account_alone() {
     assert!(!good.is_good(42431, key.address(), now));
     assert!(!good.is_good(42431, account.address(), now + 1));
 }
-
-#[test]
-fn a_signature_of_another_kind_costs_the_chain_more() {
-    let hash = B256::repeat_byte(7);
-    let (own, browser) = (Key::new([1; 32]).unwrap(), P256Key::new([2; 32]).unwrap());
-    let (plain, other) =
-        (Signature::from(own.sign(hash)), Signature::from(browser.sign(hash).unwrap()));
-    assert_eq!((plain.further_gas(), other.further_gas()), (0, 5_000));
-    let wrapped = Signature::from(Keychain::new(own.address(), other).unwrap());
-    assert_eq!(wrapped.further_gas(), 8_000);
-}

@@ -8,7 +8,10 @@ use super::{
     unavailable,
 };
 use crate::{
-    chain::rpc::{Rpc, RpcError, Trial},
+    chain::{
+        rpc::{Rpc, RpcError, Trial},
+        signature::Signature,
+    },
     charge::evidence::Order,
 };
 
@@ -66,11 +69,28 @@ pub(super) async fn has_gas(node: &dyn Rpc, order: &Order) -> Result<(), Rejecti
         ..Trial::default()
     };
     let estimate = node.estimate_gas(trial).await.map_err(refused)?;
-    if transaction.gas_limit >= estimate.saturating_add(order.signed.signature.further_gas()) {
+    if transaction.gas_limit >= estimate.saturating_add(further(&order.signed.signature)) {
         return Ok(());
     }
     let detail = "The transaction's gas limit is lower than what the node says the payment takes.";
     Err(refusal(reason::GAS_TOO_LOW, detail))
+}
+
+/// Units of gas that checking a signature costs the chain beyond one of secp256k1, which is what nodes estimate with: another
+/// curve, what a passkey said by the byte, and a look into the keychain.
+fn further(signature: &Signature) -> u64 {
+    const P256: u64 = 5_000;
+    const BYTE: u64 = 16;
+    const KEYCHAIN: u64 = 3_000;
+    match signature {
+        Signature::Secp256k1(_) => 0,
+        Signature::P256(_) => P256,
+        Signature::WebAuthn(passkey) => {
+            let said = u64::try_from(passkey.to_bytes().len()).unwrap_or(u64::MAX);
+            P256.saturating_add(said.saturating_mul(BYTE))
+        }
+        Signature::Keychain(keychain) => KEYCHAIN.saturating_add(further(keychain.inner())),
+    }
 }
 
 fn refused(error: RpcError) -> Rejection {
@@ -78,4 +98,23 @@ fn refused(error: RpcError) -> Rejection {
         return unavailable(error);
     }
     refusal(reason::WOULD_FAIL, "The token would refuse the transfer.").because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::B256;
+
+    use super::*;
+    use crate::chain::signature::{Key, Keychain, P256Key};
+
+    #[test]
+    fn a_signature_of_another_kind_costs_the_chain_more() {
+        let hash = B256::repeat_byte(7);
+        let (own, browser) = (Key::new([1; 32]).unwrap(), P256Key::new([2; 32]).unwrap());
+        let plain = Signature::from(own.sign(hash));
+        let other = Signature::from(browser.sign(hash).unwrap());
+        assert_eq!((further(&plain), further(&other)), (0, 5_000));
+        let wrapped = Signature::from(Keychain::new(own.address(), other).unwrap());
+        assert_eq!(further(&wrapped), 8_000);
+    }
 }
