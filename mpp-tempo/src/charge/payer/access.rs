@@ -143,9 +143,9 @@ impl Payer {
     }
 }
 
-/// Whether an authorisation that comes along allows this much. One that cannot be read is the chain's to judge.
+/// Whether an authorisation that comes along allows this much.
 fn allowed_by(brought: &Bytes, spent: &[(Address, U256)]) -> bool {
-    let Ok(signed) = SignedAuthorization::decode(brought) else { return true };
+    let Ok(signed) = SignedAuthorization::decode(brought) else { return false };
     let Some(limits) = &signed.authorization().limits else { return true };
     spent.iter().all(|(token, amount)| {
         let limit = limits.iter().find(|limit| limit.token == *token);
