@@ -1,5 +1,7 @@
 //! What a metered payer has: credit, what is spent of it, what is held. Pure arithmetic, under one swap of the store.
 
+mod raise;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -8,112 +10,224 @@ use crate::{
     problem::{ProblemType, Reason, Rejection},
 };
 
-/// What a credential raises an account's credit to, or by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub enum Credit {
-    /// Leaves it (a bearer proof).
-    #[default]
-    Same,
-    /// To this much in all (a cumulative voucher); never down.
-    To(Amount),
-    /// By this much (a top-up); once an order, see [`Account::credit_order`].
-    Add(Amount),
-}
+pub use self::raise::{Credit, Proof, Raise};
 
-impl Credit {
-    /// Whether nothing changes.
-    pub fn is_same(&self) -> bool {
-        *self == Self::Same
-    }
-}
-
-/// A session's money as the server keeps it, in base units.
+/// A session's money as the server keeps it, in base units; `K` is what its method keeps beside it.
 ///
-/// Invariant: `spent + held <= credit`. The method's own part rides in `kept` under the same swap.
+/// Invariant: `spent + held <= credit`, and `credit` is never more than the method's ceiling was when it was raised.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
-pub struct Account {
+pub struct Account<K = ()> {
+    /// How far it is.
+    #[serde(default)]
+    pub state: State,
     /// What the payer signed or paid in, in all.
     pub credit: Amount,
     /// What was served.
     pub spent: Amount,
     /// What is reserved by meters that are running.
+    #[serde(default, skip_serializing_if = "Amount::is_zero_ref")]
     pub held: Amount,
     /// How many units were served.
     pub units: u64,
-    /// Set before a close settles; nothing is drawn from then on.
-    pub closing: bool,
-    /// The method's own: a descriptor, the best voucher.
-    #[serde(default)]
-    pub kept: Value,
-    /// Orders already credited, so that one settled twice over a crash is credited once.
-    #[serde(default)]
+    /// What proves the whole credit, where it is proven: the best voucher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+    /// The best proof of before whose amount was spent to its end: it can be collected while the newer is not yet earned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earned: Option<Proof>,
+    /// The latest orders carried out, by name: one that is shown again is not carried out again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<String>,
+    /// The method's own: a descriptor, a deposit.
+    pub kept: K,
 }
 
-impl Account {
+/// How far an account is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum State {
+    /// Its rail is yet to say that it is there: nothing is drawn.
+    Opening,
+    /// It can be drawn on.
+    #[default]
+    Open,
+    /// It is being closed: nothing is drawn from now on.
+    Closing,
+    /// It is closed, and its rail says so.
+    Closed,
+}
+
+/// Order names that an account remembers.
+const ORDERS: usize = 32;
+
+impl<K> Account<K> {
+    /// An account that its rail is yet to open.
+    pub fn opening(kept: K) -> Self {
+        Self { state: State::Opening, ..Self::of(kept) }
+    }
+
+    /// An account that is there, and of which nothing is known but what its method keeps.
+    pub fn of(kept: K) -> Self {
+        Self {
+            state: State::Open,
+            credit: Amount::ZERO,
+            spent: Amount::ZERO,
+            held: Amount::ZERO,
+            units: 0,
+            proof: None,
+            earned: None,
+            orders: Vec::new(),
+            kept,
+        }
+    }
+
     /// What can still be drawn.
     pub fn available(&self) -> Amount {
         self.credit.saturating_sub(self.spent).saturating_sub(self.held)
     }
 
-    /// Accepts and deducts in one step; the one way to a paid unit.
+    /// Accepts a raise and deducts what is bought, in one step; the one way to a paid unit.
     ///
-    /// The raise stands even where the balance is short, since the payer did sign it; the deduction does not.
+    /// The raise stands even where the balance is short, since the payer did sign it; the deduction does not. A raise that is
+    /// refused leaves all as it was. `ceiling` is the most the credit may be, where its method has such: the deposit.
     ///
     /// # Errors
-    /// `session/channel-finalized` on a closing account; `session/insufficient-balance` with `requiredTopUp`.
+    /// `session/channel-finalized` on an account that is closing; what [`Account::raise`] refuses;
+    /// `session/insufficient-balance` with `requiredTopUp`.
     pub fn draw(
         &mut self,
-        credit: Credit,
-        kept: Option<Value>,
+        raise: &Raise,
+        ceiling: Option<Amount>,
         units: u64,
         price: Amount,
     ) -> Result<(), Rejection> {
-        if self.closing {
-            let detail = "This channel is closed or closing.";
-            return Err(Rejection::new(ProblemType::CHANNEL_FINALIZED, Reason::CLOSED, detail));
+        self.is_open()?;
+        self.raise(raise, ceiling)?;
+        self.spend(units, price)
+    }
+
+    /// Raises the credit: a sum for good, a total never down.
+    ///
+    /// # Errors
+    /// A total that is more than the ceiling, less than the credit, or more by less than the least step.
+    pub fn raise(&mut self, raise: &Raise, ceiling: Option<Amount>) -> Result<(), Rejection> {
+        let credit = raise.over(self.credit, ceiling)?;
+        if credit == self.credit {
+            return Ok(());
         }
-        let before = self.credit;
-        self.raise(credit)?;
-        if let Some(kept) = kept.filter(|_| self.credit > before || self.kept.is_null()) {
-            self.kept = kept;
+        if self.spent >= self.credit
+            && let Some(old) = self.proof.take()
+        {
+            self.earned = Some(old);
         }
-        let cost = price.checked_mul(units).ok_or_else(overflow)?;
-        let short = cost.saturating_sub(self.available());
-        if !short.is_zero() {
-            let detail = format!("Insufficient balance: {short} more is required.");
-            let mut r =
-                Rejection::new(ProblemType::INSUFFICIENT_BALANCE, Reason::SHORT_BALANCE, detail);
-            r.extra.insert("requiredTopUp".into(), Value::String(short.to_string()));
-            return Err(r);
-        }
+        self.credit = credit;
+        self.proof = raise.proof.clone().map(|text| Proof { amount: credit, text });
+        Ok(())
+    }
+
+    /// Deducts what is bought from the credit that is there.
+    ///
+    /// # Errors
+    /// As for [`Account::draw`].
+    pub fn spend(&mut self, units: u64, price: Amount) -> Result<(), Rejection> {
+        self.is_open()?;
+        let cost = self.cost(units, price)?;
         self.spent = self.spent.checked_add(cost).ok_or_else(overflow)?;
         self.units = self.units.saturating_add(units);
         Ok(())
     }
 
+    /// Sets units aside for a meter: as many as asked and covered, at least one.
+    ///
+    /// # Errors
+    /// As for [`Account::draw`], where not one is covered.
+    pub fn hold(&mut self, units: u64, price: Amount) -> Result<u64, Rejection> {
+        self.is_open()?;
+        let covered = match price.get() {
+            0 => units,
+            price => u64::try_from(self.available().get() / price).unwrap_or(u64::MAX).min(units),
+        };
+        let held = self.cost(covered.max(u64::from(units > 0)), price)?;
+        self.held = self.held.checked_add(held).ok_or_else(overflow)?;
+        Ok(covered)
+    }
+
+    /// Ends a hold: what was used of it is spent, the rest can be drawn again. On a closing account too.
+    pub fn book(&mut self, held: Amount, used: Amount, units: u64) {
+        self.held = self.held.saturating_sub(held);
+        self.spent = self.spent.checked_add(used.min(held)).unwrap_or(self.credit).min(self.credit);
+        self.units = self.units.saturating_add(units);
+    }
+
+    /// Gives back what was deducted for something that was not served; never below `floor`, what its rail has moved already.
+    pub fn give_back(&mut self, units: u64, price: Amount, floor: Amount) {
+        let cost = price.checked_mul(units).unwrap_or(self.spent);
+        if self.state != State::Open || self.spent.saturating_sub(cost) < floor {
+            return;
+        }
+        self.spent = self.spent.saturating_sub(cost);
+        self.units = self.units.saturating_sub(units);
+        // What is no longer spent to its end is not to be collected.
+        self.earned = self.earned.take().filter(|earned| earned.amount <= self.spent);
+    }
+
+    /// The best proof of no more than what was spent: what may be collected while the account stays open.
+    pub fn collectable(&self) -> Option<&Proof> {
+        let best = self.proof.as_ref().filter(|best| best.amount <= self.spent);
+        best.or(self.earned.as_ref())
+    }
+
+    /// Whether an order of this name was carried out.
+    pub fn has_done(&self, order: &str) -> bool {
+        self.orders.iter().any(|done| done == order)
+    }
+
     /// Credits a settled order, once: an order seen before changes nothing.
+    ///
+    /// # Errors
+    /// As for [`Account::raise`].
     pub fn credit_order(&mut self, order: &str, credit: Credit) -> Result<(), Rejection> {
-        if self.orders.iter().any(|seen| seen == order) {
+        if self.has_done(order) {
             return Ok(());
         }
-        self.raise(credit)?;
+        self.raise(&Raise::of(credit), None)?;
+        if self.orders.len() >= ORDERS {
+            self.orders.remove(0);
+        }
         self.orders.push(order.to_owned());
         Ok(())
     }
 
-    fn raise(&mut self, credit: Credit) -> Result<(), Rejection> {
-        self.credit = match credit {
-            Credit::Same => self.credit,
-            Credit::To(total) => self.credit.max(total),
-            Credit::Add(more) => self.credit.checked_add(more).ok_or_else(overflow)?,
-        };
-        Ok(())
+    fn is_open(&self) -> Result<(), Rejection> {
+        match self.state {
+            State::Open => Ok(()),
+            State::Opening => Err(Rejection::unknown("the account is still being opened")),
+            State::Closing | State::Closed => Err(closed()),
+        }
     }
+
+    /// What units cost, if the balance covers that.
+    fn cost(&self, units: u64, price: Amount) -> Result<Amount, Rejection> {
+        let cost = price.checked_mul(units).ok_or_else(overflow)?;
+        let short = cost.saturating_sub(self.available());
+        if short.is_zero() { Ok(cost) } else { Err(insufficient(short)) }
+    }
+}
+
+/// The account is closed or closing: `session/channel-finalized`.
+pub fn closed() -> Rejection {
+    let detail = "This channel is closed or closing.";
+    Rejection::new(ProblemType::CHANNEL_FINALIZED, Reason::CLOSED, detail)
+}
+
+fn insufficient(short: Amount) -> Rejection {
+    let detail = format!("Insufficient balance: {short} more is required.");
+    let mut r = Rejection::new(ProblemType::INSUFFICIENT_BALANCE, Reason::SHORT_BALANCE, detail);
+    r.extra.insert("requiredTopUp".into(), Value::String(short.to_string()));
+    r
 }
 
 fn overflow() -> Rejection {
@@ -121,59 +235,4 @@ fn overflow() -> Rejection {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn an_order_is_credited_once() {
-        let mut a = Account::default();
-        for _ in 0..2 {
-            a.credit_order("o1", Credit::Add(Amount::new(5))).unwrap();
-        }
-        a.credit_order("o2", Credit::Add(Amount::new(5))).unwrap();
-        assert_eq!(a.credit, Amount::new(10));
-    }
-
-    #[test]
-    fn a_short_draw_keeps_the_raise_and_says_what_is_missing() {
-        let mut a = Account::default();
-        let r = a.draw(Credit::To(Amount::new(3)), None, 1, Amount::new(5)).unwrap_err();
-        assert_eq!(
-            (r.extra["requiredTopUp"].as_str(), a.credit, a.spent),
-            (Some("2"), Amount::new(3), Amount::ZERO)
-        );
-    }
-
-    #[test]
-    fn a_closing_account_is_not_drawn_on() {
-        let mut a = Account { closing: true, credit: Amount::new(9), ..Account::default() };
-        assert_eq!(
-            a.draw(Credit::Same, None, 1, Amount::new(1)).unwrap_err().reason,
-            Reason::CLOSED
-        );
-    }
-
-    fn credit() -> impl Strategy<Value = Credit> {
-        let amount = prop_oneof![0..1_000_u128, any::<u128>()].prop_map(Amount::new);
-        prop_oneof![
-            Just(Credit::Same),
-            amount.clone().prop_map(Credit::To),
-            amount.prop_map(Credit::Add)
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_is_spent_that_was_not_credited(steps in prop::collection::vec((credit(), 0..4_u64, 0..500_u128), 1..40)) {
-            let mut a = Account::default();
-            for (credit, units, price) in steps {
-                let before = a.clone();
-                let drawn = a.draw(credit, None, units, Amount::new(price)).is_ok();
-                prop_assert!(a.spent <= a.credit && a.credit >= before.credit);
-                prop_assert!(drawn || a.spent == before.spent);
-            }
-        }
-    }
-}
+mod tests;

@@ -36,6 +36,11 @@ impl Amount {
         self.0 == 0
     }
 
+    /// As [`Amount::is_zero`], for attributes that want a reference.
+    pub(crate) const fn is_zero_ref(&self) -> bool {
+        self.0 == 0
+    }
+
     /// Parses ASCII digits: no sign, no space, no point. Leading zeros do not change the value.
     ///
     /// # Errors

@@ -245,6 +245,28 @@ impl Recognised {
         }
     }
 
+    /// As [`fits`](Self::fits), for a challenge that is answered again and again: it is bound to a place, whatever the HTTP
+    /// method, the query and the body of one request there.
+    ///
+    /// # Errors
+    /// `invalid-challenge`, where it was made for another place.
+    pub fn fits_place(&self, at: &Resource) -> Result<(), Rejection> {
+        if self.challenge().opaque.as_ref().is_some_and(|o| o.binds(at.place())) {
+            return Ok(());
+        }
+        let detail = "This challenge was issued for another resource.";
+        Err(Rejection::new(ProblemType::INVALID_CHALLENGE, Reason::WRONG_SCOPE, detail))
+    }
+
+    /// The door of metered accounts: what was signed under a challenge stands when the challenge ends, so it passes however
+    /// late, and [says so](Admitted::is_late). The engine takes no new money of a late one.
+    ///
+    /// # Errors
+    /// `invalid-challenge`, where no end is named.
+    pub fn admit_metered(self, now: &Timestamp) -> Result<Admitted, Rejection> {
+        self.admit_past_end(now, Duration::MAX)
+    }
+
     /// The door to new money: the challenge must name its end, and not be past it (S5).
     ///
     /// # Errors
@@ -268,7 +290,7 @@ impl Recognised {
             return Err(Rejection::new(ProblemType::INVALID_CHALLENGE, Reason::NO_EXPIRY, detail));
         };
         let late = end.expired_at(now);
-        if late && (by.is_zero() || end.plus(by).expired_at(now)) {
+        if late && by < Duration::MAX && (by.is_zero() || end.plus(by).expired_at(now)) {
             return Err(Rejection::expired(end));
         }
         Ok(Admitted { credential: self.0, late })
@@ -332,8 +354,9 @@ pub struct Claim<M: Method> {
     pub payload: M::Payload,
     /// Who says to have paid; untrusted until checked.
     pub source: Option<Source>,
-    /// Whether it is shown after the challenge's end, by at most [`LATE`]. It is then good only for money that had moved
-    /// before the end; see [`Verifier::check`](crate::verifier::Verifier::check).
+    /// Whether it is shown after the challenge's end. Of a charge, by at most [`LATE`], and good only for money that had moved
+    /// before the end; see [`Verifier::check`](crate::verifier::Verifier::check). Of a session, however late, and good for
+    /// what opens nothing: see [`Teller::check`](crate::teller::Teller::check).
     pub late: bool,
 }
 

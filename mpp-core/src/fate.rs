@@ -40,12 +40,33 @@ pub struct Settlement {
     /// What it adds to the account of a session.
     #[serde(default, skip_serializing_if = "Credit::is_same")]
     pub credit: Credit,
+    /// What its rail says of the account of a session afterwards, in the method's own form
+    /// ([`Teller::Kept`](crate::teller::Teller::Kept)); merged into what is kept of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Value>,
 }
 
 impl Settlement {
     /// A settlement known by `reference`.
     pub fn new(reference: impl Into<String>) -> Self {
-        Self { reference: reference.into(), payer: None, extra: Map::new(), credit: Credit::Same }
+        Self {
+            reference: reference.into(),
+            payer: None,
+            extra: Map::new(),
+            credit: Credit::Same,
+            kept: None,
+        }
+    }
+
+    /// Adds a member to the receipt.
+    pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.extra.insert(member.to_owned(), value.into());
+        self
+    }
+
+    /// Says what the rail says of the account.
+    pub fn keeping(self, kept: Value) -> Self {
+        Self { kept: Some(kept), ..self }
     }
 
     /// Says who paid.

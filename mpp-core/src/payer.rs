@@ -52,6 +52,72 @@ pub trait Payer: Send + Sync + 'static {
         demand: &Demand<'_, Self::Method>,
         payload: &<Self::Method as Method>::Payload,
     ) -> impl Future<Output = Result<Became, PayError>> + Send;
+
+    /// What granting a wish would newly put at stake; `None`: it is not this payer's to grant, or there is nothing to do. Pure.
+    /// What has no accounts has none.
+    fn exposes_for(&self, demand: &Demand<'_, Self::Method>, wish: &Wish) -> Option<Exposure> {
+        let _ = (demand, wish);
+        None
+    }
+
+    /// Makes the next credential towards a wish, to be sent as a managed step. Once that is acknowledged it is asked again,
+    /// until there is none: a need may take a top-up and then a voucher.
+    ///
+    /// # Errors
+    /// As for [`Payer::pay`].
+    fn grant(
+        &self,
+        demand: &Demand<'_, Self::Method>,
+        wish: &Wish,
+        within: &Allowance,
+    ) -> impl Future<Output = Result<Option<Payment<Self::Method>>, PayError>> + Send {
+        let _ = (demand, wish, within);
+        std::future::ready(Ok(None))
+    }
+
+    /// What it would rather do before it must, now that a demand was paid: add to a deposit that is running low. Pure.
+    fn wishes(&self, demand: &Demand<'_, Self::Method>) -> Option<Wish> {
+        let _ = demand;
+        None
+    }
+
+    /// Hears a receipt that came outside an answer: at the end of a stream. It may say less than is known already.
+    fn hear(&self, receipt: &Receipt) {
+        let _ = receipt;
+    }
+
+    /// The account it has with somebody, to be named in a request before anything is demanded: the server's demand can then be
+    /// made out to it. Pure.
+    fn hint(&self, to: &Site) -> Option<String> {
+        let _ = to;
+        None
+    }
+
+    /// Hears what a server says of an account that this payer has there and may have forgotten: a snapshot. Nothing in it is
+    /// believed that is not proven by a signature of its own, or by the rail.
+    ///
+    /// # Errors
+    /// It is nothing that this payer can go on with.
+    fn remember(
+        &self,
+        to: &Site,
+        snapshot: &str,
+    ) -> impl Future<Output = Result<(), PayError>> + Send {
+        let _ = (to, snapshot);
+        std::future::ready(Err(PayError::untouched("this method has no accounts")))
+    }
+}
+
+/// What is wanted of an account, beside paying for a request.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Wish {
+    /// A stream stands still, and says what it needs: the data of its event, as it came.
+    Need(serde_json::Value),
+    /// So much more deposit, in base units.
+    TopUp(Amount),
+    /// Its end: the server takes what was spent, and the rest comes back.
+    Close,
 }
 
 /// What is put at stake, and what its units are to a person.

@@ -179,6 +179,14 @@ impl Reason {
     pub const NOTHING_TO_OFFER: Self = Self("nothing-to-offer");
     /// A session has less credit than the request costs.
     pub const SHORT_BALANCE: Self = Self("short-balance");
+    /// A voucher is for more than the deposit.
+    pub const OVER_DEPOSIT: Self = Self("over-deposit");
+    /// A voucher is for less than one that was accepted before.
+    pub const LOWER: Self = Self("lower-voucher");
+    /// A voucher raises the total by less than the least step.
+    pub const SMALL_STEP: Self = Self("small-step");
+    /// No account of this name is known, here or on its rail.
+    pub const NO_ACCOUNT: Self = Self("no-account");
     /// The account is closed, or closing.
     pub const CLOSED: Self = Self("closed");
 

@@ -139,6 +139,11 @@ impl<'a> Asking<'a> {
         Self { client, ..self }
     }
 
+    /// Says which account the asker says it has.
+    pub fn hint(self, hint: Option<&'a str>) -> Self {
+        Self { hint, ..self }
+    }
+
     /// Says what was refused just now.
     pub fn after(self, after: Option<&'a Rejection>) -> Self {
         Self { after, ..self }

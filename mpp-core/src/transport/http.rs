@@ -30,6 +30,14 @@ pub const PAYMENT_RECEIPT: HeaderName = HeaderName::from_static("payment-receipt
 /// Where credentials go on routes whose `Authorization` belongs to the application.
 pub const PAYMENT_AUTHORIZATION: HeaderName = HeaderName::from_static("payment-authorization");
 
+/// The account of a session: in a request the one a client says it has, in an answer the one it is about.
+pub const PAYMENT_SESSION: HeaderName = HeaderName::from_static("payment-session");
+/// How that account stands, for a client that goes on with it.
+pub const PAYMENT_SESSION_SNAPSHOT: HeaderName =
+    HeaderName::from_static("payment-session-snapshot");
+
+const LONGEST_HINT: usize = 128;
+
 /// The HTTP codec. Requests are heads; the drivers, which know bodies, add digests themselves.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
@@ -59,8 +67,16 @@ impl Http {
             accept: Self::read_accept(&request.headers),
             wants: wants(request),
             idempotency_key: idempotency::read(request, at.digest.is_some()),
+            hint: Self::read_hint(&request.headers),
+            is_head: request.method == ::http::Method::HEAD,
             ..Call::to(at)
         }
+    }
+
+    /// The account that a client says it has: short, and printable.
+    fn read_hint(headers: &HeaderMap) -> Option<String> {
+        let hint = headers.get(PAYMENT_SESSION)?.to_str().ok()?.trim();
+        (!hint.is_empty() && hint.len() <= LONGEST_HINT).then(|| hint.to_owned())
     }
 
     /// Reads an answer from its head and, where it was read, its body.

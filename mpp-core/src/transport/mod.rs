@@ -14,8 +14,9 @@ use crate::{
 };
 
 pub use self::http::{
-    ACCEPT_PAYMENT, Http, IDEMPOTENCY_KEY, PAYMENT_AUTHORIZATION, PAYMENT_RECEIPT,
-    credential_from_field, read_challenges, read_credential, read_field, write_challenge,
+    ACCEPT_PAYMENT, Http, IDEMPOTENCY_KEY, PAYMENT_AUTHORIZATION, PAYMENT_RECEIPT, PAYMENT_SESSION,
+    PAYMENT_SESSION_SNAPSHOT, credential_from_field, read_challenges, read_credential, read_field,
+    write_challenge,
 };
 
 /// How one transport carries the messages, both ways. Pure.
@@ -67,6 +68,10 @@ pub struct Call {
     /// The client's own name for this request (`Idempotency-Key`, C-55). Only where the whole request is known by its
     /// resource: there is no body, or the route binds it.
     pub idempotency_key: Option<String>,
+    /// The account of a session that the client says it has (`Payment-Session`): unproven.
+    pub hint: Option<String>,
+    /// Whether only the head of an answer is wanted: where a payer may prove who it is, and go on with its account.
+    pub is_head: bool,
 }
 
 impl Call {
@@ -81,6 +86,8 @@ impl Call {
             client: None,
             host: None,
             idempotency_key: None,
+            hint: None,
+            is_head: false,
         }
     }
 }
@@ -93,12 +100,25 @@ pub struct Resource {
     pub scope: String,
     /// The digest of the body, where the route binds bodies and there is one.
     pub digest: Option<Digest>,
+    /// Where that is, whatever one request asks of it: for HTTP the path. `None`: the same as the scope. A session is good
+    /// for a place.
+    pub place: Option<String>,
 }
 
 impl Resource {
     /// A resource without a body.
     pub fn at(scope: impl Into<String>) -> Self {
-        Self { scope: scope.into(), digest: None }
+        Self { scope: scope.into(), digest: None, place: None }
+    }
+
+    /// Says where it is, whatever one request asks of it.
+    pub fn in_place(self, place: impl Into<String>) -> Self {
+        Self { place: Some(place.into()), ..self }
+    }
+
+    /// What a session is good for.
+    pub fn place(&self) -> &str {
+        self.place.as_deref().unwrap_or(&self.scope)
     }
 
     /// Binds it to a body.
