@@ -106,7 +106,7 @@ impl<T: Teller> Desk<T> {
         &self,
         at: &At,
         last: Option<&Raise>,
-        order: impl Fn(&Entry<T::Kept>) -> Option<Box<serde_json::value::RawValue>> + Send,
+        order: impl Fn(&Entry<T::Kept>) -> Option<Box<serde_json::value::RawValue>> + Send + Sync,
     ) -> Result<Entry<T::Kept>, Rejection> {
         let it = &self.till.it;
         let (marked, entry) = self

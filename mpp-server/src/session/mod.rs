@@ -32,6 +32,7 @@ use mpp_core::{
 };
 
 pub(crate) use self::{
+    local::Locals,
     take::{Take, Taken},
     erased::ErasedTill,
     till::{ErasedMetered, Metered, Till},
@@ -42,7 +43,6 @@ pub use self::{
     schedule::Schedule,
     sweep::Swept,
 };
-use self::local::Locals;
 use crate::{event::Events, nonce::Nonces};
 
 /// What all accounts of a gate share.

@@ -4,7 +4,7 @@ use mpp_core::{
     Amount, Receipt,
     account::State,
     binding::Claim,
-    credential::{Fingerprint, Source},
+    credential::Source,
     problem::{ProblemType, Reason, Rejection},
     teller::{Act, Standing, Teller},
 };
@@ -25,7 +25,6 @@ pub(crate) struct Take {
     pub(crate) content: bool,
     /// The name of the request, where the client named it.
     pub(crate) name: Option<String>,
-    pub(crate) print: Fingerprint,
     /// What a unit costs on this route.
     pub(crate) price: Amount,
     /// Whether the challenge was made at today's terms of the route.
