@@ -309,8 +309,8 @@ impl<T: Teller> Desk<T> {
                     }
                     // Tried again when as much again was served: not at each draw.
                     let (units, spent) = (entry.account.units, entry.account.spent);
-                    let at = self.engine.now().unix_millis();
-                    entry.collected = Collected { units, spent, at };
+                    let now = self.engine.now().unix_millis();
+                    entry.collected = Collected { units, spent, at: now };
                     self.write(at, Some(version), &entry).await?
                 }
             };
