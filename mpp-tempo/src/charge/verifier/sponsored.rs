@@ -197,12 +197,14 @@ pub(crate) struct Unpaid<'a> {
     pub(crate) signed: &'a Signed,
     /// Who signed it.
     pub(crate) payer: Address,
+    /// When it ends, where a trial has to know that it does.
+    pub(crate) valid_before: Option<u64>,
 }
 
 impl Order {
     fn unpaid<'a>(&'a self, verifier: &'a Verifier) -> Unpaid<'a> {
         let (node, clock) = (&verifier.node, &*verifier.clock);
-        Unpaid { node, clock, signed: &self.signed, payer: self.payer }
+        Unpaid { node, clock, signed: &self.signed, payer: self.payer, valid_before: None }
     }
 }
 
@@ -211,7 +213,7 @@ const SKEW: u64 = 60;
 
 /// Without a record nothing has left; and nothing is signed any more once a transaction is over. Records are kept for
 /// longer than that is asked after.
-pub(crate) fn unsigned(valid_before: NonZeroU64, now: &Timestamp) -> Fate {
+fn unsigned(valid_before: NonZeroU64, now: &Timestamp) -> Fate {
     let end = i64::try_from(valid_before.get()).unwrap_or(i64::MAX);
     let over_for = now.unix_seconds().saturating_sub(end);
     match u64::try_from(over_for) {
@@ -281,7 +283,7 @@ async fn simulate(
         from: Some(unpaid.payer),
         calls: calls.clone(),
         fee_token: payer.map(|_| approved.fee_token()),
-        valid_before: None,
+        valid_before: unpaid.valid_before,
         fee_payer: payer,
     };
     let alone = calls.len() == 1;
