@@ -8,6 +8,9 @@ mod descriptor_text;
 mod need;
 mod payload;
 mod receipt;
+#[cfg(test)]
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) mod sample;
 mod snapshot;
 #[cfg(any(feature = "client", feature = "server"))]
 mod snapshot_check;
