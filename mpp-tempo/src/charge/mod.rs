@@ -4,8 +4,6 @@
 mod asked;
 #[cfg(feature = "server")]
 mod evidence;
-#[cfg(any(feature = "client", feature = "server"))]
-mod look;
 #[cfg(feature = "client")]
 mod payer;
 mod payload;

@@ -7,9 +7,9 @@ use alloy::primitives::{Address, B256};
 
 use super::{
     asked::Asked,
-    look::{MARGIN, PAUSE, PROVABLE, Unclear},
 };
 use crate::chain::{
+    look::{MARGIN, PAUSE, PROVABLE, Unclear},
     rpc::{Block, Rpc},
     tip20::{self, MemoRule, Moved},
 };

@@ -18,13 +18,13 @@ use super::{
 };
 use crate::{
     chain::{
+        look::{self, PROVABLE, Unclear},
         rpc::{RpcError, Trial},
         tip20,
         transaction::{ATTO_PER_UNIT, FeePayer},
     },
     charge::{
         evidence::{self, Order},
-        look::{self, PROVABLE, Unclear},
         sponsor::{Approved, Cosigned, Reserved, Sponsor, Stage},
         trace::{Trace, Traced},
     },
