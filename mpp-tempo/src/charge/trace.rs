@@ -5,9 +5,7 @@ use std::{collections::HashSet, time::Duration};
 
 use alloy::primitives::{Address, B256};
 
-use super::{
-    asked::Asked,
-};
+use super::asked::Asked;
 use crate::chain::{
     look::{MARGIN, PAUSE, PROVABLE, Unclear},
     rpc::{Block, Rpc},

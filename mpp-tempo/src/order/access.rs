@@ -91,9 +91,8 @@ impl<'a> Holder<'a> {
             let seconds = u64::try_from(now.unix_seconds()).unwrap_or_default();
             let asked = keychain::provision(node, self.keychain, self.signer, seconds).await;
             let Some(authorization) = asked.map_err(not_provisioned)? else { return Ok(None) };
-            let good = SignedAuthorization::decode(&authorization).is_ok_and(|signed| {
-                signed.is_good(self.chain_id, self.signer.account(), seconds)
-            });
+            let good = SignedAuthorization::decode(&authorization)
+                .is_ok_and(|signed| signed.is_good(self.chain_id, self.signer.account(), seconds));
             if !good {
                 let detail = "the access key's authorisation is for another chain, by another account, or over";
                 return Err(PayError::untouched(detail));

@@ -40,7 +40,9 @@ pub(crate) async fn send(node: &dyn Rpc, signed: &Signed) -> Result<Receipt, Pay
     while Instant::now() < until {
         match look::look(node, LOOK, (hash, end)).await {
             Seen::Mined(receipt) => return ended(receipt),
-            Seen::Never => return Err(PayError::untouched("no block took the transaction in time")),
+            Seen::Never => {
+                return Err(PayError::untouched("no block took the transaction in time"));
+            }
             Seen::Pending | Seen::Unclear(_) => {}
         }
         sleep(STEP).await;

@@ -7,10 +7,7 @@ use mpp_core::payer::{Funds, PayError};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    super::{
-        Payload,
-        promise::Promise,
-    },
+    super::{Payload, promise::Promise},
     LOOK,
 };
 use crate::chain::{
