@@ -67,3 +67,6 @@ impl TryFrom<String> for ChannelId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a channel id is `0x` and 64 hex digits")]
 pub struct NotChannelId;
+
+#[cfg(test)]
+mod tests;

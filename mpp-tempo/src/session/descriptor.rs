@@ -111,3 +111,6 @@ impl From<Descriptor> for DescriptorText {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the descriptor's `{0}` is malformed")]
 pub struct NotDescriptor(pub &'static str);
+
+#[cfg(test)]
+mod tests;

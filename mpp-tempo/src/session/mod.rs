@@ -10,6 +10,9 @@ mod need;
 mod payer;
 mod payload;
 mod receipt;
+#[cfg(test)]
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) mod sample;
 mod snapshot;
 #[cfg(any(feature = "client", feature = "server"))]
 mod snapshot_check;

@@ -19,3 +19,6 @@ pub struct NeedVoucher {
     /// What the next voucher must be good for.
     pub required_cumulative: Amount,
 }
+
+#[cfg(test)]
+mod tests;

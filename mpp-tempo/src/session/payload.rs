@@ -249,3 +249,6 @@ const TOP_UP: &str = "topUp";
 const VOUCHER: &str = "voucher";
 const CLOSE: &str = "close";
 const TRANSACTION: &str = "transaction";
+
+#[cfg(test)]
+mod tests;

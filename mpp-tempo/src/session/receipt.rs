@@ -59,3 +59,6 @@ impl SessionReceipt {
         members
     }
 }
+
+#[cfg(test)]
+mod tests;

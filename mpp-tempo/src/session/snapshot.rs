@@ -133,3 +133,6 @@ fn as_text<S: serde::Serializer>(count: &Option<u64>, s: S) -> Result<S::Ok, S::
         None => s.serialize_none(),
     }
 }
+
+#[cfg(test)]
+mod tests;
