@@ -12,12 +12,19 @@ pub mod offer;
 pub mod permit;
 pub mod rail;
 pub mod route;
+pub mod session;
 pub mod store;
 
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "sse")]
+pub mod sse;
+#[cfg(any(feature = "sse", feature = "ws"))]
+pub mod stream;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "ws")]
+pub mod ws;
 
 mod ledger;
 mod nonce;
@@ -30,4 +37,5 @@ pub use self::{
     permit::{Admission, Paid, Permit},
     rail::Rail,
     route::{Order, Route},
+    session::Session,
 };
