@@ -12,7 +12,6 @@ pub mod offer;
 pub mod permit;
 pub mod rail;
 pub mod route;
-pub mod session;
 pub mod store;
 
 #[cfg(feature = "axum")]
@@ -28,14 +27,15 @@ pub mod ws;
 
 mod ledger;
 mod nonce;
+mod session;
 
 pub use self::{
     error::ConfigError,
     gate::{Gate, Plaintext},
     ledger::{NotWrittenOff, Recovered, Unfinished},
     offer::{Offer, Offers},
-    permit::{Admission, Paid, Permit},
+    permit::{Acknowledged, Admission, Paid, Permit},
     rail::Rail,
     route::{Order, Route},
-    session::Session,
+    session::{Dry, Meter, Schedule, Session, Swept},
 };

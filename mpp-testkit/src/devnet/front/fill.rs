@@ -1,5 +1,5 @@
 //! `eth_fillTransaction`: what is missing from a Tempo transaction is filled in, and what is there is kept. With
-//! `feePayer: true` the sponsor's signature is filled in as well.
+//! `feePayer: true` the sponsor's signature is filled in as well, where it is wanted.
 
 use mpp_tempo::chain::{PATH_USD, transaction::Transaction};
 use serde_json::{Map, Value, json};
@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     calls,
     fault::Fault,
+    methods::Methods,
     node::Node,
     read,
     sponsor::{self, hex},
@@ -14,9 +15,10 @@ use super::{
 };
 
 pub(super) async fn fill_transaction(
-    node: &Node,
+    methods: &Methods,
     params: &[Value],
 ) -> Result<Option<Value>, Fault> {
+    let node = &methods.node;
     let Some(request) = params.first().filter(|request| is_tempo(request)) else { return Ok(None) };
     let trial = Trial::read(request)?;
     let gas = match trial.common.get("gas") {
@@ -28,7 +30,7 @@ pub(super) async fn fill_transaction(
     let mut transaction = filled(node, &trial, gas).await?;
     let sponsored = request.get("feePayer") == Some(&Value::Bool(true));
     let read = read::transaction(&transaction, sponsored);
-    if sponsored {
+    if sponsored && methods.sponsor_fills {
         let read = read
             .as_ref()
             .ok_or_else(|| Fault::params("not a transaction that is sponsored here"))?;
