@@ -51,6 +51,11 @@ impl Session {
         self.0.price
     }
 
+    /// What is counted here.
+    pub fn unit_type(&self) -> Option<&str> {
+        None
+    }
+
     /// Deducts units, all or none, before they are served.
     ///
     /// # Errors
