@@ -16,6 +16,7 @@ async fn stage() -> Stage {
 
 fn awaiting(transaction: &mut Transaction) {
     (transaction.fee_token, transaction.fee_payer) = (None, FeePayer::Awaited);
+    transaction.gas_limit = 1_000_000;
 }
 
 #[tokio::test]
