@@ -5,4 +5,5 @@
 mod attacks;
 mod payer;
 mod pull;
+mod session;
 mod signers;
