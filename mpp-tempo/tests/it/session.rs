@@ -40,8 +40,10 @@ struct Shop {
 
 impl Shop {
     async fn new() -> Self {
-        let patience =
-            Patience { ask: std::time::Duration::from_secs(3), send: std::time::Duration::from_secs(3) };
+        let patience = Patience {
+            ask: std::time::Duration::from_secs(3),
+            send: std::time::Duration::from_secs(3),
+        };
         let options = Options { complete: true, ..Options::default() };
         let chain = Devnet::start_with(options).await.unwrap();
         let node = Arc::new(HttpRpc::new(chain.rpc_url()).unwrap().patience(patience));
