@@ -90,7 +90,7 @@ impl Payer {
         match (channel.life, channel.adding) {
             (Life::Ended, _) => Ok(None),
             (Life::Opening, _) => match again {
-                Some(again) => self.open_again(demand, seat, id, again).await.map(Some),
+                Some(again) => self.open_again(demand, seat, id, again).await,
                 None => Err(still_to_come()),
             },
             _ if chain.gone => Err(still_to_come()),
@@ -100,9 +100,11 @@ impl Payer {
             _ if channel.now.doubt == Some(Doubt::Gone) => Err(known_to_the_chain_alone(id)),
             (_, Some(adding)) if channel.now.doubt.is_some() || !adding.told => match again {
                 Some(Again { transaction, .. }) => {
-                    self.shelf.change(id, |channel| channel.now.busy = true);
+                    // Whoever was first shows it.
+                    let Some(turn) = self.shelf.seize(id) else { return Ok(None) };
                     let hold = adds(&self.shelf, id, demand.challenge.id().as_str());
                     let payload = added(&channel, transaction, adding.amount);
+                    turn.hand_over();
                     Ok(Some(self.by_us(Payment::manage(payload).held(hold), Amount::ZERO)))
                 }
                 None => Err(PayError::untouched(
@@ -127,30 +129,21 @@ impl Payer {
         seat: &Seat,
         id: ChannelId,
         again: Again,
-    ) -> Result<Payment<TempoSession>, PayError> {
+    ) -> Result<Option<Payment<TempoSession>>, PayError> {
+        // Whoever was first shows it.
+        let Some(turn) = self.shelf.seize(id) else { return Ok(None) };
         let price = demand.request.terms.amount;
-        let claimed = self.shelf.change(id, |channel| {
-            let claimed = channel.claim(price, Amount::ZERO, &self.limits);
-            channel.now.busy |= claimed.is_ok();
-            claimed
-        });
+        let claimed =
+            self.shelf.change(id, |channel| channel.claim(price, Amount::ZERO, &self.limits));
         let claimed = claimed.ok_or_else(ended)?.map_err(never)?;
         let claim = Claim::new(&self.shelf, id, claimed, self.limits);
-        let prepared = async {
-            let first = self.sign_voucher(seat, id, claimed.cumulative).await?;
-            self.shelf.save_first(id).await?;
-            self.opening_payload(id, again.transaction, claimed.cumulative, &first)
-        };
-        match prepared.await {
-            Ok(payload) => {
-                let payment = Payment::new(payload).held(opens(&self.shelf, claim));
-                Ok(self.by_us(payment, Amount::ZERO))
-            }
-            Err(e) => {
-                self.shelf.change(id, |channel| channel.now.busy = false);
-                Err(e)
-            }
-        }
+        let first = self.sign_voucher(seat, id, claimed.cumulative).await?;
+        // A crash in here leaves a total that nobody was shown.
+        self.shelf.save_first(id).await?;
+        let payload = self.opening_payload(id, again.transaction, claimed.cumulative, &first)?;
+        turn.hand_over();
+        let payment = Payment::new(payload).held(opens(&self.shelf, claim));
+        Ok(Some(self.by_us(payment, Amount::ZERO)))
     }
 }
 

@@ -231,6 +231,16 @@ impl Shelf {
     }
 }
 
+impl Shelf {
+    /// Takes the turn to send what a channel has signed already, or its close, unless somebody is at it.
+    pub(super) fn seize(self: &Arc<Self>, id: ChannelId) -> Option<Turn> {
+        let mut book = self.book();
+        let channel = book.channels.get_mut(&id).filter(|channel| !channel.now.busy)?;
+        channel.now.busy = true;
+        Some(Turn::new(self, Busy::Again(id)))
+    }
+}
+
 /// A part of a channel's money that is about to be sent, or was: taken back where nothing was sent.
 pub(super) struct Claim {
     shelf: Arc<Shelf>,
@@ -295,8 +305,12 @@ pub(super) struct Turn {
 }
 
 enum Busy {
+    /// A channel is to be opened.
     Seat(Seat, Option<ChannelId>),
+    /// A channel is to be added to.
     Channel(ChannelId),
+    /// Something of a channel's is to be shown again, or it is to be closed.
+    Again(ChannelId),
 }
 
 impl Turn {
@@ -340,6 +354,11 @@ impl Drop for Turn {
                         // Nothing has left: there is nothing that could be mined.
                         channel.now.busy = false;
                         channel.adding.take_if(|adding| !adding.told);
+                    }
+                }
+                Busy::Again(id) => {
+                    if let Some(channel) = book.channels.get_mut(id) {
+                        channel.now.busy = false;
                     }
                 }
             }
