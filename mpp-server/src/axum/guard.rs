@@ -13,6 +13,7 @@ use axum::{
     routing::MethodRouter,
 };
 use http::StatusCode;
+use http_body::Body as _;
 use mpp_core::name::CredentialHeader;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -72,7 +73,7 @@ impl Service<Request> for Desk {
 
     fn call(&mut self, request: Request) -> Self::Future {
         let (head, body) = request.into_parts();
-        let ours = manages(&head, self.header.as_ref());
+        let ours = body.is_end_stream() && manages(&head, self.header.as_ref());
         let request = Request::from_parts(head, body);
         if !ours && !is_preflight(&request) {
             return Box::pin(NotAllowed.call(request));
