@@ -91,7 +91,10 @@ impl Flow {
             match meter.finish().await {
                 Ok(receipt) => Some(receipt),
                 Err(e) => {
-                    tracing::warn!(reason = e.reason.as_str(), "a stream ended without its receipt");
+                    tracing::warn!(
+                        reason = e.reason.as_str(),
+                        "a stream ended without its receipt"
+                    );
                     None
                 }
             }

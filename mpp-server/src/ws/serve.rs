@@ -233,11 +233,7 @@ impl Conversation {
     }
 
     /// The first credential that serves: from here on the socket is this account's, and its stream begins.
-    async fn admitted<S: Socket>(
-        &mut self,
-        talk: &mut Talk<S>,
-        permit: Permit,
-    ) -> Result<(), End> {
+    async fn admitted<S: Socket>(&mut self, talk: &mut Talk<S>, permit: Permit) -> Result<(), End> {
         let Some(session) = permit.session().cloned() else {
             return Err(Refusal::from(not_a_session()).into());
         };
@@ -259,11 +255,7 @@ impl Conversation {
         }
     }
 
-    async fn said<S: Socket>(
-        &mut self,
-        talk: &mut Talk<S>,
-        said: Option<Said>,
-    ) -> Result<(), End> {
+    async fn said<S: Socket>(&mut self, talk: &mut Talk<S>, said: Option<Said>) -> Result<(), End> {
         match said {
             Some(Said::Text(text)) => talk.say(Outbound::Message(&text)).await?,
             Some(Said::Need(need)) => talk.say(Outbound::Need(&need)).await?,

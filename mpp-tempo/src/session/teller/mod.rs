@@ -15,11 +15,11 @@ use mpp_core::{
     problem::Rejection,
     teller::{Act, Need, Standing},
     time::Clock,
-    verifier::{Asking, Minted},
+    verifier::{Asking, Minted, Spend},
 };
 use serde_json::{Map, Value};
 
-use super::{Details, Domain, TempoSession};
+use super::{ChannelId, Details, Domain, TempoSession};
 use crate::{
     chain::{
         AddressError, Chain, DECIMALS,
@@ -242,6 +242,10 @@ impl mpp_core::teller::Teller for Teller {
         self.checked(claim, known).await
     }
 
+    fn named(&self, hint: &str) -> Option<String> {
+        hint.parse::<ChannelId>().ok().map(|id| id.to_string())
+    }
+
     fn ceiling(&self, kept: &Channel) -> Option<Amount> {
         Some(kept.deposit)
     }
@@ -260,6 +264,16 @@ impl mpp_core::teller::Teller for Teller {
 
     fn name<'o>(&self, order: &'o Order) -> Cow<'o, str> {
         order.name()
+    }
+
+    /// The chain takes a deposit once, for the channel that it names.
+    fn spends<'o>(&self, _: &'o Order) -> Option<Spend<'o>> {
+        None
+    }
+
+    /// A payer signs a deposit, and this server sends it.
+    fn has_moved(&self, _: &Order) -> bool {
+        false
     }
 
     async fn settle(&self, order: &Order, account: &Account<Channel>) -> Fate {
