@@ -94,6 +94,7 @@ impl Teller {
             // It was checked before, and may have been sent: the books tell.
             Some(known) => known.kept.clone(),
             None => {
+                self.is_worth_it(open.deposit)?;
                 claim.in_time()?;
                 self.can_be_sent(claim, &deposit, by).await?;
                 Channel::unseen(descriptor, self.node.chain_id(), open.deposit)
@@ -129,6 +130,9 @@ impl Teller {
         }
         let order = Order::of(Kind::Deposit(Box::new(deposit.clone())));
         if !known.has_done(&order.name()) {
+            if deposit.awaits_sponsor() {
+                self.is_worth_it(added.get())?;
+            }
             claim.in_time()?;
             self.can_be_sent(claim, &deposit, by).await?;
         }
@@ -210,6 +214,14 @@ impl Teller {
         let digest = self.domain.digest(id, cumulative);
         VoucherKey::new(descriptor.signer()).check(digest, &bytes).map_err(refused)?;
         Ok(Raise::proven(cumulative, least, signature.to_ascii_lowercase()))
+    }
+
+    /// A deposit of nearly nothing costs more in fees than it can earn.
+    fn is_worth_it(&self, deposit: u128) -> Result<(), Rejection> {
+        if deposit >= self.least_deposit.get() {
+            return Ok(());
+        }
+        Err(failed(reason::SMALL_DEPOSIT, "The deposit is smaller than this seller takes."))
     }
 
     fn read(&self, transaction: &str) -> Result<(Deposit, Recovered), Rejection> {
