@@ -2,7 +2,7 @@
 
 use mpp_core::{
     Amount,
-    account::{Account, Raise, closed},
+    account::{Account, Proof, Raise, closed},
     binding::Claim,
     problem::{ProblemType, Reason, Rejection},
     teller::Act,
@@ -57,7 +57,8 @@ impl Teller {
                 // However little it adds: it is the last one.
                 let proof = (*cumulative_amount, signature.as_str());
                 let last = self.raise(id, descriptor, proof, Amount::ZERO)?;
-                Ok(Act::Close { order: Order::of(Kind::Close), last })
+                let word = Proof { amount: proof.0, text: proof.1.to_ascii_lowercase() };
+                Ok(Act::Close { order: Order::of(Kind::Close(Some(word))), last })
             }
         }
     }

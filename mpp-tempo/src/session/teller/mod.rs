@@ -86,7 +86,7 @@ impl Teller {
     async fn carry_out(&self, order: &Order, account: &Account<Channel>) -> Fate {
         match &order.kind {
             Kind::Deposit(deposit) => Funding { teller: self, deposit, account }.settle().await,
-            Kind::Close => self.end(account).await,
+            Kind::Close(last) => self.end(account, last.as_ref()).await,
             Kind::Collect(proof) => self.collect_one((proof, account)).await,
         }
     }
@@ -159,7 +159,7 @@ impl mpp_core::teller::Teller for Teller {
     async fn reconcile(&self, order: &Order, account: &Account<Channel>) -> Fate {
         match &order.kind {
             Kind::Deposit(deposit) => Funding { teller: self, deposit, account }.reconcile().await,
-            Kind::Close => self.has_ended(account).await,
+            Kind::Close(last) => self.has_ended(account, last.as_ref()).await,
             Kind::Collect(proof) => self.has_collected((proof, account)).await,
         }
     }
@@ -171,7 +171,7 @@ impl mpp_core::teller::Teller for Teller {
     }
 
     fn close(&self, account: &Account<Channel>) -> Option<Order> {
-        (!account.kept.ended).then(|| Order::of(Kind::Close))
+        (!account.kept.ended).then(|| Order::of(Kind::Close(None)))
     }
 
     async fn settle_together(&self, orders: &[(Order, Account<Channel>)]) -> Vec<Fate> {

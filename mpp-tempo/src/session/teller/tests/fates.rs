@@ -319,8 +319,10 @@ async fn a_fee_above_what_is_allowed_is_not_paid() {
 fn an_order_is_read_as_it_was_written_and_shows_nothing() {
     let (order, ..) = opening();
     let (proof, close) =
-        (Proof { amount: Amount::new(5), text: "0xab".into() }, Order::of(Kind::Close));
-    for order in [order, close, Order::of(Kind::Collect(proof))] {
+        (Proof { amount: Amount::new(5), text: "0xab".into() }, Order::of(Kind::Close(None)));
+    for order in
+        [order, close, Order::of(Kind::Close(Some(proof.clone()))), Order::of(Kind::Collect(proof))]
+    {
         let written = serde_json::to_string(&order).unwrap();
         let read: Order = serde_json::from_str(&written).unwrap();
         assert_eq!((read.name(), serde_json::to_string(&read).unwrap()), (order.name(), written));
