@@ -88,6 +88,8 @@ pub struct Socket {
     /// When it counts as stalled: since it asked, nothing came.
     stalls: Option<Instant>,
     idle: Option<Duration>,
+    /// The end was asked for: nothing more is paid but that.
+    closing: bool,
     /// The server says that nothing more comes.
     ready: bool,
     over: bool,
@@ -142,6 +144,7 @@ impl Socket {
     }
 
     async fn end(&mut self) -> Result<Option<Receipt>, Error> {
+        self.closing = true;
         if !self.ready {
             self.line.send(frame::close_request()).await.map_err(|e| self.broke(e))?;
         }
@@ -150,9 +153,9 @@ impl Socket {
                 return Err(self.fails(Kind::Delivery));
             }
         }
+        let challenge = self.desk.lasting(&self.url, self.challenge.clone()).await?;
         let mut exchange = self.exchange();
-        let challenges = vec![self.challenge.clone()];
-        let mut turn = exchange.manage(challenges, Wish::Close).await?;
+        let mut turn = exchange.manage(vec![challenge], Wish::Close).await?;
         while let Turn::Manage(credential) = turn {
             // A crash in here leaves a close that the server can carry out, for what was spent.
             turn = opening::show(self.parts(), &mut exchange, &credential, true).await?;
@@ -227,6 +230,9 @@ impl Socket {
     }
 
     async fn need(&mut self, need: Value) -> Result<(), Error> {
+        if self.closing {
+            return Ok(());
+        }
         self.needs += 1;
         if self.needs > NEEDS {
             return Err(self.fails(Kind::Stalled));

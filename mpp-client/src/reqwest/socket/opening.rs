@@ -3,10 +3,7 @@
 use std::collections::VecDeque;
 
 use mpp_core::{
-    Challenge, Credential, Intent, Receipt,
-    intent::Session,
-    payer::{Funds, Wish},
-    problem::Problem,
+    Challenge, Credential, Intent, Receipt, intent::Session, payer::Wish, problem::Problem,
     transport::Answer,
 };
 use reqwest::{Method, Url};
@@ -49,12 +46,18 @@ pub(super) async fn open(desk: Desk, url: Url) -> Result<Socket, Error> {
     let mut refused: Option<Problem> = None;
     for _ in 0..TRIES {
         // Connected before anything is signed: a server that cannot be reached costs nothing.
-        let mut line = Line::to(&socket).await.map_err(|e| unreached(&exchange, e))?;
+        let mut line = match Line::to(&socket).await {
+            Ok(line) => line,
+            Err(e) => return Err(exchange.lost(e).await),
+        };
         let mut early = VecDeque::new();
         let mut next = match turn.take() {
             Some(turn) => turn,
             None => {
-                let challenges = desk.ask(&plain).await?;
+                let challenges = match desk.ask(&plain).await {
+                    Ok(challenges) => challenges,
+                    Err(e) => return Err(exchange.lost(e).await),
+                };
                 let answer = match refused.take() {
                     Some(problem) => refusal(challenges, problem),
                     None => Answer::Required { challenges, problem: None },
@@ -100,6 +103,7 @@ pub(super) async fn open(desk: Desk, url: Url) -> Result<Socket, Error> {
             needs: 0,
             stalls: None,
             idle: None,
+            closing: false,
             ready: false,
             over: false,
         });
@@ -190,12 +194,6 @@ pub(super) fn account(receipt: &Receipt) -> &str {
 fn answers(receipt: &Receipt, credential: &Credential) -> bool {
     let named = receipt.extra.get("challengeId").and_then(|id| id.as_str());
     named.is_none_or(|id| id == credential.challenge.id().as_str())
-}
-
-fn unreached(exchange: &Exchange, e: Broken) -> Error {
-    let earlier = exchange.verdict().map_or(Funds::Untouched, Verdict::funds);
-    let funds = if exchange.is_out() { Funds::Unknown } else { earlier };
-    Error::in_doubt(Kind::Transport, funds, None).because(e)
 }
 
 /// The address over HTTP, and over WebSocket.
