@@ -104,6 +104,13 @@ impl Session {
         Meter::of(self.clone())
     }
 
+    /// Waits until nothing can be charged any more because the account is being closed. What is still set aside by meters then
+    /// should be booked soon: a close waits for them a moment, and then counts it as served.
+    pub async fn ended(&self) {
+        let Inner { engine, till, id, .. } = &*self.0;
+        till.clone().ended(engine.clone(), id.clone()).await;
+    }
+
     /// The receipt of the account as it stands now.
     ///
     /// # Errors

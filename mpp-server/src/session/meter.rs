@@ -288,6 +288,22 @@ impl<T: Teller> Desk<T> {
         }
     }
 
+    /// Waits until nothing can be drawn on an account any more. Of other processes it is not told: they close without us.
+    pub(super) async fn ended(&self, at: &At) {
+        loop {
+            let woken = at.local.changed.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            match self.found(at).await {
+                Ok(entry) if entry.account.state == State::Open => {}
+                // A store that does not answer ends nothing: a charge will tell.
+                Err(e) if e.kind.status >= 500 => {}
+                _ => return,
+            }
+            woken.await;
+        }
+    }
+
     fn draw_id(&self) -> Result<u64, Rejection> {
         let nonce = self.engine.nonces.draw().map_err(Rejection::internal)?;
         let [a, b, c, d, e, f, g, h, ..] = nonce;

@@ -1,3 +1,5 @@
+//! What is read as a frame, what is written as one, and that nothing forges one.
+
 use proptest::prelude::*;
 
 use super::*;
