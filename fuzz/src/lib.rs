@@ -6,10 +6,12 @@
 mod chain;
 mod cursor;
 pub mod seeds;
+mod stream;
 mod wire;
 
 pub use self::{
     chain::{authorization, calldata, envelope, logs, receipt, signature, transaction},
+    stream::{events, frame},
     wire::{credential, grammar},
 };
 
@@ -35,4 +37,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "receipt", run: receipt, seeds: seeds::receipts },
     Target { name: "grammar", run: grammar, seeds: seeds::fields },
     Target { name: "credential", run: credential, seeds: seeds::credentials },
+    Target { name: "events", run: events, seeds: seeds::events },
+    Target { name: "frame", run: frame, seeds: seeds::frames },
 ];
