@@ -183,6 +183,8 @@ impl Events {
         if let Some(drawn) = &self.drawn {
             drawn.desk.wallet().hear(&receipt);
         }
+        // Its last word: whatever it asked before, it has come to its end.
+        self.stalls = None;
         self.receipt = Some(receipt);
     }
 
