@@ -7,11 +7,13 @@ mod chain;
 mod cursor;
 pub mod seeds;
 mod session;
+mod stream;
 mod wire;
 
 pub use self::{
     chain::{authorization, calldata, envelope, logs, receipt, signature, transaction},
     session::session,
+    stream::{events, frame},
     wire::{credential, grammar},
 };
 
@@ -38,4 +40,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "session", run: session, seeds: seeds::sessions },
     Target { name: "grammar", run: grammar, seeds: seeds::fields },
     Target { name: "credential", run: credential, seeds: seeds::credentials },
+    Target { name: "events", run: events, seeds: seeds::events },
+    Target { name: "frame", run: frame, seeds: seeds::frames },
 ];

@@ -42,6 +42,33 @@ pub fn transactions() -> Vec<Vec<u8>> {
     seeds
 }
 
+/// Streams of events: of the application, and of the protocol.
+pub fn events() -> Vec<Vec<u8>> {
+    [
+        "\u{5}data: a\ndata:b\n\n",
+        "\u{9}event: payment-need-voucher\r\ndata: {\"requiredCumulative\":\"5\"}\r\n\r\n",
+        "\u{2}\u{feff}: note\rid: 1\rdata\r\r",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// Frames of each kind.
+pub fn frames() -> Vec<Vec<u8>> {
+    let receipt = r#"{"method":"tempo","reference":"0x12","status":"success","timestamp":"2026-01-01T00:00:00Z","spent":"1"}"#;
+    let mut seeds: Vec<Vec<u8>> = [
+        r#"{"mpp":"message","data":"hi"}"#,
+        r#"{"mpp":"payment-need-voucher","data":{"requiredCumulative":"5"}}"#,
+        r#"{"mpp":"payment-error","status":402,"message":"no"}"#,
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec();
+    for name in ["payment-receipt", "payment-close-ready"] {
+        seeds.push(format!(r#"{{"mpp":"{name}","data":{receipt}}}"#).into_bytes());
+    }
+    seeds
+}
+
 /// A hash, and a signature of it of each kind.
 pub fn signatures() -> Vec<Vec<u8>> {
     let (hash, account) = (B256::repeat_byte(0x5a), Address::repeat_byte(0x11));

@@ -63,13 +63,13 @@ impl Frame {
 ///
 /// # Errors
 /// The credential cannot be written.
-pub(crate) fn authorization(credential: &Credential) -> Result<String, Error> {
+pub fn authorization(credential: &Credential) -> Result<String, Error> {
     let authorization = format!("Payment {}", credential.to_token()?);
     Ok(written(&Ask { mpp: "authorization", authorization: Some(authorization) }))
 }
 
 /// The frame that asks for the end.
-pub(crate) fn close_request() -> String {
+pub fn close_request() -> String {
     written(&Ask { mpp: "payment-close-request", authorization: None })
 }
 

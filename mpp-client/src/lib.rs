@@ -26,7 +26,6 @@ pub mod clock;
 pub mod error;
 pub mod event;
 pub mod exchange;
-#[cfg(feature = "ws")]
 pub mod frame;
 pub mod journal;
 pub mod limits;
@@ -46,6 +45,8 @@ mod random;
 pub mod reqwest;
 #[cfg(test)]
 mod tab;
+#[cfg(feature = "ws")]
+pub mod ws;
 
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::{PaymentMiddleware, RequestBuilderExt, ResponseExt, SessionExt, paying};

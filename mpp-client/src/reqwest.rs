@@ -4,20 +4,19 @@
 
 mod ask;
 mod delivered;
-mod desk;
+pub(crate) mod desk;
 mod drive;
 mod errand;
 mod events;
 mod extend;
 mod heard;
-mod origin;
+pub(crate) mod origin;
 mod parts;
 mod problem;
 mod road;
-mod sessions;
-#[cfg(feature = "ws")]
-mod socket;
+pub(crate) mod sessions;
 mod tend;
+mod wanted;
 
 use std::sync::Arc;
 
@@ -29,8 +28,6 @@ use tracing::Instrument;
 use self::{desk::Desk, drive::Drive, extend::PerRequest, road::Road};
 use crate::{error::Error, wallet::Wallet};
 
-#[cfg(feature = "ws")]
-pub use self::socket::{Socket, SocketExt};
 pub use self::{
     events::Events,
     extend::{RequestBuilderExt, ResponseExt},

@@ -73,7 +73,8 @@ impl Wallet {
 
     /// Lets one request be paid up to `most` times (at least once), each time after the server refused what was sent
     /// before. Default 1: a server that took the money and says it did not gets no more. Each counts against the policy,
-    /// refused or not. Steps that manage an account (opening a channel) are not counted.
+    /// refused or not. Steps that manage an account (opening a channel) are not counted, nor are vouchers within a deposit,
+    /// which put nothing new at stake.
     pub fn max_payments(mut self, most: u32) -> Self {
         self.max_payments = most.max(1);
         self

@@ -26,7 +26,7 @@ const LONGEST_SNAPSHOT: usize = 16 * 1024;
 impl Desk {
     /// The session challenges of an address: what it says to a GET, or to a POST without content where it knows no GET. None
     /// where it asks for no payment.
-    pub(super) async fn ask(&self, url: &Url) -> Result<Vec<Challenge>, Error> {
+    pub(crate) async fn ask(&self, url: &Url) -> Result<Vec<Challenge>, Error> {
         let get = Request::new(Method::GET, url.clone());
         let post = without_content(&get);
         for mut request in [get, post] {

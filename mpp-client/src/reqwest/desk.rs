@@ -44,7 +44,7 @@ type Whose = (MethodId, String);
 
 /// Manages accounts. Clones share everything.
 #[derive(Clone)]
-pub(super) struct Desk(Arc<Inner>);
+pub(crate) struct Desk(Arc<Inner>);
 
 struct Inner {
     wallet: Arc<Wallet>,
@@ -75,7 +75,7 @@ impl Desk {
         Self(Arc::new(Inner { wallet, client, redirects_off, unasked, funding }))
     }
 
-    pub(super) fn wallet(&self) -> &Wallet {
+    pub(crate) fn wallet(&self) -> &Wallet {
         &self.0.wallet
     }
 
@@ -169,13 +169,13 @@ impl Desk {
     }
 
     /// Whether a challenge ends before anything could be moved under it.
-    pub(super) fn ends_soon(&self, challenge: &Challenge) -> bool {
+    pub(crate) fn ends_soon(&self, challenge: &Challenge) -> bool {
         let soon = self.wallet().clock.now().plus(SOON);
         challenge.expires.as_ref().is_some_and(|e| e.expired_at(&soon))
     }
 
     /// Who may put something at stake at an origin.
-    pub(super) fn funding(&self, origin: &str) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn funding(&self, origin: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut funding = self.0.funding.lock().unwrap_or_else(PoisonError::into_inner);
         funding.retain(|_, lock| Arc::strong_count(lock) > 1);
         funding.entry(origin.to_owned()).or_default().clone()

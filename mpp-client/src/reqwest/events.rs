@@ -50,7 +50,7 @@ enum Woke {
     Bytes(Bytes),
     End,
     Broken(reqwest::Error),
-    Paid(Result<Drawn, Error>),
+    Paid(Box<Result<Drawn, Error>>),
     Late,
 }
 
@@ -117,7 +117,7 @@ impl Events {
                         self.fails(Kind::BadStream("an event is too long")).because(e)
                     })?;
                 }
-                Woke::Paid(paid) => self.paid(paid?),
+                Woke::Paid(paid) => self.paid((*paid)?),
                 Woke::End => return self.end().await,
                 Woke::Broken(e) => return Err(self.fails(Kind::Delivery).because(e)),
                 Woke::Late if self.stalls.is_some_and(|at| at <= Instant::now()) => {
@@ -183,6 +183,8 @@ impl Events {
         if let Some(drawn) = &self.drawn {
             drawn.desk.wallet().hear(&receipt);
         }
+        // Its last word: whatever it asked before, it has come to its end.
+        self.stalls = None;
         self.receipt = Some(receipt);
     }
 
@@ -208,7 +210,7 @@ impl Events {
             if let Some(paying) = paying.as_mut()
                 && let Poll::Ready(paid) = Pin::new(paying).poll(cx)
             {
-                return Poll::Ready(Woke::Paid(joined(paid)));
+                return Poll::Ready(Woke::Paid(Box::new(joined(paid))));
             }
             if let Poll::Ready(chunk) = chunk.as_mut().poll(cx) {
                 return Poll::Ready(match chunk {

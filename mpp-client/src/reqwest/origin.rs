@@ -69,7 +69,7 @@ pub(super) fn is_private_enough(url: &Url) -> bool {
 }
 
 /// Whether a wallet lets money travel that way.
-pub(super) fn may_carry(wallet: &Wallet, url: &Url) -> Result<(), Error> {
+pub(crate) fn may_carry(wallet: &Wallet, url: &Url) -> Result<(), Error> {
     let host = url.host_str().unwrap_or_default();
     if is_private_enough(url) || url.scheme() == "http" && wallet.allows_plain_http(host) {
         return Ok(());

@@ -91,7 +91,7 @@ async fn granted(desk: &Desk, url: &Url, wish: Wish) -> Result<Option<Receipt>, 
 }
 
 /// An address without its fragment, which stays with the client.
-pub(super) fn place(url: impl IntoUrl) -> Result<Url, Error> {
+pub(crate) fn place(url: impl IntoUrl) -> Result<Url, Error> {
     let mut url = url.into_url().map_err(|e| Error::untouched(Kind::Address).because(e))?;
     url.set_fragment(None);
     Ok(url)
@@ -99,7 +99,7 @@ pub(super) fn place(url: impl IntoUrl) -> Result<Url, Error> {
 
 /// Asks the client's own middleware who manages its accounts. Nothing is sent: a client without such a middleware would ask a
 /// host that exists nowhere.
-pub(super) async fn desk(client: &ClientWithMiddleware) -> Result<Desk, Error> {
+pub(crate) async fn desk(client: &ClientWithMiddleware) -> Result<Desk, Error> {
     let asked = PerRequest { wants_desk: true, ..PerRequest::default() };
     let answered = client.get("http://desk.invalid/").with_extension(asked).send().await;
     let none = |e: Option<Failure>| {

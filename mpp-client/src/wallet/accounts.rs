@@ -2,13 +2,10 @@
 
 use mpp_core::{
     Challenge, Receipt,
-    accept::{Accept, Range},
-    name::MethodId,
     payer::{Site, Wish},
 };
 
 use super::Wallet;
-use crate::choice;
 
 impl Wallet {
     /// The account that one of its payers has with somebody, to be named in a request.
@@ -37,27 +34,5 @@ impl Wallet {
             }
         }
         false
-    }
-
-    /// What its payers can pay with under one intent: the `Accept-Payment` header of a request for that alone.
-    pub(crate) fn accept_intent(&self, intent: &str) -> Accept {
-        let all = choice::accept(&self.payers, &self.prefer);
-        let ids: Vec<MethodId> = self.payers.iter().map(|payer| payer.id()).collect();
-        let of = |id: &&MethodId| id.intent.as_str() == intent;
-        let range = |id: &MethodId| {
-            let (method, intent) = (id.method.as_str(), id.intent.as_str());
-            let rank = all.rank(method, intent);
-            Range::new(Some(method), Some(intent), rank).ok()
-        };
-        ids.iter().filter(of).filter_map(range).collect()
-    }
-
-    /// Whether granting a wish would put something newly at stake under any of these challenges.
-    pub(crate) fn would_stake(&self, challenges: &[Challenge], wish: &Wish, to: &Site) -> bool {
-        let staking = |challenge: &Challenge| {
-            let granter = self.granter(challenge, wish, to);
-            granter.is_some_and(|(_, quote)| !quote.exposes.amount.is_zero())
-        };
-        challenges.iter().any(staking)
     }
 }

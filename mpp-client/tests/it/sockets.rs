@@ -8,7 +8,7 @@ use mpp_client::{
     Journal, Limits, Wallet,
     error::Kind,
     paying,
-    reqwest::{Socket, SocketExt},
+    ws::{Socket, SocketExt},
 };
 use mpp_core::{
     problem::{ProblemType, Reason},

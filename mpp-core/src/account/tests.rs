@@ -1,3 +1,5 @@
+//! Accounts: what each step may do, and what any sequence of them keeps.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,4 +1,4 @@
-//! A WebSocket that is paid as it asks.
+//! WebSockets that are paid as they ask.
 
 mod line;
 mod opening;
@@ -20,11 +20,11 @@ use tokio::{
 };
 
 use self::line::Line;
-use super::{desk::Desk, origin, sessions};
 use crate::{
     error::{Error, Kind},
     exchange::{Exchange, Turn},
     frame::{self, Frame},
+    reqwest::{desk::Desk, origin, sessions},
     verdict::Verdict,
 };
 
@@ -41,7 +41,7 @@ pub trait SocketExt: sealed::Sealed {
     /// wants, connects, and pays. No header of the application's goes with it.
     ///
     /// ```no_run
-    /// use mpp_client::reqwest::SocketExt;
+    /// use mpp_client::ws::SocketExt;
     ///
     /// # async fn run(client: reqwest_middleware::ClientWithMiddleware) -> Result<(), Box<dyn std::error::Error>> {
     /// let mut socket = client.socket("wss://api.example.com/tokens").await?;
@@ -132,7 +132,7 @@ impl Socket {
     ///
     /// # Errors
     /// The server refused, or its last account does not add up: it is closed to nobody's loss later, by
-    /// [`close_session`](super::SessionExt::close_session).
+    /// [`close_session`](crate::SessionExt::close_session).
     pub async fn close(mut self) -> Result<Option<Receipt>, Error> {
         let ended = timeout(ENDING, self.end());
         let ended = ended.await.unwrap_or_else(|_| Err(self.fails(Kind::Stalled)));
