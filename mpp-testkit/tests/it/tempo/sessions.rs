@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::routing::get;
-use mpp_client::{Limits, ResponseExt, SessionExt, Wallet};
+use mpp_client::{Journal, Limits, ResponseExt, SessionExt, Wallet};
 use mpp_core::store::Memory;
-use mpp_server::{Session, sse::Sse};
+use mpp_server::{Gate, Session, sse::Sse};
 use mpp_tempo::{
     Chain,
     session::{ChannelStore, Payer, Teller},
@@ -31,7 +31,7 @@ impl Stage {
     }
 
     /// Sells answers at `/data`, and tokens at `/tokens`, a hundredth of a cent each.
-    async fn metering(&self) -> Shop {
+    async fn metering(&self) -> (Shop, Gate) {
         let teller = Arc::new(self.teller());
         let counter = self.counter().with(|router, gate| {
             let data = gate.session("0.0001 usd per request").unwrap().via(&teller);
@@ -50,7 +50,8 @@ impl Stage {
                 .route("/data", data.layer().unwrap().guard(get(answer)))
                 .route("/tokens", tokens.metered().layer().unwrap().guard(get(stream)))
         });
-        counter.open().await
+        let gate = counter.gate.clone();
+        (counter.open().await, gate)
     }
 }
 
@@ -61,7 +62,7 @@ fn wallet(payer: Payer) -> Wallet {
 #[tokio::test]
 async fn what_is_bought_by_the_unit_is_paid_to_the_unit() {
     let stage = Stage::new().await;
-    let shop = stage.metering().await;
+    let (shop, _) = stage.metering().await;
     let store: Arc<Memory> = Arc::new(Memory::volatile());
     let kept = ChannelStore::open(store.clone(), "client").await.unwrap();
     let client = client_of(wallet(stage.session_payer().keeping(kept)));
@@ -95,7 +96,7 @@ async fn what_is_bought_by_the_unit_is_paid_to_the_unit() {
 #[tokio::test]
 async fn requests_at_once_share_one_channel() {
     let stage = Stage::new().await;
-    let shop = stage.metering().await;
+    let (shop, _) = stage.metering().await;
     let client = client_of(wallet(stage.session_payer()));
     let before = stage.held(PATH_USD, PAYER.address).await;
     let all: Vec<_> = (0..8)
@@ -111,4 +112,31 @@ async fn requests_at_once_share_one_channel() {
     let closed = client.close_session(shop.url("/data")).await.unwrap().unwrap();
     assert_eq!(closed.extra["spent"], (8 * UNIT).to_string());
     assert_eq!(before - stage.held(PATH_USD, PAYER.address).await, 8 * UNIT);
+}
+
+#[tokio::test]
+async fn a_channel_that_its_server_ended_is_followed_by_another_within_the_same_request() {
+    let stage = Stage::new().await;
+    let (shop, gate) = stage.metering().await;
+    let journal = Journal::open(Memory::volatile(), "client").await.unwrap();
+    for wallet in [wallet(stage.session_payer()), wallet(stage.session_payer()).journal(journal)] {
+        let client = client_of(wallet);
+        let before = stage.held(PATH_USD, PAYER.address).await;
+        let buy = async || {
+            let answer = client.get(shop.url("/data")).send().await.unwrap();
+            let receipt = answer.receipt().unwrap().clone();
+            assert_eq!(answer.text().await.unwrap(), "an answer");
+            receipt.extra["channelId"].as_str().unwrap().to_owned()
+        };
+        let first = buy().await;
+        assert_eq!(buy().await, first);
+        gate.close_account(&first).await.unwrap().unwrap();
+        let held = stage.held(PATH_USD, PAYER.address).await;
+        assert_eq!(before - held, 2 * UNIT);
+        let second = buy().await;
+        assert_ne!(second, first);
+        assert_eq!(held - stage.held(PATH_USD, PAYER.address).await, 10 * UNIT);
+        let closed = client.close_session(shop.url("/data")).await.unwrap().unwrap();
+        assert_eq!(closed.extra["spent"], UNIT.to_string());
+    }
 }
