@@ -11,6 +11,8 @@ use std::{
 
 use mpp_core::{Amount, Receipt, problem::Rejection, teller::Need, transport::Refusal};
 
+use tokio::sync::oneshot;
+
 use super::{
     Busy, Engine, ErasedTill, Meter,
     meter::{Drawn, Held},
@@ -154,13 +156,26 @@ impl Session {
         self.0.engine.busy()
     }
 
+    /// Sets units aside, in a task of its own: what nobody waits for any more is returned.
     pub(super) async fn hold(
         &self,
         drawn: Drawn,
         last: Option<Held>,
     ) -> Result<Result<Held, Need>, Rejection> {
-        let Inner { engine, till, id, .. } = &*self.0;
-        till.clone().hold(engine.clone(), id.clone(), drawn, last).await
+        let (me, (hand, handed)) = (self.clone(), oneshot::channel());
+        let busy = self.busy();
+        tokio::spawn(async move {
+            let _busy = busy;
+            let Inner { engine, till, id, .. } = &*me.0;
+            let held = till.clone().hold(engine.clone(), id.clone(), drawn, last).await;
+            // A crash in here leaves a hold that counts as used in time.
+            if let Err(Ok(Ok(held))) = hand.send(held)
+                && let Err(e) = me.book(held).await
+            {
+                tracing::warn!(reason = e.reason.as_str(), "a meter's rest could not be returned");
+            }
+        });
+        handed.await.unwrap_or_else(|e| Err(Rejection::unknown(e)))
     }
 
     pub(super) async fn book(&self, held: Held) -> Result<(), Rejection> {

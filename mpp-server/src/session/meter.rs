@@ -9,6 +9,8 @@ use mpp_core::{
     teller::{Need, Teller},
 };
 
+use tokio::time::Instant;
+
 use super::{
     Session,
     books::{At, Desk},
@@ -39,6 +41,8 @@ pub struct Meter {
     session: Session,
     batch: u64,
     held: Option<Held>,
+    /// When that was set aside.
+    since: Instant,
 }
 
 /// Why a meter has no unit to spend.
@@ -58,7 +62,7 @@ const BATCH: u64 = 16;
 
 impl Meter {
     pub(super) fn of(session: Session) -> Self {
-        Self { session, batch: BATCH, held: None }
+        Self { session, batch: BATCH, held: None, since: Instant::now() }
     }
 
     /// Sets aside so many units at a time; 16 unless said otherwise. More of them make fewer writes, and a crash dearer.
@@ -72,8 +76,12 @@ impl Meter {
         self.held().saturating_add(self.session.prepaid())
     }
 
+    /// What was set aside long ago is not in hand any more: the next refill sets it aside anew, before it counts as used.
     fn held(&self) -> u64 {
-        self.held.map_or(0, |held| held.units - held.used)
+        match self.held {
+            Some(held) if self.since.elapsed() < RENEWED => held.units - held.used,
+            _ => 0,
+        }
     }
 
     /// Spends units in hand; false, and nothing is spent, where there are not so many.
@@ -83,7 +91,7 @@ impl Meter {
         }
         let units = units - self.session.take_prepaid(units);
         match &mut self.held {
-            Some(held) if held.units - held.used >= units => {
+            Some(held) if units > 0 && held.units - held.used >= units => {
                 held.used += units;
                 true
             }
@@ -94,31 +102,28 @@ impl Meter {
 
     /// Sets aside a batch, so that at least so many units are in hand. What is in hand is spent or returned in the same write.
     ///
+    /// Dropped before it is done, nothing is in hand, and what was set aside meanwhile is returned.
+    ///
     /// # Errors
-    /// [`Dry`]; what is in hand stays so.
+    /// [`Dry`]. Where the books do not answer, what was in hand is not any more, and counts as used.
     pub async fn refill(&mut self, at_least: u64) -> Result<(), Dry> {
         if self.in_hand() >= at_least {
             return Ok(());
         }
         let drawn = Drawn { units: self.batch.max(at_least), price: self.session.unit_price() };
-        match self.session.hold(drawn, self.held).await {
+        // Out of our hands: what the write returns to the payer must not be spent here, whoever stops waiting for it.
+        let last = self.held.take();
+        let since = Instant::now();
+        match self.session.hold(drawn, last).await {
             Ok(Ok(held)) => {
-                self.held = Some(held);
+                (self.held, self.since) = (Some(held), since);
                 match self.in_hand() >= at_least {
                     true => Ok(()),
                     false => Err(Dry::Need(self.need(at_least).await?)),
                 }
             }
-            Ok(Err(need)) => {
-                self.held = None;
-                Err(Dry::Need(need))
-            }
-            Err(e) => {
-                if e.reason != Reason::OUTCOME_UNKNOWN {
-                    self.held = None;
-                }
-                Err(Dry::Ended(e))
-            }
+            Ok(Err(need)) => Err(Dry::Need(need)),
+            Err(e) => Err(Dry::Ended(e)),
         }
     }
 
@@ -193,6 +198,8 @@ impl fmt::Debug for Meter {
 
 /// How long a hold is believed to be somebody's, in milliseconds. Past it what was set aside counts as used.
 const LEASE: i64 = 10 * 60 * 1000;
+/// Well before that a meter sets aside anew what it still has.
+const RENEWED: Duration = Duration::from_secs(5 * 60);
 
 impl<T: Teller> Desk<T> {
     /// Ends the last hold and begins the next, in one write.
@@ -264,7 +271,7 @@ impl<T: Teller> Desk<T> {
         needs: Drawn,
         patience: Duration,
     ) -> Result<bool, Rejection> {
-        let over = tokio::time::Instant::now() + patience;
+        let over = Instant::now() + patience;
         loop {
             let woken = at.local.changed.notified();
             tokio::pin!(woken);
@@ -278,7 +285,7 @@ impl<T: Teller> Desk<T> {
             {
                 return Ok(true);
             }
-            let now = tokio::time::Instant::now();
+            let now = Instant::now();
             if now >= over {
                 return Ok(false);
             }

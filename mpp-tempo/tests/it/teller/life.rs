@@ -133,3 +133,53 @@ async fn several_collections_are_one_transaction() {
         assert_eq!(stage.state(&account.kept.descriptor).await.settled, 9_000);
     }
 }
+
+#[tokio::test]
+async fn one_collection_that_the_chain_refuses_keeps_no_other_from_being_made() {
+    let stage = Stage::new().await;
+    let mut orders = Vec::new();
+    for _ in 0..3 {
+        let mut account = stage.account(DEPOSIT).await;
+        stage.pay(&mut account, 4_000, 3).await;
+        if orders.len() == 1 {
+            account.proof.as_mut().unwrap().text =
+                signature(&crate::teller::account(5), &account.kept.descriptor, 4_000);
+        }
+        orders.push((stage.teller.collect(&account).unwrap(), account));
+    }
+    let mut fates = stage.teller.settle_together(&orders).await;
+    assert_eq!(failure(fates.remove(1)), mpp_tempo::charge::reason::WOULD_FAIL);
+    for (fate, of) in fates.into_iter().zip([0, 2]) {
+        settled(fate);
+        assert_eq!(stage.state(&orders[of].1.kept.descriptor).await.settled, 4_000);
+    }
+    assert_eq!(stage.state(&orders[1].1.kept.descriptor).await.settled, 0);
+}
+
+#[tokio::test]
+async fn two_runs_of_one_order_at_once_move_money_once() {
+    let stage = Stage::new().await;
+    let opened = stage.opening(DEPOSIT).await;
+    let act = stage.check(&opening(&opened, PRICE), None).await.unwrap();
+    let Act::Open { order, kept, raise } = act else { panic!("{act:?}") };
+    let mut account = Account::opening(kept);
+    let teller = &stage.teller;
+    let (one, two) = tokio::join!(teller.settle(&order, &account), teller.settle(&order, &account));
+    let (one, two) = (settled(one), settled(two));
+    assert_eq!(one.extra["txHash"], two.extra["txHash"]);
+    assert_eq!(stage.state(&opened.descriptor).await.deposit, DEPOSIT);
+    stage.merge(&mut account, &one);
+    account.state = mpp_core::account::State::Open;
+    stage.draw(&mut account, &raise, 1);
+
+    let order = teller.collect(&account).unwrap();
+    let (one, two) = tokio::join!(teller.settle(&order, &account), teller.settle(&order, &account));
+    settled(one);
+    settled(two);
+    assert_eq!(stage.state(&opened.descriptor).await.settled, PRICE);
+    let before = stage.held(&stage.payer).await;
+    let order = teller.close(&account).unwrap();
+    let (one, two) = tokio::join!(teller.settle(&order, &account), teller.settle(&order, &account));
+    assert_eq!(settled(one).extra["txHash"], settled(two).extra["txHash"]);
+    assert_eq!(stage.held(&stage.payer).await - before, DEPOSIT - PRICE);
+}
