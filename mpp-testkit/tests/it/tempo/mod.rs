@@ -16,6 +16,7 @@ mod leaks;
 mod memos;
 mod modes;
 mod replay;
+mod sessions;
 mod shares;
 mod shop;
 mod signers;
