@@ -96,6 +96,12 @@ pub enum DevnetError {
         /// What was given.
         given: String,
     },
+    /// Nothing is kept of a channel.
+    #[error("no contract of this chain knows the channel {id}")]
+    NoChannel {
+        /// The channel's id.
+        id: alloy::primitives::B256,
+    },
     /// A transaction was mined and failed.
     #[error("the transaction was mined and reverted: does the sender hold enough of the token?")]
     Reverted,

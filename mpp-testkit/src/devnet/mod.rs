@@ -1,7 +1,7 @@
 //! A real Tempo EVM on this machine: started by a test, gone with it.
 //!
 //! The chain is `anvil` 1.7.1 in its Tempo mode: TIP-20 tokens, fee AMM, expiring nonces and fee
-//! payers are the real ones. It mines at once and ticks once a second, because an idle chain clock
+//! payers are the real ones. The channel reserve of TIP-1034 and the escrow of sessions v1 are contracts of ours. It mines at once and ticks once a second, because an idle chain clock
 //! would refuse the short validity windows of expiring nonces.
 //!
 //! ```no_run
@@ -21,6 +21,8 @@
 //! ```
 
 mod account;
+mod channel;
+mod contracts;
 mod error;
 mod front;
 mod install;
@@ -32,6 +34,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 pub use self::account::{ACCOUNTS, DevAccount, DevKey, FAUCET, PAYER, RECIPIENT, SPLIT, SPONSOR};
+pub use self::channel::{ChannelState, EscrowState};
+pub use self::contracts::{CHANNEL_RESERVE, MAINNET_SESSION_ESCROW, SESSION_ESCROW};
 pub use self::error::DevnetError;
 use self::{
     front::{Front, Place},
@@ -73,7 +77,8 @@ pub struct Options {
     /// `eth_estimateGas` and `eth_fillTransaction`; Tempo transactions are simulated (`tempo_simulateV1`,
     /// `eth_simulateV1`) and do not kill the node; there are a faucet (`tempo_fundAddress`) and a sponsor
     /// (`eth_signRawTransaction`, `feePayer: true`), which is [`SPONSOR`]; `eth_sendRawTransactionSync` takes
-    /// a time to wait; receipts name who paid the fee. It speaks HTTP alone: WebSocket RPC is the node's.
+    /// a time to wait; receipts name who paid the fee; channels can be opened
+    /// in [`CHANNEL_RESERVE`], by what is signed elsewhere. It speaks HTTP alone: WebSocket RPC is the node's.
     pub complete: bool,
     /// Where to listen on 127.0.0.1; `None` takes a free port.
     pub port: Option<u16>,
@@ -145,7 +150,10 @@ impl Devnet {
         // Until its first block, the node judges validity windows in the first second of 1970.
         rpc.call("evm_mine", json!([])).await?;
         let chain_id = options.chain_id;
-        let front = place.map(|place| Front::start(place, &node_url, options.patience));
+        for (at, code) in contracts::of(chain_id) {
+            rpc.call("anvil_setCode", json!([at.to_string(), code])).await?;
+        }
+        let front = place.map(|place| Front::start(place, &node_url, chain_id, options.patience));
         let front = front.transpose().map_err(DevnetError::Front)?;
         let rpc = match &front {
             Some(front) => Rpc::new(front.url())?,

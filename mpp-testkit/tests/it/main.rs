@@ -1,5 +1,6 @@
 //! What the test kit promises to those who test with it.
 
+mod channels;
 mod complete;
 mod devnet;
 mod services;

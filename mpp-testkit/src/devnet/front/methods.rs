@@ -1,9 +1,9 @@
 //! Which methods the front answers itself, and who answers them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::{calls, faucet, fault::Fault, fill, node::Node, send, simulate, sponsor};
+use super::{calls, faucet, fault::Fault, fill, node::Node, reserve, send, simulate, sponsor};
 
 /// The node dies of these once a Tempo transaction is what they are about.
 const FATAL: [&str; 4] = [
@@ -13,17 +13,23 @@ const FATAL: [&str; 4] = [
     "debug_getRawTransaction",
 ];
 
+/// After these the chain may be one without our contracts.
+const UNDOING: [&str; 4] = ["evm_revert", "anvil_revert", "anvil_reset", "anvil_loadState"];
+
 /// What answers need: the node, and an order among transactions whose nonces the node assigns.
 #[derive(Debug)]
 pub(super) struct Methods {
     pub(super) node: Node,
     /// Held while the node finds a nonce: asked twice at once, it gives the same one twice.
     pub(super) nonces: Mutex<()>,
+    /// Held while the reserve is told of a transaction: a stand-in must not take a real one's place.
+    pub(super) contexts: Mutex<()>,
+    pub(super) chain_id: u64,
 }
 
 impl Methods {
-    pub(super) fn new(node: Node) -> Self {
-        Self { node, nonces: Mutex::default() }
+    pub(super) fn new(node: Node, chain_id: u64) -> Self {
+        Self { node, nonces: Mutex::default(), contexts: Mutex::default(), chain_id }
     }
 
     /// The result of a method; `None` where the node's own answer is right.
@@ -34,6 +40,7 @@ impl Methods {
     ) -> Result<Option<Value>, Fault> {
         let params = params.as_array().map(Vec::as_slice).unwrap_or_default();
         let node = &self.node;
+        reserve::expect(self, &tried(method, params)).await?;
         match method {
             "eth_call" => calls::call(node, params).await,
             "eth_estimateGas" => calls::estimate_gas(node, params).await,
@@ -45,12 +52,31 @@ impl Methods {
             "eth_sendTransaction" | "eth_sendTransactionSync" | "eth_signTransaction" => {
                 send::managed(self, method, params).await.map(Some)
             }
-            "eth_sendRawTransaction" => send::raw(node, params).await.map(Some),
-            "eth_sendRawTransactionSync" => send::raw_sync(node, params).await.map(Some),
+            "eth_sendRawTransaction" => send::raw(self, params).await.map(Some),
+            "eth_sendRawTransactionSync" => send::raw_sync(self, params).await.map(Some),
             "eth_getTransactionReceipt" => send::receipt(node, params).await.map(Some),
             "eth_getBlockReceipts" => send::block_receipts(node, params).await.map(Some),
+            _ if UNDOING.contains(&method) => {
+                let done = node.call(method, json!(params)).await?;
+                reserve::place(self).await?;
+                Ok(Some(done))
+            }
             _ if FATAL.contains(&method) => Err(Fault::unknown(method)),
             _ => Ok(None),
         }
+    }
+}
+
+/// The requests in a method's parameters that are tried before anything is signed, or are signed by the node.
+fn tried<'a>(method: &str, params: &'a [Value]) -> Vec<&'a Value> {
+    match method {
+        "eth_call" | "eth_estimateGas" | "eth_fillTransaction" | "eth_createAccessList" => {
+            params.first().into_iter().collect()
+        }
+        "eth_simulateV1" | "tempo_simulateV1" => {
+            let payload = params.first().and_then(Value::as_object);
+            payload.map(|payload| simulate::calls(payload).collect()).unwrap_or_default()
+        }
+        _ => Vec::new(),
     }
 }

@@ -1,8 +1,8 @@
 //! What stands in front of the node and fills its gaps.
 //!
 //! The node runs Tempo's EVM, and is not Tempo's node: it ignores `calls` where it should run them, knows no `tempo_`
-//! method, co-signs nothing, names the wrong payer of a fee, and is killed by one kind of simulation. All else passes
-//! through as it came.
+//! method, co-signs nothing, names the wrong payer of a fee, is killed by one kind of simulation, and has a contract for a
+//! channel reserve. All else passes through as it came.
 
 mod calls;
 mod exchange;
@@ -11,7 +11,9 @@ mod fault;
 mod fill;
 mod methods;
 mod node;
+mod ordinary;
 mod read;
+mod reserve;
 mod send;
 mod simulate;
 mod sponsor;
@@ -67,9 +69,14 @@ pub(super) struct Front {
 
 impl Front {
     /// Serves in front of the node at `url`, which is given until `deadline` to answer.
-    pub(super) fn start(place: Place, url: &str, deadline: Duration) -> io::Result<Self> {
+    pub(super) fn start(
+        place: Place,
+        url: &str,
+        chain_id: u64,
+        deadline: Duration,
+    ) -> io::Result<Self> {
         let node = Node::new(url.to_owned()).map_err(io::Error::other)?;
-        let app = app(Served { methods: Methods::new(node), deadline });
+        let app = app(Served { methods: Methods::new(node, chain_id), deadline });
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let address = place.0.local_addr()?;
         let listener = {

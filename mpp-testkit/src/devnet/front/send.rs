@@ -6,7 +6,9 @@ use alloy::primitives::{hex, keccak256};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{fault::Fault, methods::Methods, node::Node, simulate::TRANSFER, trial::Trial};
+use super::{
+    fault::Fault, methods::Methods, node::Node, reserve, simulate::TRANSFER, trial::Trial,
+};
 
 /// What is between the start of a topic and the address in it.
 const WORD: &str = "0x000000000000000000000000";
@@ -15,18 +17,19 @@ const WORD: &str = "0x000000000000000000000000";
 const FEE_MANAGER: &str = "feec000000000000000000000000000000000000";
 
 /// Signed transactions all pass here, before the node sees them.
-async fn forward(node: &Node, method: &str, raw: &str) -> Result<Value, Fault> {
-    node.call(method, json!([raw])).await
+async fn forward(methods: &Methods, method: &str, raw: &str) -> Result<Value, Fault> {
+    reserve::announce(methods, raw).await?;
+    methods.node.call(method, json!([raw])).await
 }
 
-pub(super) async fn raw(node: &Node, params: &[Value]) -> Result<Value, Fault> {
-    forward(node, "eth_sendRawTransaction", first(params)?).await
+pub(super) async fn raw(methods: &Methods, params: &[Value]) -> Result<Value, Fault> {
+    forward(methods, "eth_sendRawTransaction", first(params)?).await
 }
 
 /// Takes a second parameter, which the node does not: milliseconds until the sender no longer waits.
-pub(super) async fn raw_sync(node: &Node, params: &[Value]) -> Result<Value, Fault> {
+pub(super) async fn raw_sync(methods: &Methods, params: &[Value]) -> Result<Value, Fault> {
     let raw = first(params)?;
-    let sent = forward(node, "eth_sendRawTransactionSync", raw);
+    let sent = forward(methods, "eth_sendRawTransactionSync", raw);
     let receipt = match params.get(1) {
         None | Some(Value::Null) => sent.await?,
         Some(wait) => {

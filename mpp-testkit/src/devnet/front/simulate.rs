@@ -39,7 +39,7 @@ pub(super) async fn eth(node: &Node, params: &[Value]) -> Result<Value, Fault> {
     }
 }
 
-fn calls(payload: &Map<String, Value>) -> impl Iterator<Item = &Value> {
+pub(super) fn calls(payload: &Map<String, Value>) -> impl Iterator<Item = &Value> {
     let blocks = payload.get("blockStateCalls").and_then(Value::as_array).into_iter().flatten();
     blocks.filter_map(|block| block.get("calls")?.as_array()).flatten()
 }
