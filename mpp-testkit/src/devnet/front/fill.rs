@@ -1,5 +1,5 @@
 //! `eth_fillTransaction`: what is missing from a Tempo transaction is filled in, and what is there is kept. With
-//! `feePayer: true` the sponsor's signature is filled in as well.
+//! `feePayer: true` the sponsor's signature is filled in as well, where the gas was named.
 
 use mpp_tempo::chain::{PATH_USD, transaction::Transaction};
 use serde_json::{Map, Value, json};
@@ -26,9 +26,9 @@ pub(super) async fn fill_transaction(
         Some(gas) => gas.clone(),
     };
     let mut transaction = filled(node, &trial, gas).await?;
-    let sponsored = request.get("feePayer") == Some(&Value::Bool(true));
+    let sponsored = awaits_sponsor(request);
     let read = read::transaction(&transaction, sponsored);
-    if sponsored {
+    if sponsored && is_whole(request) {
         let read = read
             .as_ref()
             .ok_or_else(|| Fault::params("not a transaction that is sponsored here"))?;
@@ -42,7 +42,17 @@ pub(super) async fn fill_transaction(
 fn is_tempo(request: &Value) -> bool {
     Trial::is_listed(request)
         || request.get("type").and_then(Value::as_str) == Some("0x76")
-        || request.get("feePayer") == Some(&Value::Bool(true))
+        || awaits_sponsor(request)
+}
+
+fn awaits_sponsor(request: &Value) -> bool {
+    request.get("feePayer") == Some(&Value::Bool(true))
+}
+
+/// Whether the sponsor here is asked to sign, as hosted ones are: by what is whole. A wallet leaves the gas to be estimated, and
+/// shows what it signs to a sponsor of its own, who takes nothing that somebody else has signed.
+fn is_whole(request: &Value) -> bool {
+    request.get("gas").is_some_and(|gas| !gas.is_null())
 }
 
 /// The transaction as asked for, with what the node says of the rest.
