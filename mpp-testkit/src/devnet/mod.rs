@@ -85,6 +85,10 @@ pub struct Options {
     /// How long the node may take to answer anything, before the server in front of it answers that it
     /// did not. The node itself takes half a minute to say that it dropped a transaction.
     pub patience: Duration,
+    /// Whether `eth_fillTransaction` with `feePayer: true` signs as the sponsor at once, as relays of sponsors do.
+    /// A server that sponsors by itself may refuse what is sponsored already: clients that let their node
+    /// fill in such a transaction, and send on what it filled in, want it off. Of no account unless the chain is complete.
+    pub sponsor_fills: bool,
 }
 
 impl Default for Options {
@@ -97,6 +101,7 @@ impl Default for Options {
             complete: false,
             port: None,
             patience: Duration::from_secs(35),
+            sponsor_fills: true,
         }
     }
 }
@@ -153,7 +158,7 @@ impl Devnet {
         for (at, code) in contracts::of(chain_id) {
             rpc.call("anvil_setCode", json!([at.to_string(), code])).await?;
         }
-        let front = place.map(|place| Front::start(place, &node_url, chain_id, options.patience));
+        let front = place.map(|place| Front::start(place, &node_url, &options));
         let front = front.transpose().map_err(DevnetError::Front)?;
         let rpc = match &front {
             Some(front) => Rpc::new(front.url())?,

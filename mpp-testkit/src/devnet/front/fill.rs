@@ -1,5 +1,5 @@
 //! `eth_fillTransaction`: what is missing from a Tempo transaction is filled in, and what is there is kept. With
-//! `feePayer: true` the sponsor's signature is filled in as well, where the gas was named.
+//! `feePayer: true` the sponsor's signature is filled in as well, where it is wanted.
 
 use mpp_tempo::chain::{PATH_USD, transaction::Transaction};
 use serde_json::{Map, Value, json};
@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     calls,
     fault::Fault,
+    methods::Methods,
     node::Node,
     read,
     sponsor::{self, hex},
@@ -14,9 +15,10 @@ use super::{
 };
 
 pub(super) async fn fill_transaction(
-    node: &Node,
+    methods: &Methods,
     params: &[Value],
 ) -> Result<Option<Value>, Fault> {
+    let node = &methods.node;
     let Some(request) = params.first().filter(|request| is_tempo(request)) else { return Ok(None) };
     let trial = Trial::read(request)?;
     let gas = match trial.common.get("gas") {
@@ -26,9 +28,9 @@ pub(super) async fn fill_transaction(
         Some(gas) => gas.clone(),
     };
     let mut transaction = filled(node, &trial, gas).await?;
-    let sponsored = awaits_sponsor(request);
+    let sponsored = request.get("feePayer") == Some(&Value::Bool(true));
     let read = read::transaction(&transaction, sponsored);
-    if sponsored && is_whole(request) {
+    if sponsored && methods.sponsor_fills {
         let read = read
             .as_ref()
             .ok_or_else(|| Fault::params("not a transaction that is sponsored here"))?;
@@ -42,17 +44,7 @@ pub(super) async fn fill_transaction(
 fn is_tempo(request: &Value) -> bool {
     Trial::is_listed(request)
         || request.get("type").and_then(Value::as_str) == Some("0x76")
-        || awaits_sponsor(request)
-}
-
-fn awaits_sponsor(request: &Value) -> bool {
-    request.get("feePayer") == Some(&Value::Bool(true))
-}
-
-/// Whether the sponsor here is asked to sign, as hosted ones are: by what is whole. A wallet leaves the gas to be estimated, and
-/// shows what it signs to a sponsor of its own, who takes nothing that somebody else has signed.
-fn is_whole(request: &Value) -> bool {
-    request.get("gas").is_some_and(|gas| !gas.is_null())
+        || request.get("feePayer") == Some(&Value::Bool(true))
 }
 
 /// The transaction as asked for, with what the node says of the rest.

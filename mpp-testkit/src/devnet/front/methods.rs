@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::{calls, faucet, fault::Fault, fill, node::Node, reserve, send, simulate, sponsor};
+use crate::devnet::Options;
 
 /// The node dies of these once a Tempo transaction is what they are about.
 const FATAL: [&str; 4] = [
@@ -25,11 +26,14 @@ pub(super) struct Methods {
     /// Held while the reserve is told of a transaction: a stand-in must not take a real one's place.
     pub(super) contexts: Mutex<()>,
     pub(super) chain_id: u64,
+    /// Whether the sponsor signs what is filled for it.
+    pub(super) sponsor_fills: bool,
 }
 
 impl Methods {
-    pub(super) fn new(node: Node, chain_id: u64) -> Self {
-        Self { node, nonces: Mutex::default(), contexts: Mutex::default(), chain_id }
+    pub(super) fn new(node: Node, options: &Options) -> Self {
+        let Options { chain_id, sponsor_fills, .. } = *options;
+        Self { node, nonces: Mutex::default(), contexts: Mutex::default(), chain_id, sponsor_fills }
     }
 
     /// The result of a method; `None` where the node's own answer is right.
@@ -44,7 +48,7 @@ impl Methods {
         match method {
             "eth_call" => calls::call(node, params).await,
             "eth_estimateGas" => calls::estimate_gas(node, params).await,
-            "eth_fillTransaction" => fill::fill_transaction(node, params).await,
+            "eth_fillTransaction" => fill::fill_transaction(self, params).await,
             "eth_simulateV1" => simulate::eth(node, params).await.map(Some),
             "tempo_simulateV1" => simulate::tempo(node, params).await.map(Some),
             "tempo_fundAddress" => faucet::fund_address(self, params).await.map(Some),

@@ -42,6 +42,7 @@ use axum::{
 use tokio::{runtime, sync::oneshot};
 
 use self::{methods::Methods, node::Node};
+use super::Options;
 
 /// Dumps of a chain's whole state are the longest bodies.
 const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -68,15 +69,11 @@ pub(super) struct Front {
 }
 
 impl Front {
-    /// Serves in front of the node at `url`, which is given until `deadline` to answer.
-    pub(super) fn start(
-        place: Place,
-        url: &str,
-        chain_id: u64,
-        deadline: Duration,
-    ) -> io::Result<Self> {
+    /// Serves in front of the node at `url`.
+    pub(super) fn start(place: Place, url: &str, options: &Options) -> io::Result<Self> {
         let node = Node::new(url.to_owned()).map_err(io::Error::other)?;
-        let app = app(Served { methods: Methods::new(node, chain_id), deadline });
+        let deadline = options.patience;
+        let app = app(Served { methods: Methods::new(node, options), deadline });
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let address = place.0.local_addr()?;
         let listener = {

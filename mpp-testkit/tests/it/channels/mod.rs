@@ -47,7 +47,10 @@ impl Stage {
     }
 
     async fn on(chain_id: u64) -> Self {
-        let options = Options { chain_id, complete: true, ..Options::default() };
+        Self::started(Options { chain_id, complete: true, ..Options::default() }).await
+    }
+
+    async fn started(options: Options) -> Self {
         let chain = Devnet::start_with(options).await.unwrap();
         Self {
             chain,
@@ -112,21 +115,23 @@ impl Stage {
         })
     }
 
-    /// Tries it and does it, and both are refused, the trial by this name.
+    /// Tries it and does it, and both are refused by this name.
     async fn refused(&self, key: &Key, calls: &[Call], name: &str) {
-        let selector = hex::encode_prefixed(&keccak256(format!("{name}()"))[..4]);
         let asked = self.request(key.address(), calls).await;
         let payload = json!({ "blockStateCalls": [{ "calls": [asked] }] });
         let blocks = self.ask("eth_simulateV1", json!([payload, "latest"])).await.unwrap();
         let tried = &blocks[0]["calls"][0];
-        assert_eq!((&tried["returnData"], name), (&json!(selector), name), "{tried}");
-        self.fails(key, calls).await;
+        assert_eq!((&tried["returnData"], name), (&selector(name), name), "{tried}");
+        self.fails(key, calls, name).await;
     }
 
     /// Does it, and it is mined in vain.
-    async fn fails(&self, key: &Key, calls: &[Call]) {
+    async fn fails(&self, key: &Key, calls: &[Call], name: &str) {
         let receipt = self.send(&self.transaction(calls).await.sign(key)).await;
-        assert_eq!(receipt["status"], "0x0", "{receipt}");
+        assert_eq!(receipt["status"], "0x0", "{name}: {receipt}");
+        let hash = &receipt["transactionHash"];
+        let traced = self.ask("debug_traceTransaction", json!([hash, {}])).await.unwrap();
+        assert_eq!((&traced["returnValue"], name), (&selector(name), name), "{traced}");
     }
 
     async fn view<C: SolCall>(&self, to: Address, call: C) -> C::Return {
@@ -138,6 +143,11 @@ impl Stage {
     async fn held(&self, who: Address) -> u128 {
         self.chain.balance(TOKEN, who).await.unwrap()
     }
+}
+
+/// What a contract returns that refuses.
+fn selector(name: &str) -> Value {
+    json!(hex::encode_prefixed(&keccak256(format!("{name}()"))[..4]))
 }
 
 fn account(index: usize) -> Key {

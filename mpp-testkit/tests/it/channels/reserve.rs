@@ -1,13 +1,18 @@
 //! The channel reserve: what it answers, what it does, and what it refuses.
 
+use std::{num::NonZeroU64, sync::Arc};
+
 use alloy::{
-    primitives::{Address, B256, Bytes, U256, address, aliases::U96, b256},
+    primitives::{Address, B256, Bytes, U256, aliases::U96, b256},
     sol_types::SolCall,
 };
 use mpp_tempo::{
     Key,
     chain::{
         PATH_USD as TOKEN,
+        keychain::{KeyAuthorization, KeyKind, Limit},
+        signature::P256Key,
+        signer::{AccessKey, Signer},
         transaction::{Call, FeePayer, Signed, Transaction},
     },
 };
@@ -154,14 +159,12 @@ async fn a_channel_is_opened_settled_topped_up_and_closed() {
     let operator = stage.stranger.address();
     let signer = account(6);
     let (before, paid) = (stage.held(payer).await, stage.held(payee).await);
-    let fees = |receipts: &[&serde_json::Value]| receipts.len();
     let terms = v2::openCall { operator, authorizedSigner: signer.address(), ..terms(10_000) };
     let signed = stage.transaction(&[call(RESERVE, &terms)]).await;
     // Fees in another token: what is left of this one is the channel's doing alone.
     let signed = Transaction { fee_token: Some(mpp_tempo::chain::BETA_USD), ..signed };
     let signed = signed.sign(&stage.payer);
     let receipt = stage.send(&signed).await;
-    assert_eq!(fees(&[&receipt]), 1);
     let opened = opened(&signed, &terms);
     let words = logged(&receipt, RESERVE, OPENED);
     let expected = [
@@ -281,7 +284,7 @@ async fn every_wrong_open_is_refused_by_name() {
         stage.refused(&stage.payer, &[call(RESERVE, &terms)], name).await;
     }
     let twice = [call(RESERVE, &terms(5)), call(RESERVE, &terms(5))];
-    stage.fails(&stage.payer, &twice).await;
+    stage.fails(&stage.payer, &twice, "ChannelAlreadyExists").await;
     assert_eq!(stage.held(RESERVE).await, 0);
     // Two channels of one transaction are told apart by what else is in them.
     let other = v2::openCall { salt: B256::repeat_byte(7), ..terms(5) };
@@ -294,21 +297,6 @@ async fn every_wrong_open_is_refused_by_name() {
     let broke = Key::new([0x77; 32]).unwrap();
     let asked = stage.request(broke.address(), &[call(RESERVE, &terms(5))]).await;
     assert_eq!(stage.ask("eth_call", json!([asked, "latest"])).await.unwrap_err().0, 3);
-}
-
-#[tokio::test]
-async fn a_channel_that_was_closed_is_not_opened_again_in_the_same_transaction() {
-    let stage = Stage::new().await;
-    let own = v2::openCall { payee: stage.payer.address(), ..terms(5) };
-    let calls =
-        |id: &Opened| [call(RESERVE, &own), id.close(0, 0, Bytes::new()), call(RESERVE, &own)];
-    // The hash is of the whole transaction: a descriptor inside of it cannot know it, so the close finds no channel.
-    let guess = stage.transaction(&[call(RESERVE, &own)]).await.sign(&stage.payer);
-    let receipt = stage
-        .send(&stage.transaction(&calls(&opened(&guess, &own))).await.sign(&stage.payer))
-        .await;
-    assert_eq!(receipt["status"], "0x0");
-    assert_eq!(stage.held(RESERVE).await, 0);
 }
 
 #[tokio::test]
@@ -354,6 +342,49 @@ async fn every_wrong_use_of_a_channel_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn vouchers_may_be_signed_by_keys_of_other_curves_but_in_nobody_elses_name() {
+    let stage = Stage::new().await;
+    let agent = Arc::new(P256Key::new([0x36; 32]).unwrap());
+    let open =
+        open(&stage, v2::openCall { authorizedSigner: agent.account(), ..terms(1_000) }).await;
+    let digest = |amount| digest_v2(stage.chain.chain_id(), RESERVE, open.id, amount);
+    let signature = agent.sign(digest(300)).await.unwrap().to_bytes();
+    stage.run(&stage.payee, &[open.settle(300, signature)]).await;
+    // The payer's own key does not stand in for the signer that was named.
+    let own = open.voucher(&stage.chain, &stage.payer, 400);
+    stage.refused(&stage.payee, &[open.settle(400, own)], "InvalidSignature").await;
+    // Nor does the form in which an access key signs for its account.
+    let wrapped = AccessKey::new(stage.payer.address(), agent.clone());
+    let wrapped = wrapped.sign(digest(400)).await.unwrap().to_bytes();
+    stage.refused(&stage.payee, &[open.settle(400, wrapped)], "InvalidSignature").await;
+    assert_eq!(stage.chain.channel_state(open.id).await.unwrap().settled, 300);
+}
+
+#[tokio::test]
+async fn an_access_key_opens_a_channel_of_its_account() {
+    let stage = Stage::new().await;
+    let agent = Arc::new(P256Key::new([0x37; 32]).unwrap());
+    let hour = NonZeroU64::new(stage.now().await + 3600).unwrap();
+    let authorization = KeyAuthorization::new(42_431, KeyKind::P256, agent.account(), hour)
+        .limit(Limit { token: TOKEN, amount: U256::from(5_000_000), period: None });
+    let by_root = stage.payer.sign(authorization.signing_hash());
+    let signer = AccessKey::new(stage.payer.address(), agent.clone());
+    let authorization = authorization.signed(by_root).unwrap();
+    let terms = v2::openCall { authorizedSigner: agent.account(), ..terms(800) };
+    let unsigned = Transaction {
+        key_authorization: Some(authorization.encode()),
+        ..stage.transaction(&[call(RESERVE, &terms)]).await
+    };
+    let signature = signer.sign(unsigned.signing_hash()).await.unwrap();
+    let signed = unsigned.signed(signature);
+    let receipt = stage.send(&signed).await;
+    assert_eq!(receipt["status"], "0x1", "{receipt}");
+    let channel = opened(&signed, &terms);
+    assert_eq!(channel.descriptor.payer, stage.payer.address());
+    assert_eq!(B256::from(logged(&receipt, RESERVE, OPENED)[0]), channel.id);
+}
+
+#[tokio::test]
 async fn a_sponsored_open_has_the_id_that_its_sender_signed() {
     let stage = Stage::new().await;
     // Exactly the deposit, and nothing for fees.
@@ -386,5 +417,4 @@ async fn a_node_that_nobody_stands_before_opens_nothing() {
         matches!(&refused, DevnetError::Rpc { code: 3, message, .. } if message.contains(&selector)),
         "{refused}"
     );
-    assert_eq!(address!("4D50500000000000000000000000000000000000"), RESERVE);
 }
