@@ -8,7 +8,8 @@ pub mod charge;
 
 #[cfg(any(feature = "client", feature = "server"))]
 mod clock;
+pub mod session;
 
 #[cfg(any(feature = "client", feature = "server"))]
 pub use self::chain::{Chain, rpc::http::HttpRpc, signature::Key};
-pub use self::charge::TempoCharge;
+pub use self::{charge::TempoCharge, session::TempoSession};

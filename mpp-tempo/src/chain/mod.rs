@@ -3,12 +3,15 @@
 pub mod attribution;
 pub mod dex;
 pub mod did;
+pub mod escrow;
 pub mod keychain;
+pub mod reserve;
 pub mod rpc;
 pub mod signature;
 pub mod signer;
 pub mod tip20;
 pub mod transaction;
+pub(crate) mod words;
 
 use std::borrow::Cow;
 

@@ -41,6 +41,12 @@ pub trait Signer: fmt::Debug + Send + Sync + 'static {
     /// Signs a hash.
     fn sign(&self, hash: B256) -> Signing<'_>;
 
+    /// Signs a hash with the key and in the key's own name, [`Signer::key`], never in an account's: a voucher, of a channel whose
+    /// authorised signer is the key.
+    fn sign_as_key(&self, hash: B256) -> Signing<'_> {
+        self.sign(hash)
+    }
+
     /// The signed authorisation of an access key, a raw RLP list: sent along with the first payment, while the chain does
     /// not know the key. `None` where there is nothing to send.
     fn authorization(&self) -> Option<Bytes> {
@@ -63,6 +69,10 @@ impl<S: Signer + ?Sized> Signer for Arc<S> {
 
     fn sign(&self, hash: B256) -> Signing<'_> {
         (**self).sign(hash)
+    }
+
+    fn sign_as_key(&self, hash: B256) -> Signing<'_> {
+        (**self).sign_as_key(hash)
     }
 
     fn authorization(&self) -> Option<Bytes> {

@@ -88,6 +88,10 @@ impl Signer for AccessKey {
         })
     }
 
+    fn sign_as_key(&self, hash: B256) -> Signing<'_> {
+        Box::pin(async move { made_by(self.key(), hash, self.key.sign(hash).await?) })
+    }
+
     fn authorization(&self) -> Option<Bytes> {
         self.authorization.clone()
     }
