@@ -6,10 +6,12 @@
 mod chain;
 mod cursor;
 pub mod seeds;
+mod session;
 mod wire;
 
 pub use self::{
     chain::{authorization, calldata, envelope, logs, receipt, signature, transaction},
+    session::session,
     wire::{credential, grammar},
 };
 
@@ -33,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "calldata", run: calldata, seeds: seeds::calldata },
     Target { name: "logs", run: logs, seeds: seeds::logs },
     Target { name: "receipt", run: receipt, seeds: seeds::receipts },
+    Target { name: "session", run: session, seeds: seeds::sessions },
     Target { name: "grammar", run: grammar, seeds: seeds::fields },
     Target { name: "credential", run: credential, seeds: seeds::credentials },
 ];

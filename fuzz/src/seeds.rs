@@ -3,13 +3,18 @@
 use std::num::NonZeroU64;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
-use mpp_tempo::chain::{
-    PATH_USD,
-    dex::{STABLECOIN_DEX, Swap},
-    keychain::{KeyAuthorization, KeyKind, Limit, Rule, Scope},
-    signature::{Key, Keychain, P256Key, Signature},
-    tip20::Transfer,
-    transaction::{Access, FeePayer, Signed, Transaction},
+use mpp_core::Amount;
+use mpp_tempo::{
+    chain::{
+        PATH_USD,
+        dex::{STABLECOIN_DEX, Swap},
+        keychain::{KeyAuthorization, KeyKind, Limit, Rule, Scope},
+        reserve::{CHANNEL_RESERVE, Open, TopUp},
+        signature::{Key, Keychain, P256Key, Signature},
+        tip20::Transfer,
+        transaction::{Access, FeePayer, Signed, Transaction},
+    },
+    session::{Descriptor, Domain, HighestVoucher, Payload, Snapshot},
 };
 
 /// Transactions by each kind of key, with each kind of fee payer, in each form.
@@ -114,6 +119,98 @@ pub fn receipts() -> Vec<Vec<u8>> {
         )
     };
     vec![receipt("0x1").into_bytes(), receipt("0x0").into_bytes(), b"null".to_vec()]
+}
+
+/// Whatever a peer of a session sends, each behind the byte that [`crate::session`] tells it by.
+pub fn sessions() -> Vec<Vec<u8>> {
+    let open = Open {
+        payee: Address::repeat_byte(0x22),
+        operator: Address::ZERO,
+        token: PATH_USD,
+        deposit: 5_000_000,
+        salt: B256::with_last_byte(1),
+        authorized_signer: secp256k1().address(),
+    };
+    let descriptor = open.descriptor(Address::repeat_byte(0x11), B256::repeat_byte(0xaa));
+    let top_up = TopUp { descriptor, additional_deposit: 7 };
+    let word = |number: u64| U256::from(number).to_be_bytes::<32>();
+    let state = [word(1), word(2), word(3)].concat();
+    let batch = [word(32).to_vec(), word(1).to_vec(), state.clone()].concat();
+    let made = secp256k1().sign(B256::repeat_byte(0x5a)).to_bytes();
+    let mut seeds = vec![
+        [&[1], snapshot(descriptor).to_header().as_bytes()].concat(),
+        [&[2], open.encode().as_ref()].concat(),
+        [&[2], top_up.encode().as_ref()].concat(),
+        [&[3], &state[..]].concat(),
+        [&[3], &batch[..]].concat(),
+        [&[4, 1, 1, 2, 3], &state[..]].concat(),
+        [&[4, 3, 1, 2, 3], &word(9)[..]].concat(),
+        [&[5], &made[..]].concat(),
+    ];
+    let payloads = payloads(descriptor);
+    seeds.extend(
+        payloads
+            .iter()
+            .filter_map(|payload| Some([&[0], &serde_json::to_vec(payload).ok()?[..]].concat())),
+    );
+    seeds
+}
+
+fn snapshot(descriptor: Descriptor) -> Snapshot {
+    let id = descriptor.id(CHANNEL_RESERVE, 42431);
+    let amount = Amount::new(300);
+    let made = secp256k1().sign(Domain::v2(42431).digest(id, amount)).to_bytes();
+    let signature = Bytes::copy_from_slice(&made).to_string();
+    let voucher =
+        HighestVoucher { channel_id: id.to_string(), cumulative_amount: amount, signature };
+    Snapshot {
+        accepted_cumulative: amount,
+        chain_id: 42431,
+        channel_id: id.to_string(),
+        close_requested_at: Some(1_700_000_000),
+        deposit: Amount::new(1000),
+        descriptor: descriptor.into(),
+        escrow: format!("{CHANNEL_RESERVE:#x}"),
+        highest_voucher: Some(voucher),
+        required_cumulative: Amount::new(400),
+        settled: Amount::ZERO,
+        spent: amount,
+        units: Some(3),
+    }
+}
+
+fn payloads(descriptor: Descriptor) -> [Payload; 4] {
+    let channel_id = || descriptor.id(CHANNEL_RESERVE, 42431).to_string();
+    let (transaction, signature) = (|| "0x76c0".to_owned(), || format!("0x{}", "1b".repeat(65)));
+    let amount = Amount::new(5);
+    [
+        Payload::Open {
+            channel_id: channel_id(),
+            transaction: transaction(),
+            signature: signature(),
+            cumulative_amount: amount,
+            descriptor: Some(descriptor.into()),
+            authorized_signer: None,
+        },
+        Payload::TopUp {
+            channel_id: channel_id(),
+            transaction: transaction(),
+            descriptor: Some(descriptor.into()),
+            additional_deposit: amount,
+        },
+        Payload::Voucher {
+            channel_id: channel_id(),
+            descriptor: Some(descriptor.into()),
+            cumulative_amount: amount,
+            signature: signature(),
+        },
+        Payload::Close {
+            channel_id: channel_id(),
+            descriptor: None,
+            cumulative_amount: amount,
+            signature: signature(),
+        },
+    ]
 }
 
 /// `WWW-Authenticate` fields.

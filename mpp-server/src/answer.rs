@@ -48,6 +48,13 @@ impl Asked {
         let digest = at.digest.as_ref().map(ToString::to_string).unwrap_or_default();
         Self { key: hash(&[key]), request: hash(&[&at.scope, &digest]) }
     }
+
+    /// One name for this request under a challenge; short, since an account remembers several.
+    pub(crate) fn name_under(&self, challenge: &str) -> String {
+        let mut name = hash(&[challenge, &self.key, &self.request]);
+        name.truncate(22);
+        name
+    }
 }
 
 fn hash(texts: &[&str]) -> String {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mpp_core::{Receipt, name::MethodId, problem::Reason};
+use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
 /// How many events wait for a slow listener before it misses the oldest.
@@ -41,11 +42,36 @@ pub enum Event {
         /// The challenge it answers.
         challenge: String,
     },
+    /// A session account's order was settled on its rail.
+    Account {
+        /// How it is paid.
+        method: MethodId,
+        /// The account's name.
+        account: String,
+        /// What was done.
+        what: AccountChange,
+        /// What its method says of it: a transaction's hash.
+        settlement: Map<String, Value>,
+    },
     /// A handler ran for a payment and did not end in a delivered success; the credential can be shown again.
     NotDelivered {
         /// The challenge that was paid.
         challenge: String,
     },
+}
+
+/// What an order did to a session account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccountChange {
+    /// It was opened.
+    Opened,
+    /// Its deposit grew.
+    ToppedUp,
+    /// What was earned was taken; it stays open.
+    Collected,
+    /// It was closed: what was served was taken, the rest went back.
+    Closed,
 }
 
 impl Event {
@@ -58,6 +84,10 @@ impl Event {
             Self::Delivered { .. } => "payment.delivered",
             Self::NotDelivered { .. } => "payment.not_delivered",
             Self::WrittenOff { .. } => "payment.written_off",
+            Self::Account { what: AccountChange::Opened, .. } => "session.opened",
+            Self::Account { what: AccountChange::ToppedUp, .. } => "session.topped_up",
+            Self::Account { what: AccountChange::Collected, .. } => "session.settled",
+            Self::Account { what: AccountChange::Closed, .. } => "session.closed",
         }
     }
 }

@@ -21,13 +21,15 @@ pub mod tower;
 
 mod ledger;
 mod nonce;
+mod session;
 
 pub use self::{
     error::ConfigError,
     gate::{Gate, Plaintext},
     ledger::{NotWrittenOff, Recovered, Unfinished},
     offer::{Offer, Offers},
-    permit::{Admission, Paid, Permit},
+    permit::{Acknowledged, Admission, Paid, Permit},
     rail::Rail,
     route::{Order, Route},
+    session::{Dry, Meter, Schedule, Session, Swept},
 };

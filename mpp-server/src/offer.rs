@@ -9,21 +9,34 @@ use std::{
 use mpp_core::{
     Challenge, Draft, Encoded, Intent, Method, Request,
     binding::{Admitted, Keys, Stem},
-    intent::{Once, PriceError, Terms},
+    intent::{Metered as Reused, Once, PriceError, Terms},
     method::{AskOf, TermsOf},
     name::MethodId,
     problem::{ProblemType, Reason, Rejection},
     store::{BoxFuture, Key},
+    teller::Teller,
     time::Timestamp,
     verifier::{Asking, Minted, Spend, Verifier},
 };
 use serde_json::value::RawValue;
 
-use crate::{ledger::Ledger, rail::Rail};
+use crate::{
+    gate::Gate,
+    ledger::Ledger,
+    rail::Rail,
+    session::{Engine, ErasedMetered, ErasedTill, Metered, Till},
+};
 
 /// One way to pay for a route: a method at a price. Made by [`Offers`].
 #[derive(Clone)]
-pub struct Offer(pub(crate) Arc<dyn ErasedOffer>, Arc<OnceLock<(GateId, Stem)>>);
+pub struct Offer(Way, Arc<OnceLock<(GateId, Stem)>>);
+
+/// Whether a challenge of it is answered once, or again and again.
+#[derive(Clone)]
+enum Way {
+    Once(Arc<dyn ErasedOffer>),
+    Metered(Arc<dyn ErasedMetered>),
+}
 
 /// Which gate sealed with a stem: an offer may stand at two gates with keys of their own.
 pub(crate) type GateId = u64;
@@ -31,16 +44,65 @@ pub(crate) type GateId = u64;
 impl Offer {
     /// The method and intent it is paid by.
     pub fn id(&self) -> &MethodId {
-        self.rail().id()
+        match &self.0 {
+            Way::Once(offer) => offer.rail().id(),
+            Way::Metered(offer) => offer.id(),
+        }
     }
 
-    /// Where it settles.
-    pub fn rail(&self) -> &Rail {
-        self.0.rail()
+    /// Where it settles, as its method says.
+    pub fn settles_at(&self) -> &str {
+        match &self.0 {
+            Way::Once(offer) => offer.rail().settles_at(),
+            Way::Metered(offer) => offer.place(),
+        }
+    }
+
+    /// Whether its challenges are answered again and again, each credential drawing on an account.
+    pub fn is_metered(&self) -> bool {
+        matches!(self.0, Way::Metered(_))
     }
 
     pub(crate) fn new(offer: Arc<dyn ErasedOffer>) -> Self {
-        Self(offer, Arc::default())
+        Self(Way::Once(offer), Arc::default())
+    }
+
+    pub(crate) fn once(&self) -> Option<&Arc<dyn ErasedOffer>> {
+        match &self.0 {
+            Way::Once(offer) => Some(offer),
+            Way::Metered(_) => None,
+        }
+    }
+
+    pub(crate) fn metered(&self) -> Option<&Arc<dyn ErasedMetered>> {
+        match &self.0 {
+            Way::Once(_) => None,
+            Way::Metered(offer) => Some(offer),
+        }
+    }
+
+    /// The request where every demand has the same, without a future.
+    pub(crate) fn lasting(&self) -> Option<Encoded> {
+        match &self.0 {
+            Way::Once(offer) => offer.lasting(),
+            Way::Metered(offer) => offer.lasting(),
+        }
+    }
+
+    pub(crate) fn demand<'a>(
+        &'a self,
+        engine: &'a Arc<Engine>,
+        asking: Asking<'a>,
+    ) -> BoxFuture<'a, Result<Demanded, Rejection>> {
+        match &self.0 {
+            Way::Once(offer) => offer.demand(asking),
+            Way::Metered(offer) => offer.demand(engine, asking),
+        }
+    }
+
+    /// Whether it asks for nothing.
+    pub(crate) fn is_free(&self) -> bool {
+        self.once().is_some_and(|offer| offer.is_free())
     }
 
     /// Seals a challenge of this offer, from a hash begun with its first where the same gate asks again.
@@ -103,8 +165,8 @@ impl<I: Intent> IntoIterator for Offers<I> {
     }
 }
 
-/// What can be put on a route for intent `I`. Every [`Verifier`] of a once-only method can; the regime `R` picks the half,
-/// so that a session method never meets the once-only path.
+/// What can be put on a route for intent `I`. Every [`Verifier`] of a once-only method can, and every [`Teller`] of a metered one; the
+/// regime `R` picks the half, so that a session method never meets the once-only path.
 pub trait Sell<I: Intent, R = <I as Intent>::Reuse>: Send + Sync + 'static {
     /// The offer at an ask, if it can be said exactly.
     ///
@@ -112,8 +174,8 @@ pub trait Sell<I: Intent, R = <I as Intent>::Reuse>: Send + Sync + 'static {
     /// As for [`Verifier::terms`].
     fn offer(self: &Arc<Self>, ask: &I::Ask) -> Result<Offer, PriceError>;
 
-    /// Where it settles, whatever the ask.
-    fn rail(self: &Arc<Self>) -> Rail;
+    /// Lets a gate look after what settles there, whatever the ask: what a crash left open, accounts.
+    fn tended_by(self: &Arc<Self>, gate: &Gate);
 }
 
 impl<I: Intent<Reuse = Once>, V: Verifier<Method: Method<Intent = I>>> Sell<I, Once> for V {
@@ -128,8 +190,19 @@ impl<I: Intent<Reuse = Once>, V: Verifier<Method: Method<Intent = I>>> Sell<I, O
         })))
     }
 
-    fn rail(self: &Arc<Self>) -> Rail {
-        Rail::of(self)
+    fn tended_by(self: &Arc<Self>, gate: &Gate) {
+        gate.settles_through(&Rail::of(self));
+    }
+}
+
+impl<I: Intent<Reuse = Reused>, T: Teller<Method: Method<Intent = I>>> Sell<I, Reused> for T {
+    fn offer(self: &Arc<Self>, ask: &I::Ask) -> Result<Offer, PriceError> {
+        Ok(Offer(Way::Metered(Arc::new(Metered::at(self, ask)?)), Arc::default()))
+    }
+
+    fn tended_by(self: &Arc<Self>, gate: &Gate) {
+        let till: Arc<dyn ErasedTill> = Till::of(self);
+        gate.tends(&till);
     }
 }
 

@@ -11,7 +11,9 @@ use crate::{
     event::{Event, Events},
     gate::judge::Again,
     ledger::{Serving, Turn},
+    session::Session,
 };
+use tokio::{runtime::Handle, task::JoinHandle};
 
 /// What a gate says of a call that it does not refuse. An enum, so that no driver can forget the second.
 #[derive(Debug)]
@@ -19,8 +21,8 @@ use crate::{
 pub enum Admission {
     /// Run the handler, then [`Permit::finish`].
     Serve(Permit),
-    /// Booked, and nothing is to be served: answer with the receipt alone.
-    Acknowledge(Receipt),
+    /// Taken, and nothing is to be served: answer with a head alone.
+    Acknowledge(Acknowledged),
     /// Delivered before, to the same credential under the same `Idempotency-Key`: hand this over, and run nothing.
     Replay {
         /// What was paid.
@@ -28,6 +30,18 @@ pub enum Admission {
         /// What was handed over then.
         answer: Box<Answer>,
     },
+}
+
+/// What is said of a credential that was taken and serves nothing.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Acknowledged {
+    /// What was booked; none where a payer only said who it is.
+    pub receipt: Option<Receipt>,
+    /// Further fields of the answer: what account it is about, and how that stands.
+    pub fields: Vec<(&'static str, String)>,
+    /// A session account was closed by it.
+    pub closed: bool,
 }
 
 /// Leave to run the handler once: for a payment that settled, or, on a route that charges on success, for one that was
@@ -48,6 +62,10 @@ pub struct Permit {
     answer: Option<Box<Answer>>,
     /// How to ask for payment again, where the money is still to be taken.
     again: Option<Box<Again>>,
+    /// The account it was drawn from.
+    session: Option<Session>,
+    /// The units that were charged for this request, under which name; given back where nothing is served.
+    drawn: (u64, Option<String>),
 }
 
 /// How a permit ends.
@@ -67,12 +85,45 @@ impl Permit {
     pub(crate) fn new(serving: Serving, events: Events, again: impl FnOnce() -> Again) -> Self {
         let Serving { paid, turn, keep } = serving;
         let again = paid.receipt.is_none().then(|| Box::new(again()));
-        Self { turn: Some(turn), events, paid, keep, flows: false, answer: None, again }
+        let mut me = Self::unbooked(paid, events);
+        (me.turn, me.keep, me.again) = (Some(turn), keep, again);
+        me
+    }
+
+    fn unbooked(paid: Paid, events: Events) -> Self {
+        Self {
+            turn: None,
+            events,
+            paid,
+            keep: None,
+            flows: false,
+            answer: None,
+            again: None,
+            session: None,
+            drawn: (0, None),
+        }
+    }
+
+    /// For units that were drawn from an account: they are the seller's already, and the payer's again where nothing is served.
+    pub(crate) fn drawn(
+        paid: Paid,
+        events: Events,
+        session: Session,
+        drawn: (u64, Option<String>),
+    ) -> Self {
+        let mut me = Self::unbooked(paid, events);
+        (me.session, me.drawn) = (Some(session), drawn);
+        me
+    }
+
+    /// The account it was drawn from, on a metered route: through it the handler charges what it serves.
+    pub fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
     }
 
     /// For a proof that was checked just now, moved nothing and may be shown again: nothing is written when it ends.
     pub(crate) fn identified(paid: Paid, events: Events) -> Self {
-        Self { turn: None, events, paid, keep: None, flows: false, answer: None, again: None }
+        Self::unbooked(paid, events)
     }
 
     /// What was paid.
@@ -135,15 +186,37 @@ impl Permit {
             self.charge().await?;
         }
         let receipt = self.paid.receipt.clone().filter(|_| ending == Ending::Delivered);
+        let returned = self.give_back(ending);
         if let Some(written) = self.end(ending) {
             written.await?;
+        }
+        if let Some(returned) = returned {
+            // In a task of its own: a caller that is dropped changes nothing.
+            let _ = returned.await;
         }
         Ok(receipt)
     }
 
     /// As [`Permit::finish`], without waiting: for where nothing can be awaited.
     pub fn finish_soon(mut self, ending: Ending) {
+        drop(self.give_back(ending));
         drop(self.end(ending));
+    }
+
+    /// Gives back what was charged for a request of which nothing was served. What broke off was served in part.
+    fn give_back(&mut self, ending: Ending) -> Option<JoinHandle<()>> {
+        let session = self.session.take()?;
+        let (units, name) = std::mem::take(&mut self.drawn);
+        if ending != Ending::NotDelivered || units == 0 {
+            return None;
+        }
+        let runtime = Handle::try_current().ok()?;
+        // A crash before it is written leaves units that are paid and were not served.
+        Some(runtime.spawn(async move {
+            if let Err(e) = session.give_back(units, name).await {
+                tracing::warn!(reason = e.reason.as_str(), "units could not be given back");
+            }
+        }))
     }
 
     fn end(
@@ -162,7 +235,9 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        drop(self.end(if self.flows { Ending::BrokenOff } else { Ending::NotDelivered }));
+        let ending = if self.flows { Ending::BrokenOff } else { Ending::NotDelivered };
+        drop(self.give_back(ending));
+        drop(self.end(ending));
     }
 }
 

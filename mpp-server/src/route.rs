@@ -21,6 +21,10 @@ pub struct Route {
     pub per_request: bool,
     /// Whether a proof may be shown again until its challenge ends, and is on no books.
     pub(crate) reusable: bool,
+    /// The units of a metered offer that are charged before the handler runs: one, unless the handler meters itself.
+    pub units: u64,
+    /// How a payer proves who it is on `HEAD`, to be told of the account it has here.
+    pub(crate) bootstrap: Option<Offer>,
 }
 
 /// The order of money on a route.
@@ -41,7 +45,37 @@ impl Route {
     pub fn of(offers: impl IntoIterator<Item = Offer>) -> Self {
         let offers = offers.into_iter().collect();
         let order = Order::SettleFirst;
-        Self { offers, header: None, order, per_request: false, reusable: false }
+        Self {
+            offers,
+            header: None,
+            order,
+            per_request: false,
+            reusable: false,
+            units: 1,
+            bootstrap: None,
+        }
+    }
+
+    /// Charges nothing of a metered offer before the handler runs: it charges what it serves, through its
+    /// [`Session`](crate::Session).
+    pub fn metered(self) -> Self {
+        Self { units: 0, ..self }
+    }
+
+    /// Tells a payer that proves its account on `HEAD`, by this offer of nothing, of the session account it has here.
+    ///
+    /// # Errors
+    /// [`ConfigError::NotFree`], where the offer asks for more than nothing.
+    pub fn bootstrap(self, proof: Offer) -> Result<Self, ConfigError> {
+        match proof.is_free() {
+            true => Ok(Self { bootstrap: Some(proof), ..self }),
+            false => Err(ConfigError::NotFree),
+        }
+    }
+
+    /// Whether any of its offers draws on accounts.
+    pub(crate) fn is_metered(&self) -> bool {
+        self.offers.iter().any(Offer::is_metered)
     }
 
     /// Looks for credentials in `Payment-Authorization`, and says so in its challenges: `Authorization` belongs to the
@@ -67,7 +101,7 @@ impl Route {
     }
 
     pub(crate) fn refuse_priced_reuse(&self) -> Result<(), ConfigError> {
-        let free = self.offers.iter().all(|offer| offer.0.is_free());
+        let free = self.offers.iter().all(Offer::is_free);
         if free || !self.reusable { Ok(()) } else { Err(ConfigError::NotFree) }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -18,6 +18,7 @@ use crate::{
     ledger::{Holds, Ledger, Rails},
     limit::{Limiter, Unlimited},
     nonce::Nonces,
+    session::{Engine, Locals, Schedule},
 };
 
 /// What a gate does with a connection that is not TLS.
@@ -52,6 +53,7 @@ pub struct GateBuilder {
     alone: bool,
     recover_every: Option<Duration>,
     plaintext: Plaintext,
+    schedule: Schedule,
 }
 
 impl GateBuilder {
@@ -70,7 +72,15 @@ impl GateBuilder {
             alone: false,
             recover_every: Some(Duration::from_secs(60)),
             plaintext: Plaintext::default(),
+            schedule: Schedule::new(),
         }
+    }
+
+    /// When what sessions earned is taken to the rail, and when accounts that nobody uses are closed; by hand alone unless said
+    /// otherwise ([`Gate::settle_all`]). What a payer is about to take back is always taken first.
+    pub fn sessions(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
     }
 
     /// Names the protection space, usually the public host name. Printable ASCII without `|`, `"` and `\`.
@@ -207,8 +217,21 @@ impl GateBuilder {
         if self.lifetime < Duration::from_secs(10) || self.lifetime > Duration::from_secs(86_400) {
             return Err(ConfigError::Lifetime);
         }
-        let (events, nonces) = (Events::new(), Nonces::new());
+        let (events, nonces) = (Events::new(), Arc::new(Nonces::new()));
         let [a, b, c, d, e, f, g, h, ..] = nonces.draw().map_err(ConfigError::Randomness)?;
+        let me = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        let engine = Arc::new(Engine {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            deadline: self.deadline,
+            me,
+            alone: self.alone,
+            schedule: self.schedule,
+            events: events.clone(),
+            nonces: nonces.clone(),
+            locals: Locals::default(),
+            tills: Mutex::default(),
+        });
         let ledger = Ledger {
             store: self.store,
             clock: self.clock.clone(),
@@ -217,7 +240,7 @@ impl GateBuilder {
             serving: self.serving,
             servings: self.servings,
             longest_answer: self.longest_answer,
-            me: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+            me,
             alone: self.alone,
             holds: Holds::default(),
             rails: Rails::default(),
@@ -228,6 +251,7 @@ impl GateBuilder {
             realms,
             keys,
             ledger,
+            engine,
             clock: self.clock,
             limiter: self.limiter,
             events,

@@ -12,7 +12,7 @@ use mpp_core::{
     problem::{ProblemType, Reason, Rejection},
     store::Key,
     time::Timestamp,
-    transport::{Call, Refusal, Resource},
+    transport::{Call, Refusal, Resource, Wants},
     verifier::Asking,
 };
 
@@ -20,6 +20,7 @@ use super::{
     Gate,
     check::{answerable, not_offered},
     identify::identifying,
+    session,
 };
 use crate::{
     answer::Asked,
@@ -33,11 +34,12 @@ use crate::{
 
 /// What challenges are made out to: everything of a call but its credential and its wishes.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    at: &'a Resource,
+pub(super) struct Place<'a> {
+    pub(super) at: &'a Resource,
     realm: &'a Realm,
     header: Option<&'a CredentialHeader>,
     client: Option<&'a str>,
+    hint: Option<&'a str>,
 }
 
 /// Challenges that could be made, and the last that could not.
@@ -50,10 +52,27 @@ impl Gate {
     /// Everything that is not paid for, with every challenge that could be made and may be.
     pub async fn judge(&self, route: &Route, call: Call) -> Result<Admission, Refusal> {
         self.start_recovery();
-        let Call { credential, accept, at, client, host, idempotency_key, .. } = call;
+        let Call {
+            credential,
+            accept,
+            at,
+            client,
+            host,
+            idempotency_key,
+            hint,
+            wants,
+            is_head,
+            ..
+        } = call;
         let realm = self.0.realms.of(host.as_deref()).ok_or_else(foreign_host)?;
-        let place =
-            Place { at: &at, realm, header: route.header.as_ref(), client: client.as_deref() };
+        let place = Place {
+            at: &at,
+            realm,
+            header: route.header.as_ref(),
+            client: client.as_deref(),
+            hint: hint.as_deref(),
+        };
+        let proof = route.bootstrap.as_ref().filter(|_| is_head);
         let rejection = match credential {
             Ok(None) => required(),
             Err(unreadable) => self.refused(None, unreadable),
@@ -61,7 +80,8 @@ impl Gate {
                 let challenge = credential.challenge.id().as_str().to_owned();
                 // Boxed: a future with room for a whole payment would be moved with each 402 too.
                 let asked = idempotency_key.map(|key| Asked::new(&key, place.at));
-                match Box::pin(self.take(route, credential, asked, place, &accept)).await {
+                let wanted = (asked, wants);
+                match Box::pin(self.take(route, credential, wanted, place, &accept)).await {
                     Ok(admission) => return Ok(admission),
                     Err(rejection) => self.refused(Some(challenge), rejection),
                 }
@@ -70,13 +90,17 @@ impl Gate {
         if !rejection.kind.fresh {
             return Err(rejection.into());
         }
-        Err(self.invite(&route.offers, &accept, place, rejection).await)
+        // On a head alone nothing is sold: a payer may say who it is, and hear of its account.
+        let offers = proof.map_or(&route.offers[..], std::slice::from_ref);
+        Err(self.invite(offers, &accept, place, rejection).await)
     }
 
     /// Refuses a call without a credential as [`Gate::judge`] would, where every request stands ready and nothing is waited
     /// for. Most calls are such, and need no future; `None` means that the call is one for [`Gate::judge`].
     pub fn ask(&self, route: &Route, call: &Call) -> Option<Refusal> {
-        if !matches!(call.credential, Ok(None)) {
+        // Who names an account is looked up, and so is who may be asked on a head who it is.
+        let plain = call.hint.is_none() && !(call.is_head && route.bootstrap.is_some());
+        if !matches!(call.credential, Ok(None)) || !plain {
             return None;
         }
         let realm = self.0.realms.of(call.host.as_deref())?;
@@ -85,9 +109,10 @@ impl Gate {
             realm,
             header: route.header.as_ref(),
             client: call.client.as_deref(),
+            hint: None,
         };
         let wanted = wanted(&route.offers, &call.accept);
-        if wanted.iter().any(|offer| offer.0.lasting().is_none()) {
+        if wanted.iter().any(|offer| offer.lasting().is_none()) {
             return None;
         }
         if let Err(limited) = self.limited(Effort::Issue, place.client) {
@@ -95,7 +120,7 @@ impl Gate {
         }
         let mut made: Made = (Vec::with_capacity(wanted.len()), None);
         for offer in wanted {
-            let demanded = Demanded { request: offer.0.lasting()?, not_after: None };
+            let demanded = Demanded { request: offer.lasting()?, not_after: None };
             self.make(offer, Ok(demanded), self.end(), place, &mut made);
         }
         Some(inviting(required(), made))
@@ -107,10 +132,12 @@ impl Gate {
         &self,
         route: &Route,
         credential: Credential,
-        asked: Option<Asked>,
+        (asked, wants): (Option<Asked>, Wants),
         place: Place<'_>,
         accept: &Accept,
     ) -> Result<Admission, Rejection> {
+        let metered = session::is_metered(route, &credential);
+        let told = session::is_told(route, &credential);
         let (id, print) = (credential.challenge.id().clone(), credential.fingerprint());
         let ledger = &self.0.ledger;
         let known = match self.0.keys.recognise(credential, place.realm) {
@@ -120,10 +147,25 @@ impl Gate {
                 return Err(self.foreign(id.as_str(), &print, foreign).await);
             }
         };
+        let again = || Again {
+            gate: self.clone(),
+            route: route.clone(),
+            accept: accept.clone(),
+            at: place.at.clone(),
+            realm: place.realm.clone(),
+            client: place.client.map(str::to_owned),
+            hint: place.hint.map(str::to_owned),
+        };
         let key = Ledger::key(id.as_str())?;
         self.limited(Effort::Verify, place.client)?;
+        if metered {
+            return self.draw(route, known, (asked, wants), again, place).await;
+        }
         if let Err(misfit) = known.fits(place.at) {
             return Err(self.misfit(&key, &print, asked, misfit).await);
+        }
+        if let Some(proof) = told {
+            return self.told(route, proof, known).await;
         }
         if let Some(offers) = identifying(route, known.challenge()) {
             let paid = self.who(known, &offers).await?;
@@ -154,14 +196,6 @@ impl Gate {
         };
         // From here on the payment is the ledger's, in a task of its own: a hang-up changes nothing.
         let serving = ledger.go_on(key, start, manner, hold).await?;
-        let again = || Again {
-            gate: self.clone(),
-            route: route.clone(),
-            accept: accept.clone(),
-            at: place.at.clone(),
-            realm: place.realm.clone(),
-            client: place.client.map(str::to_owned),
-        };
         Ok(Admission::Serve(Permit::new(serving, self.0.events.clone(), again)))
     }
 
@@ -214,14 +248,17 @@ impl Gate {
         let mut made: Made = (Vec::with_capacity(wanted.len()), None);
         for offer in wanted {
             let end = self.end();
-            let demanded = match offer.0.lasting() {
+            // A metered offer is made out to whoever names its account.
+            let named = place.hint.is_some() && offer.is_metered();
+            let demanded = match offer.lasting().filter(|_| !named) {
                 Some(request) => Ok(Demanded { request, not_after: None }),
                 None => {
                     let asking = Asking::new(place.at, place.realm, &end)
                         .client(place.client)
+                        .hint(place.hint)
                         .after(Some(&rejection));
-                    let demanded =
-                        tokio::time::timeout(self.0.ledger.deadline, offer.0.demand(asking)).await;
+                    let demand = offer.demand(&self.0.engine, asking);
+                    let demanded = tokio::time::timeout(self.0.ledger.deadline, demand).await;
                     demanded.unwrap_or_else(|late| Err(unavailable().because(late)))
                 }
             };
@@ -262,17 +299,19 @@ impl Gate {
             Some(earlier) if earlier.is_before(&end) => earlier,
             _ => end,
         };
-        let id = offer.id();
+        let (id, metered) = (offer.id(), offer.is_metered());
+        let scope = if metered { place.at.place() } else { &place.at.scope };
         let draft = Draft {
             realm: place.realm.clone(),
             method: id.method.clone(),
             intent: id.intent.clone(),
             request: demanded.request,
             expires: Some(expires),
-            digest: place.at.digest.clone(),
+            // What is answered again and again is bound to a place, and not to one request there.
+            digest: place.at.digest.clone().filter(|_| !metered),
             description: None,
             header: place.header.cloned(),
-            opaque: Some(Opaque::bind(&nonce, &place.at.scope)),
+            opaque: Some(Opaque::bind(&nonce, scope)),
         };
         let challenge = offer.seal(self.0.id, &self.0.keys, draft);
         self.0.events.send(|| Event::ChallengeCreated {
@@ -314,6 +353,7 @@ pub(crate) struct Again {
     at: Resource,
     realm: Realm,
     client: Option<String>,
+    hint: Option<String>,
 }
 
 impl Again {
@@ -323,7 +363,8 @@ impl Again {
             return rejection.into();
         }
         let (header, client) = (self.route.header.as_ref(), self.client.as_deref());
-        let place = Place { at: &self.at, realm: &self.realm, header, client };
+        let hint = self.hint.as_deref();
+        let place = Place { at: &self.at, realm: &self.realm, header, client, hint };
         self.gate.invite(&self.route.offers, &self.accept, place, rejection).await
     }
 }

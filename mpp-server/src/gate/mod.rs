@@ -7,11 +7,14 @@ pub(crate) mod judge;
 mod latest;
 mod realm;
 mod recovery;
+mod session;
 
 use std::{sync::Arc, time::Duration};
 
 use mpp_core::{
+    Receipt,
     binding::Keys,
+    problem::{Reason, Rejection},
     time::{Clock, Timestamp},
 };
 use tokio::sync::broadcast;
@@ -24,6 +27,7 @@ use crate::{
     offer::GateId,
     rail::Rail,
     route::Route,
+    session::{Engine, ErasedTill, Swept},
 };
 
 pub use self::builder::{GateBuilder, Plaintext};
@@ -50,10 +54,11 @@ struct Inner {
     realms: Realms,
     keys: Keys,
     ledger: Ledger,
+    engine: Arc<Engine>,
     clock: Arc<dyn Clock>,
     limiter: Arc<dyn Limiter>,
     events: Events,
-    nonces: Nonces,
+    nonces: Arc<Nonces>,
     lifetime: Duration,
     plaintext: Plaintext,
     recovery: recovery::Recovery,
@@ -130,12 +135,67 @@ impl Gate {
     /// Lets recovery go on with payments begun on this route. Layers say it themselves; who calls [`Gate::judge`] says it
     /// once per route.
     pub fn recovers(&self, route: &Route) {
-        route.offers.iter().for_each(|offer| self.settles_through(offer.rail()));
+        for offer in route.offers.iter().chain(&route.bootstrap) {
+            if let Some(once) = offer.once() {
+                self.settles_through(once.rail());
+            }
+            if let Some(metered) = offer.metered() {
+                self.tends(&metered.till());
+            }
+        }
     }
 
     /// The time that challenges are made and judged by.
     fn now(&self) -> Timestamp {
         self.0.latest.of(self.0.clock.now())
+    }
+
+    /// Goes through the session accounts once: ends what a crash left open, looks what the rail says of each, closes what its
+    /// payer is about to take back and what is idle, and collects what is due ([`GateBuilder::sessions`]). A gate does this by
+    /// itself, now and then ([`GateBuilder::recover_every`]).
+    ///
+    /// # Errors
+    /// The store does not answer. What was done until then is done.
+    pub async fn sweep(&self) -> Result<Swept, Rejection> {
+        let mut swept = Swept::default();
+        for till in self.0.engine.tended() {
+            swept += till.sweep(self.0.engine.clone()).await?;
+        }
+        Ok(swept)
+    }
+
+    /// Collects everything that was earned and is not on its rail yet, whatever the schedule says. The accounts stay open.
+    ///
+    /// # Errors
+    /// As for [`Gate::sweep`].
+    pub async fn settle_all(&self) -> Result<Swept, Rejection> {
+        let mut swept = Swept::default();
+        for till in self.0.engine.tended() {
+            swept += till.settle_all(self.0.engine.clone()).await?;
+        }
+        Ok(swept)
+    }
+
+    /// Closes a session account without its payer, by what it proved before: what was served is captured, the rest goes back.
+    /// `None`: no till of this gate can close an account of this name.
+    ///
+    /// # Errors
+    /// It is not open, its rail refuses, or what became of it is not known yet.
+    pub async fn close_account(&self, account: &str) -> Result<Option<Receipt>, Rejection> {
+        let mut refused = None;
+        for till in self.0.engine.tended() {
+            match till.close(self.0.engine.clone(), account.to_owned()).await {
+                Ok(Some(receipt)) => return Ok(Some(receipt)),
+                Ok(None) => {}
+                Err(e) if e.reason == Reason::NO_ACCOUNT => {}
+                Err(e) => refused = Some(e),
+            }
+        }
+        refused.map_or(Ok(None), Err)
+    }
+
+    pub(crate) fn tends(&self, till: &Arc<dyn ErasedTill>) {
+        self.0.engine.tends(till);
     }
 
     pub(crate) fn settles_through(&self, rail: &Rail) {

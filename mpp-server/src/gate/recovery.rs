@@ -43,10 +43,16 @@ async fn now_and_then(gate: Weak<Inner>, every: Duration) {
     loop {
         {
             let Some(inner) = gate.upgrade() else { return };
-            match Gate(inner).recover().await {
+            let gate = Gate(inner);
+            match gate.recover().await {
                 Ok(found) if found == Default::default() => {}
                 Ok(found) => tracing::info!(?found, "went through the books"),
                 Err(e) => tracing::error!(cause = %e, "the books could not be gone through"),
+            }
+            match gate.sweep().await {
+                Ok(swept) if swept == Default::default() => {}
+                Ok(swept) => tracing::info!(?swept, "went through the accounts"),
+                Err(e) => tracing::error!(cause = %e, "the accounts could not be gone through"),
             }
         }
         tokio::time::sleep(every).await;

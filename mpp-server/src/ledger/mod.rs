@@ -212,7 +212,7 @@ impl Ledger {
     }
 
     fn rail_of(&self, entry: &Entry, offers: &[Offer]) -> Option<Rail> {
-        let mut offered = offers.iter().map(Offer::rail);
+        let mut offered = offers.iter().filter_map(Offer::once).map(|offer| offer.rail());
         let same = offered.find(|rail| rail.is_of(&entry.method, &entry.account));
         same.cloned().or_else(|| self.rails.of(entry))
     }
@@ -268,8 +268,8 @@ impl Ledger {
 
 /// Whether a payment is enough for a route whose price was made for this request.
 fn covered(entry: &Entry, offers: &[Offer], challenge: &Challenge) -> bool {
-    let same = |o: &&Offer| *o.id() == entry.method && o.rail().settles_at() == entry.account;
-    offers.iter().filter(same).any(|offer| offer.0.is_covered_by(&challenge.request))
+    let same = |o: &&Offer| *o.id() == entry.method && o.settles_at() == entry.account;
+    offers.iter().filter(same).filter_map(Offer::once).any(|offer| offer.is_covered_by(&challenge.request))
 }
 
 fn millis(d: Duration) -> i64 {

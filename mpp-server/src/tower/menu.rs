@@ -1,11 +1,12 @@
 //! What a route asks: one price for all, or a price per request.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{any::TypeId, fmt, future::Future, sync::Arc};
 
 use http::request::Parts;
 use mpp_core::{
     Charge, Intent, Price,
-    intent::PriceError,
+    amount::Decimal,
+    intent::{Metered, PriceError, Rate, Session},
     name::CredentialHeader,
     problem::{Reason, Rejection},
     store::BoxFuture,
@@ -40,6 +41,16 @@ impl Menu {
     }
 }
 
+impl Menu {
+    /// Whether it may have offers that draw on accounts.
+    pub(crate) fn is_metered(&self) -> bool {
+        match self {
+            Self::Fixed(route) => route.is_metered(),
+            Self::Each { manner, .. } => manner.metered,
+        }
+    }
+}
+
 impl fmt::Debug for Menu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -55,12 +66,18 @@ pub(crate) struct RouteManner {
     header: Option<CredentialHeader>,
     pub(crate) order: Order,
     reusable: bool,
+    /// Its intent draws on accounts.
+    metered: bool,
+    /// The handler charges what it serves.
+    by_handler: bool,
+    bootstrap: Option<Offer>,
 }
 
 impl RouteManner {
     fn route(&self, offers: Vec<Offer>) -> Route {
-        let Self { header, order, reusable } = self.clone();
-        Route { header, order, reusable, ..Route::of(offers) }
+        let Self { header, order, reusable, by_handler, bootstrap, .. } = self.clone();
+        let units = u64::from(!by_handler);
+        Route { header, order, reusable, units, bootstrap, ..Route::of(offers) }
     }
 }
 
@@ -124,19 +141,57 @@ impl Gate {
 
     /// Asks for a payment of any intent.
     pub fn sell<I: Intent>(&self, ask: I::Ask) -> Selling<I> {
+        let metered = TypeId::of::<I::Reuse>() == TypeId::of::<Metered>();
         Selling {
             gate: self.clone(),
             ask: Ask::Fixed(ask),
             makers: Vec::new(),
-            manner: RouteManner::default(),
+            manner: RouteManner { metered, ..RouteManner::default() },
         }
+    }
+
+    /// Charges by the unit, from an account that the payer opens once and draws on again and again: `"0.001 usd"` a request,
+    /// `"0.0001 usd per token"`, or a [`Rate`] with a suggested deposit.
+    ///
+    /// One unit is charged for each request before its handler runs; see [`Selling::metered`] for handlers that charge what
+    /// they serve.
+    ///
+    /// # Errors
+    /// What is no rate.
+    pub fn session<R: IntoRate>(&self, rate: R) -> Result<Selling<Session>, ConfigError> {
+        Ok(self.sell(rate.into_rate()?))
+    }
+}
+
+impl Selling<Session> {
+    /// Charges nothing before the handler runs: it takes the account as [`Session`](crate::Session), and charges what it serves.
+    pub fn metered(self) -> Self {
+        Self { manner: RouteManner { by_handler: true, ..self.manner }, ..self }
+    }
+
+    /// Lets a payer that forgot its account prove who it is, on `HEAD` and for nothing, and tells it of the account it has here.
+    ///
+    /// # Errors
+    /// The method proves no accounts in this unit.
+    pub fn bootstrap<S: Sell<Charge>>(self, proving: &Arc<S>) -> Result<Self, ConfigError> {
+        let unit = match &self.ask {
+            Ask::Fixed(rate) => rate.per_unit.unit().to_owned(),
+            Ask::Each(_) => return Err(ConfigError::NothingToOffer),
+        };
+        let proof = proving.offer(&Price::new(Decimal::default(), unit))?;
+        if !proof.is_free() {
+            return Err(ConfigError::NotFree);
+        }
+        proving.tended_by(&self.gate);
+        let manner = RouteManner { bootstrap: Some(proof), ..self.manner };
+        Ok(Self { manner, ..self })
     }
 }
 
 impl<I: Intent> Selling<I> {
     /// Takes payment by this method too; first named is first offered.
     pub fn via<S: Sell<I>>(mut self, seller: &Arc<S>) -> Self {
-        self.gate.settles_through(&seller.rail());
+        seller.tended_by(&self.gate);
         let seller = seller.clone();
         self.makers.push(Arc::new(move |ask| seller.offer(ask)));
         self
@@ -221,6 +276,27 @@ impl IntoPrice for Price {
 
 impl IntoPrice for &str {
     fn into_price(self) -> Result<Price, ConfigError> {
+        Ok(self.parse()?)
+    }
+}
+
+/// A rate, or a text that reads as one.
+pub trait IntoRate {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is no rate.
+    fn into_rate(self) -> Result<Rate, ConfigError>;
+}
+
+impl IntoRate for Rate {
+    fn into_rate(self) -> Result<Rate, ConfigError> {
+        Ok(self)
+    }
+}
+
+impl IntoRate for &str {
+    fn into_rate(self) -> Result<Rate, ConfigError> {
         Ok(self.parse()?)
     }
 }

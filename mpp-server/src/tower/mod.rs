@@ -22,7 +22,7 @@ pub(crate) use self::menu::Menu;
 pub use self::{
     body::PaywallBody,
     identify::Identifying,
-    menu::{IntoPrice, Selling},
+    menu::{IntoPrice, IntoRate, Selling},
     reading::{BoundBody, Reading, Unread},
     service::{Client, PaywallService},
 };

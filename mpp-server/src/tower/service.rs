@@ -9,10 +9,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
+};
 use http_body::Body;
 use mpp_core::transport::{
-    Call, Http, PAYMENT_AUTHORIZATION, PAYMENT_RECEIPT, Refusal, Resource, Transport,
+    Call, Http, PAYMENT_AUTHORIZATION, PAYMENT_RECEIPT, PAYMENT_SESSION, Refusal, Resource,
 };
 use tower_service::Service;
 
@@ -21,7 +23,7 @@ use super::{
     kept::{self, Passing},
     original, secure,
 };
-use crate::permit::{Admission, Ending, Permit};
+use crate::permit::{Acknowledged, Admission, Ending, Permit};
 
 /// Header fields together longer than this are more than common proxies take, and become their 502.
 const COMMON_PROXY_BUFFER: usize = 4096;
@@ -110,9 +112,15 @@ impl Wall {
     ) -> Result<(Request<B>, Call), Response<Bytes>> {
         let (head, body) = request.into_parts();
         secure::admit(&head, self.gate.plaintext()).map_err(|r| self.refuse(r.into()))?;
-        let (request, digest) = reading.read(Request::from_parts(head, body)).await?;
+        let request = Request::from_parts(head, body);
+        // What only manages an account is no request for the resource, and is held to none of its rules.
+        let (request, digest) = match self.menu.is_metered() && manages(&request) {
+            true => (request, None),
+            false => reading.read(request).await?,
+        };
         let (head, body) = request.into_parts();
-        let at = Resource::at(scope(&head)).with_body(digest);
+        let place = original::uri(&head).path().to_owned();
+        let at = Resource::at(scope(&head)).with_body(digest).in_place(place);
         let mut call = Http::read_call_to(&head, at, self.menu.header());
         call.client = head.extensions.get::<Client>().map(|c| c.0.clone());
         if self.gate.has_hosts() {
@@ -145,6 +153,9 @@ impl Wall {
             Ok(Admission::Serve(permit)) => {
                 hide_credentials(&mut head.headers);
                 head.extensions.insert(permit.paid().clone());
+                if let Some(session) = permit.session() {
+                    head.extensions.insert(session.clone());
+                }
                 Ok((Request::from_parts(head, body), permit))
             }
             Ok(Admission::Replay { receipt, answer }) => {
@@ -152,11 +163,7 @@ impl Wall {
                 expose(response.headers_mut());
                 Err(response)
             }
-            Ok(Admission::Acknowledge(receipt)) => {
-                let mut response = Http::new().acknowledge(&head, &receipt).map(Bytes::from);
-                expose(response.headers_mut());
-                Err(response)
-            }
+            Ok(Admission::Acknowledge(acknowledged)) => Err(acknowledge(&acknowledged)),
             Err(refusal) => Err(self.refuse(refusal)),
         }
     }
@@ -197,6 +204,11 @@ impl Wall {
         if let Some(receipt) = permit.receipt() {
             Http::put_receipt_in(&mut head.headers, receipt);
         }
+        if let Some(account) =
+            permit.session().and_then(|session| HeaderValue::try_from(session.account()).ok())
+        {
+            head.headers.insert(PAYMENT_SESSION, account);
+        }
         expose(&mut head.headers);
         // A transport stops asking for frames once the promised length is written, so that is an end too.
         let promised =
@@ -223,6 +235,39 @@ impl Wall {
         expose(headers);
         response
     }
+}
+
+/// A head alone: what was booked, or what account a payer has.
+fn acknowledge(acknowledged: &Acknowledged) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    match &acknowledged.receipt {
+        Some(receipt) => Http::put_receipt_in(headers, receipt),
+        None => {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
+    for (name, value) in &acknowledged.fields {
+        if let Ok(mut value) = HeaderValue::try_from(value.as_str()) {
+            // A snapshot holds a voucher.
+            value.set_sensitive(*name != PAYMENT_SESSION.as_str());
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    expose(headers);
+    response
+}
+
+/// Whether a request carries a session's credential and asks for nothing else.
+fn manages<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let bodiless = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0")
+        && !headers.contains_key(header::TRANSFER_ENCODING);
+    let bare = request.method() == Method::POST && request.uri().query().is_none() && bodiless;
+    (bare || request.method() == Method::HEAD)
+        && (headers.contains_key(header::AUTHORIZATION)
+            || headers.contains_key(PAYMENT_AUTHORIZATION))
 }
 
 /// Names whoever asks, for limits: an application that knows puts it among a request's extensions.
@@ -265,6 +310,8 @@ fn is_preflight<B>(request: &Request<B>) -> bool {
 
 /// Scripts of other origins may read what they must pay, and what they paid.
 fn expose(headers: &mut HeaderMap) {
-    let exposed = HeaderValue::from_static("WWW-Authenticate, Payment-Receipt, Retry-After");
+    let exposed = HeaderValue::from_static(
+        "WWW-Authenticate, Payment-Receipt, Payment-Session, Payment-Session-Snapshot, Retry-After",
+    );
     headers.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
 }

@@ -103,34 +103,35 @@ impl Devnet {
     }
 
     /// Makes it so that the payer asked to close this long before the latest block, whether or not it did: no test waits
-    /// for the grace period, and the clock is left alone. For channels of the reserve and of the escrow.
+    /// for the grace period, and the clock is left alone. For channels of the reserve and of the escrow, while nobody
+    /// else is at them.
     ///
     /// # Errors
     /// [`DevnetError::NoChannel`] for one that is not open; otherwise what the node said.
     pub async fn request_close_long_ago(&self, id: B256, seconds: u64) -> Result<(), DevnetError> {
         let block = self.rpc("eth_getBlockByNumber", json!(["latest", false])).await?;
-        let now = block.get("timestamp").and_then(Value::as_str).and_then(|now| now.parse().ok());
-        let now: U256 = now.ok_or_else(not_understood)?;
+        let now = quantity(block.get("timestamp"))?;
         let then = now.saturating_sub(U256::from(seconds)).max(U256::ONE);
-        let first = entry(id, slot(CHANNELS));
-        let (contract, bits) = if self.channel_state(id).await?.deposit != 0 {
-            (CHANNEL_RESERVE, (RESERVE_REQUEST, 32))
-        } else {
-            let known = self.escrow_state(id).await?;
-            if known.payer == Address::ZERO || known.finalized {
-                return Err(DevnetError::NoChannel { id });
-            }
-            (self.session_escrow(), (ESCROW_REQUEST, 64))
-        };
-        let (shift, width) = bits;
-        let (contract, first) = (contract.to_string(), first.to_string());
+        let (contract, shift, width) = self.kept_at(id).await?;
+        let (contract, first) = (contract.to_string(), entry(id, slot(CHANNELS)).to_string());
         let word = self.rpc("eth_getStorageAt", json!([contract, first, "latest"])).await?;
-        let word: Option<U256> = word.as_str().and_then(|word| word.parse().ok());
         let mask: U256 = ((U256::ONE << width) - U256::ONE) << shift;
-        let word = word.ok_or_else(not_understood)? & !mask | ((then << shift) & mask);
-        self.rpc("anvil_setStorageAt", json!([contract, first, B256::from(word).to_string()]))
-            .await?;
-        Ok(())
+        let word = (quantity(Some(&word))? & !mask) | ((then << shift) & mask);
+        let word = B256::from(word).to_string();
+        self.rpc("anvil_setStorageAt", json!([contract, first, word])).await.map(drop)
+    }
+
+    /// Which contract has an open channel, and where in its first slot the time of the close request is: above how many
+    /// bits, and how many it takes.
+    async fn kept_at(&self, id: B256) -> Result<(Address, usize, usize), DevnetError> {
+        if self.channel_state(id).await?.deposit != 0 {
+            return Ok((CHANNEL_RESERVE, RESERVE_REQUEST, 32));
+        }
+        let known = self.escrow_state(id).await?;
+        if known.payer == Address::ZERO || known.finalized {
+            return Err(DevnetError::NoChannel { id });
+        }
+        Ok((self.session_escrow(), ESCROW_REQUEST, 64))
     }
 
     /// The words that a contract answers to a question about a channel.
@@ -142,6 +143,11 @@ impl Devnet {
         let bytes = bytes.ok_or_else(not_understood)?;
         Ok(bytes.chunks(32).map(U256::from_be_slice).collect())
     }
+}
+
+fn quantity(value: Option<&Value>) -> Result<U256, DevnetError> {
+    let number = value.and_then(Value::as_str).and_then(|text| text.parse().ok());
+    number.ok_or_else(not_understood)
 }
 
 fn number<T: TryFrom<U256>>(word: U256) -> Result<T, DevnetError> {

@@ -71,7 +71,7 @@ impl Methods {
     }
 }
 
-/// The requests in a method's parameters that are tried before anything is signed, or are signed by the node.
+/// The requests in a method's parameters that are tried before anything is signed.
 fn tried<'a>(method: &str, params: &'a [Value]) -> Vec<&'a Value> {
     match method {
         "eth_call" | "eth_estimateGas" | "eth_fillTransaction" | "eth_createAccessList" => {

@@ -32,7 +32,7 @@ impl Ordinary {
         let [_, _, _, _, _, to, _, data, _, odd_y, r, s] = fields.as_slice() else { return None };
         let unsigned = fields.get(..SIGNED)?.concat();
         let mut signed = vec![TYPE];
-        alloy::rlp::Header { list: true, payload_length: unsigned.len() }.encode(&mut signed);
+        Header { list: true, payload_length: unsigned.len() }.encode(&mut signed);
         signed.extend(unsigned);
         let signature =
             Ecdsa::new(decode::<U256>(r)?, decode::<U256>(s)?, decode::<bool>(odd_y)?).ok()?;

@@ -2,10 +2,10 @@
 //! that it may take the payer's tokens.
 
 use alloy::primitives::{Address, B256, hex, keccak256};
-use mpp_tempo::chain::is_tip20;
+use mpp_tempo::chain::{is_tip20, transaction::Signed};
 use serde_json::{Value, json};
 
-use super::{fault::Fault, methods::Methods, ordinary, trial::Trial};
+use super::{fault::Fault, methods::Methods, ordinary::Ordinary, trial::Trial};
 use crate::devnet::contracts::{self, CHANNEL_RESERVE, entry, slot};
 
 /// The selector of `open` and, after it, the length of its six arguments.
@@ -113,11 +113,11 @@ async fn store(methods: &Methods, of: Address, at: B256, word: B256) -> Result<(
 
 /// The hash that identifies a signed transaction to the reserve, and its deposits.
 fn read(raw: &[u8]) -> Option<(B256, Vec<Deposit>)> {
-    if let Some(ordinary) = ordinary::Ordinary::read(raw) {
+    if let Some(ordinary) = Ordinary::read(raw) {
         let deposit = Deposit::read(ordinary.sender, ordinary.to, &ordinary.data);
         return Some((ordinary.context, deposit.into_iter().collect()));
     }
-    let signed = mpp_tempo::chain::transaction::Signed::decode(raw).ok()?;
+    let signed = Signed::decode(raw).ok()?;
     let sender = signed.sender().ok()?;
     let calls = signed.transaction.calls.iter();
     let deposits = calls.filter_map(|call| Deposit::read(sender, call.to, &call.data)).collect();

@@ -1,7 +1,8 @@
-//! Tempo: attribution memos, accounts, transactions.
+//! Tempo: attribution memos, accounts, transactions, sessions.
 
 pub(super) mod charge;
 pub(super) mod proof;
+pub(super) mod session;
 pub(super) mod signing;
 
 use anyhow::{Context, ensure};

@@ -87,7 +87,7 @@ fn modes(input: &Value) -> anyhow::Result<Option<Value>> {
 }
 
 /// Display units in base units, rounded half up.
-fn rounded(text: &str, decimals: u64) -> anyhow::Result<Amount> {
+pub(super) fn rounded(text: &str, decimals: u64) -> anyhow::Result<Amount> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     ensure!(!whole.is_empty() && !fraction.is_empty(), "half a number");
     ensure!(fraction.bytes().all(|digit| digit.is_ascii_digit()), "not a digit");

@@ -1,0 +1,103 @@
+//! Credentials of sessions at the gate: which offer they draw by, and what a proven payer is told of its account.
+
+use std::sync::Arc;
+
+use mpp_core::{
+    Challenge, Credential,
+    binding::Recognised,
+    problem::Rejection,
+    transport::Wants,
+};
+
+use super::{
+    Gate,
+    check::answerable,
+    judge::{Again, Place},
+};
+use crate::{
+    answer::Asked,
+    offer::Offer,
+    permit::{Acknowledged, Admission, Paid, Permit},
+    route::Route,
+    session::{ErasedMetered, Session, Take, Taken},
+};
+
+impl Gate {
+    /// Takes a credential that draws on an account: fit, check, apply. It is on none of the ledger's books.
+    pub(super) async fn draw(
+        &self,
+        route: &Route,
+        known: Recognised,
+        (asked, wants): (Option<Asked>, Wants),
+        again: impl FnOnce() -> Again,
+        place: Place<'_>,
+    ) -> Result<Admission, Rejection> {
+        known.fits_place(place.at)?;
+        let offer = drawable(&route.offers, known.challenge()).ok_or_else(super::check::not_offered)?;
+        let challenge = known.challenge().id().as_str().to_owned();
+        let take = Take {
+            units: route.units,
+            content: matches!(wants, Wants::Content { .. }),
+            name: asked.map(|asked| asked.name_under(&challenge)),
+            price: offer.price(),
+            at_terms: false,
+        };
+        let name = take.name.clone();
+        let admitted = known.admit_metered(&self.now())?;
+        let engine = &self.0.engine;
+        let taking = offer.clone().take(engine.clone(), admitted, take);
+        let Taken { id, receipt, payer, serve, closed } = taking.await?;
+        let Some(units) = serve else {
+            let fields = vec![(ACCOUNT, id)];
+            return Ok(Admission::Acknowledge(Acknowledged { receipt: Some(receipt), fields, closed }));
+        };
+        let till = (engine.clone(), offer.till());
+        let session = Session::new(till, id, challenge.clone(), offer.price(), again());
+        let paid = Paid { receipt: Some(receipt), method: offer.id().clone(), challenge, payer };
+        Ok(Admission::Serve(Permit::drawn(paid, self.0.events.clone(), session, (units, name))))
+    }
+
+    /// Tells a payer that proved its account what account it has here: nothing but a head, and no receipt.
+    pub(super) async fn told(
+        &self,
+        route: &Route,
+        proof: &Offer,
+        known: Recognised,
+    ) -> Result<Admission, Rejection> {
+        let offers = answerable(std::slice::from_ref(proof), known.challenge());
+        let paid = self.who(known, &offers).await?;
+        let mut fields = Vec::new();
+        for offer in route.offers.iter().filter_map(Offer::metered) {
+            let Some(payer) = &paid.payer else { break };
+            fields = offer.fields(&self.0.engine, payer).await?;
+            if !fields.is_empty() {
+                break;
+            }
+        }
+        Ok(Admission::Acknowledge(Acknowledged { receipt: None, fields, closed: false }))
+    }
+}
+
+/// The field that names an account.
+const ACCOUNT: &str = "payment-session";
+
+/// Whether a credential draws on an account by an offer of this route.
+pub(super) fn is_metered(route: &Route, credential: &Credential) -> bool {
+    let challenge = &credential.challenge;
+    route.offers.iter().any(|offer| offer.is_metered() && offer.id() == &challenge.method_id())
+}
+
+/// Whether a credential is the answer to a route's question who it is.
+pub(super) fn is_told<'r>(route: &'r Route, credential: &Credential) -> Option<&'r Offer> {
+    let challenge = &credential.challenge;
+    let proof = route.bootstrap.as_ref()?;
+    let asked = proof.once().is_some_and(|proof| proof.asked(challenge));
+    (*proof.id() == challenge.method_id() && asked).then_some(proof)
+}
+
+/// The offer that a challenge is drawn by: at its terms, or else any of its method, for what needs no terms.
+fn drawable<'r>(offers: &'r [Offer], challenge: &Challenge) -> Option<&'r Arc<dyn ErasedMetered>> {
+    let id = challenge.method_id();
+    let same = || offers.iter().filter_map(Offer::metered).filter(|offer| *offer.id() == id);
+    same().find(|offer| offer.asked(challenge)).or_else(|| same().next())
+}

@@ -1,0 +1,176 @@
+//! Closing an account: nothing is drawn from then on, running meters end, and what was spent is captured.
+
+use std::time::Duration;
+
+use mpp_core::{
+    account::{Credit, Raise, State},
+    problem::{ProblemType, Reason, Rejection},
+    teller::Teller,
+};
+use serde_json::Value;
+
+use super::{
+    books::{At, Desk},
+    entry::{Act, Entry},
+    order::{Ordered, alone},
+};
+
+/// How long meters of this process are given to say what they used.
+const DRAIN: Duration = Duration::from_secs(3);
+
+impl<T: Teller> Desk<T> {
+    /// Closes by its payer's word: a last total of at least what was spent.
+    pub(super) async fn close_by_payer(
+        &self,
+        at: &At,
+        _challenge: &str,
+        order: T::Order,
+        last: &Raise,
+    ) -> Result<Ordered<T::Kept>, Rejection> {
+        let (desk, at, last) = (self.clone(), at.clone(), last.clone());
+        alone(async move {
+            let _turn = desk.turn(&at).await?;
+            desk.shut(&at).await?;
+            let marked = desk.mark_closing(&at, Some(&last), |_| Some(order_again(&order))).await?;
+            desk.finish(&at, marked).await
+        })
+        .await
+    }
+
+    /// Closes by what its payer proved before: an account that is idle, or that its payer is about to take back. `None` where
+    /// its rail knows no such thing.
+    pub(super) async fn close_ourselves(
+        &self,
+        at: &At,
+    ) -> Result<Option<Ordered<T::Kept>>, Rejection> {
+        let (desk, at) = (self.clone(), at.clone());
+        alone(async move {
+            let _turn = desk.turn(&at).await?;
+            let entry = desk.found(&at).await?;
+            if entry.account.state != State::Closing && desk.till.it.close(&entry.account).is_none() {
+                return Ok(None);
+            }
+            desk.shut(&at).await?;
+            let it = desk.till.it.clone();
+            let order = |entry: &Entry<T::Kept>| {
+                let order = it.close(&entry.account)?;
+                serde_json::value::to_raw_value(&order).ok()
+            };
+            let marked = desk.mark_closing(&at, None, order).await?;
+            desk.finish(&at, marked).await.map(Some)
+        })
+        .await
+    }
+
+    /// From here on nothing is drawn. A crash in here leaves an account that is closing, and a sweep closes it.
+    async fn shut(&self, at: &At) -> Result<(), Rejection> {
+        loop {
+            let (before, _) = self
+                .change(at, |entry, _| {
+                    if let Some(pending) = &entry.pending {
+                        return Ok(Some(Box::new(pending.clone())));
+                    }
+                    match entry.account.state {
+                        State::Open | State::Closing => entry.account.state = State::Closing,
+                        State::Opening => return Err(crate::ledger::in_flight()),
+                        _ => return Err(mpp_core::account::closed()),
+                    }
+                    Ok(None)
+                })
+                .await?;
+            match before {
+                None => break,
+                Some(before) => self.resume_free(at, &before).await?,
+            }
+        }
+        at.local.changed.notify_waiters();
+        self.drain(at).await
+    }
+
+    /// Gives the meters of this process a moment to say what they used.
+    async fn drain(&self, at: &At) -> Result<(), Rejection> {
+        let drained = async {
+            loop {
+                let entry = self.found(at).await?;
+                if !entry.holds.iter().any(|hold| hold.by == self.engine.me) {
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(DRAIN, drained).await.unwrap_or(Ok(()))
+    }
+
+    /// Writes the closing order down, on an account that does not change any more.
+    async fn mark_closing(
+        &self,
+        at: &At,
+        last: Option<&Raise>,
+        order: impl Fn(&Entry<T::Kept>) -> Option<Box<serde_json::value::RawValue>> + Send + Sync,
+    ) -> Result<Entry<T::Kept>, Rejection> {
+        let it = &self.till.it;
+        let (marked, entry) = self
+            .change(at, |entry, now| {
+                // What is still set aside is being served, or was: it is spent.
+                entry.absorb(|_| true);
+                let total = match last.map(|last| last.credit) {
+                    Some(Credit::To(total)) => Some(total),
+                    _ => None,
+                };
+                if total.is_some_and(|total| total < entry.account.spent) {
+                    entry.account.state = State::Open;
+                    return Ok(Err(too_low(&entry.account.spent.to_string())));
+                }
+                if let (Some(last), Some(total)) = (last, total)
+                    && total > entry.account.credit
+                {
+                    let ceiling = it.ceiling(&entry.account.kept);
+                    let raise = Raise { least: mpp_core::Amount::ZERO, ..last.clone() };
+                    // More than the deposit proves nothing more: what was accepted covers what was spent.
+                    let _ = entry.account.raise(&raise, ceiling);
+                }
+                let order = order(entry).ok_or_else(|| {
+                    Rejection::internal("an account that cannot be closed was to be closed")
+                })?;
+                entry.pending = Some(super::entry::Pending {
+                    act: Act::Close,
+                    order,
+                    by: self.engine.me,
+                    until: now.saturating_add(super::schedule::millis(self.engine.deadline)),
+                    challenge: None,
+                    to: None,
+                    proof: None,
+                });
+                Ok(Ok(()))
+            })
+            .await?;
+        if let Err(refused) = marked {
+            at.local.changed.notify_waiters();
+            return Err(refused);
+        }
+        Ok(entry)
+    }
+
+    async fn finish(
+        &self,
+        at: &At,
+        entry: Entry<T::Kept>,
+    ) -> Result<Ordered<T::Kept>, Rejection> {
+        let pending = entry.pending.as_ref().ok_or_else(super::order::vanished)?;
+        let order: T::Order = super::order::order_of(pending)?;
+        // A crash from here on leaves a closing account with its order: the rail is asked.
+        self.carry_out(at, &order, &entry.account).await
+    }
+}
+
+fn order_again<O: serde::Serialize>(order: &O) -> Box<serde_json::value::RawValue> {
+    serde_json::value::to_raw_value(order).unwrap_or_default()
+}
+
+/// The payer's last word is for less than what it was served.
+fn too_low(spent: &str) -> Rejection {
+    let detail = format!("The closing voucher is for less than the {spent} that were served.");
+    let mut r = Rejection::new(ProblemType::VERIFICATION_FAILED, Reason::LOWER, detail);
+    r.extra.insert("spent".into(), Value::String(spent.to_owned()));
+    r
+}

@@ -1,0 +1,142 @@
+//! Drawing on an account: accept and deduct, in one swap.
+
+use mpp_core::{
+    Amount,
+    account::{Account, Credit, Raise},
+    problem::{Reason, Rejection},
+    teller::Teller,
+};
+
+use super::{
+    books::{At, Desk, not_found},
+    entry::Entry,
+    meter::Drawn,
+    take::{Take, charged_before},
+};
+
+impl<T: Teller> Desk<T> {
+    /// Accepts a raise and deducts what the request costs. The raise stands where the balance is short: the payer signed it.
+    ///
+    /// A crash before the swap leaves nothing; after it, units that are paid and were not served, as many as the request asked
+    /// for.
+    pub(super) async fn draw(
+        &self,
+        at: &At,
+        raise: &Raise,
+        take: &Take,
+    ) -> Result<Entry<T::Kept>, Rejection> {
+        match self.draw_once(at, raise, take).await {
+            // What is kept of the deposit may be older than a top-up that went past us.
+            Err(refused) if refused.reason == Reason::OVER_DEPOSIT => {
+                if !self.look_again(at).await? {
+                    return Err(refused);
+                }
+                self.draw_once(at, raise, take).await
+            }
+            drawn => drawn,
+        }
+    }
+
+    async fn draw_once(
+        &self,
+        at: &At,
+        raise: &Raise,
+        take: &Take,
+    ) -> Result<Entry<T::Kept>, Rejection> {
+        let it = &self.till.it;
+        let units = if take.content { take.units } else { 0 };
+        let name = take.name.as_deref().filter(|_| units > 0);
+        let (drawn, entry) = self
+            .change(at, |entry, now| {
+                self.stands(entry)?;
+                if name.is_some_and(|name| entry.recent.iter().any(|before| before == name)) {
+                    return Err(charged_before());
+                }
+                let ceiling = it.ceiling(&entry.account.kept);
+                let before = entry.account.credit;
+                let drawn = entry.account.draw(raise, ceiling, units, take.price);
+                if drawn.is_ok() {
+                    entry.touched = now;
+                    name.into_iter().for_each(|name| entry.remember(name));
+                }
+                // What was not raised is not written.
+                if drawn.is_err() && entry.account.credit == before {
+                    return Err(drawn.err().unwrap_or_else(not_found));
+                }
+                Ok((drawn, entry.account.credit > before))
+            })
+            .await?;
+        let (drawn, raised) = drawn;
+        if raised {
+            at.local.changed.notify_waiters();
+        }
+        drawn?;
+        self.collect_if_due(at, &entry);
+        Ok(entry)
+    }
+
+    /// Deducts from the credit that is there.
+    pub(super) async fn spend(&self, at: &At, drawn: Drawn) -> Result<(), Rejection> {
+        let (_, entry) = self
+            .change(at, |entry, now| {
+                self.stands(entry)?;
+                entry.touched = now;
+                entry.account.spend(drawn.units, drawn.price)
+            })
+            .await?;
+        self.collect_if_due(at, &entry);
+        Ok(())
+    }
+
+    /// Gives back what was deducted for something that was not served.
+    pub(super) async fn give_back(
+        &self,
+        at: &At,
+        drawn: Drawn,
+        name: Option<&str>,
+    ) -> Result<(), Rejection> {
+        let it = &self.till.it;
+        self.change(at, |entry, _| {
+            let floor = it.paid_out(&entry.account.kept);
+            // What is being collected right now counts as collected.
+            let floor = match &entry.pending {
+                Some(_) => entry.account.spent,
+                None => floor,
+            };
+            entry.account.give_back(drawn.units, drawn.price, floor);
+            entry.recent.retain(|before| Some(before.as_str()) != name);
+            Ok(())
+        })
+        .await?;
+        at.local.changed.notify_waiters();
+        Ok(())
+    }
+
+    /// Puts an account on the books that is on its rail alone. What was served on it before is not known: all that was signed
+    /// before counts, but for what this raise asks for.
+    pub(super) async fn adopt(
+        &self,
+        at: &At,
+        kept: T::Kept,
+        raise: &Raise,
+        take: &Take,
+    ) -> Result<(), Rejection> {
+        let it = &self.till.it;
+        let Credit::To(total) = raise.credit else {
+            return Err(Rejection::internal("only a proven total can be gone on with"));
+        };
+        let mut account = Account::of(kept);
+        account.raise(raise, it.ceiling(&account.kept))?;
+        let wanted = take.price.checked_mul(take.units.max(1)).unwrap_or(Amount::ZERO);
+        let served = total.saturating_sub(wanted).max(it.paid_out(&account.kept)).min(total);
+        account.spent = served;
+        let entry = Entry::of(account, self.engine.now().unix_millis());
+        self.stands(&entry)?;
+        // Another writer that was first has put the same account there.
+        if self.write(at, None, &entry).await? {
+            tracing::warn!(account = at.id, "went on with an account that was not on the books");
+            self.index(&at.id, &entry.account.kept).await?;
+        }
+        Ok(())
+    }
+}
