@@ -16,8 +16,14 @@ pub mod store;
 
 #[cfg(feature = "axum")]
 pub mod axum;
+#[cfg(feature = "sse")]
+pub mod sse;
+#[cfg(any(feature = "sse", feature = "ws"))]
+pub mod stream;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "ws")]
+pub mod ws;
 
 mod ledger;
 mod nonce;
