@@ -125,7 +125,7 @@ impl Wishes<'_> {
     }
 
     /// Why a challenge that some payer could pay must not be; `None` too where no payer is concerned.
-    fn obstacle(&self, challenge: &Challenge) -> Option<Kind> {
+    pub(crate) fn obstacle(&self, challenge: &Challenge) -> Option<Kind> {
         let id = challenge.method_id();
         if !self.payers.iter().any(|p| p.id() == id) {
             return None;

@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 
 use mpp_core::{
-    Amount, Challenge, Credential, Method,
+    Amount, Challenge, Credential, Method, Receipt,
     challenge::Demand,
     intent::Terms,
     name::MethodId,
-    payer::{Allowance, Became, Hold, PayError, Payer, Payment, Quote, Recall, Site, Step},
+    payer::{
+        Allowance, Became, Exposure, Hold, PayError, Payer, Payment, Quote, Recall, Site, Step,
+        Wish,
+    },
     store::BoxFuture,
 };
 
@@ -27,6 +30,27 @@ pub(crate) trait ErasedPayer: Send + Sync {
     fn recall<'a>(&'a self, challenge: &'a Challenge) -> BoxFuture<'a, Result<Recalled, PayError>>;
     /// What became of a credential on its rail.
     fn became<'a>(&'a self, credential: &'a Credential) -> BoxFuture<'a, Result<Became, PayError>>;
+    /// What granting a wish would expose; `None`: there is nothing to do, or it is another's to grant.
+    fn quote_for(&self, challenge: &Challenge, wish: &Wish, to: &Site) -> Option<Quote>;
+    /// Makes the next credential towards a wish, to be sent as a managed step whatever it says itself.
+    fn grant<'a>(
+        &'a self,
+        challenge: &'a Challenge,
+        wish: &'a Wish,
+        within: &'a Allowance,
+    ) -> BoxFuture<'a, Result<Option<Signed>, PayError>>;
+    /// What it would rather do before it must.
+    fn wishes(&self, challenge: &Challenge) -> Option<Wish>;
+    /// Hears a receipt that came outside an answer.
+    fn hear(&self, receipt: &Receipt);
+    /// The account it has with somebody.
+    fn hint(&self, to: &Site) -> Option<String>;
+    /// Hears what a server says of an account.
+    fn remember<'a>(
+        &'a self,
+        to: &'a Site,
+        snapshot: &'a str,
+    ) -> BoxFuture<'a, Result<(), PayError>>;
 }
 
 /// Why a payer does not pay a challenge, where it says so.
@@ -57,14 +81,7 @@ impl<P: Payer> ErasedPayer for P {
         let unread = |e| Declined(Some(format!("the challenge cannot be read: {e}").into()));
         let demand = challenge.read::<P::Method>().map_err(unread)?;
         let exposes = self.exposes(&demand).ok_or_else(|| Declined(self.declines(&demand)))?;
-        let terms = &demand.request.terms;
-        Ok(Quote {
-            id: self.id(),
-            exposes,
-            currency: terms.currency().to_owned(),
-            recipient: terms.recipient().map(Into::into),
-            to: to.clone(),
-        })
+        Ok(quoted(&demand, exposes, to))
     }
 
     fn pay<'a>(
@@ -96,6 +113,59 @@ impl<P: Payer> ErasedPayer for P {
             let payload = credential.payload::<P::Method>()?;
             Payer::became(self, &demand, &payload).await
         })
+    }
+
+    fn quote_for(&self, challenge: &Challenge, wish: &Wish, to: &Site) -> Option<Quote> {
+        let demand = challenge.read::<P::Method>().ok()?;
+        let exposes = self.exposes_for(&demand, wish)?;
+        Some(quoted(&demand, exposes, to))
+    }
+
+    fn grant<'a>(
+        &'a self,
+        challenge: &'a Challenge,
+        wish: &'a Wish,
+        within: &'a Allowance,
+    ) -> BoxFuture<'a, Result<Option<Signed>, PayError>> {
+        Box::pin(async move {
+            let demand = challenge.read::<P::Method>()?;
+            let granted = Payer::grant(self, &demand, wish, within).await?;
+            let managed = |payment| Payment { step: Step::Manage, ..payment };
+            granted.map(|payment| signed(&demand, managed(payment))).transpose()
+        })
+    }
+
+    fn wishes(&self, challenge: &Challenge) -> Option<Wish> {
+        Payer::wishes(self, &challenge.read::<P::Method>().ok()?)
+    }
+
+    fn hear(&self, receipt: &Receipt) {
+        if receipt.method == P::Method::NAME {
+            Payer::hear(self, receipt);
+        }
+    }
+
+    fn hint(&self, to: &Site) -> Option<String> {
+        Payer::hint(self, to)
+    }
+
+    fn remember<'a>(
+        &'a self,
+        to: &'a Site,
+        snapshot: &'a str,
+    ) -> BoxFuture<'a, Result<(), PayError>> {
+        Box::pin(Payer::remember(self, to, snapshot))
+    }
+}
+
+fn quoted<M: Method>(demand: &Demand<'_, M>, exposes: Exposure, to: &Site) -> Quote {
+    let terms = &demand.request.terms;
+    Quote {
+        id: MethodId::of::<M>(),
+        exposes,
+        currency: terms.currency().to_owned(),
+        recipient: terms.recipient().map(Into::into),
+        to: to.clone(),
     }
 }
 

@@ -3,7 +3,8 @@
 use mpp_core::{
     Receipt,
     challenge::ChallengeId,
-    payer::{Quote, Site, Step},
+    name::MethodId,
+    payer::{Quote, Site, Step, Wish},
     problem::Problem,
 };
 
@@ -76,6 +77,26 @@ pub enum Event {
         to: Site,
         /// Why, where it said so.
         problem: Option<Box<Problem>>,
+    },
+    /// What was wanted of an account beside payments was done: it was topped up, or closed.
+    Granted {
+        /// Where the account is.
+        to: Site,
+        /// Of which method.
+        id: MethodId,
+        /// What was wanted.
+        wish: Wish,
+    },
+    /// What was wanted of an account, with nobody waiting for it, was not done.
+    Ungranted {
+        /// Where the account is.
+        to: Site,
+        /// Of which method.
+        id: MethodId,
+        /// What was wanted.
+        wish: Wish,
+        /// Why not, for a person.
+        why: String,
     },
     /// It cannot be told what became of it.
     Unknown {

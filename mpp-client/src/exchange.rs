@@ -1,7 +1,9 @@
 //! One request's side of the protocol, without I/O of its own: hears an answer, says what to do next.
 
 mod adopt;
+mod anew;
 mod delivery;
+mod manage;
 mod out;
 mod pay;
 
@@ -17,7 +19,7 @@ use mpp_core::{
 };
 
 pub use self::delivery::Delivery;
-use self::out::Out;
+use self::{manage::Managing, out::Out};
 use crate::{
     choice::Places,
     error::{Error, Kind},
@@ -29,8 +31,13 @@ use crate::{
     wallet::Wallet,
 };
 
-/// Steps that a request may take, managed ones included: an opening, a top-up, a payment, and as many again.
-const MAX_TURNS: u8 = 6;
+/// Steps that a request may take, managed ones included: an opening and a payment, and as many again for each refusal of what
+/// put nothing at stake.
+const MAX_TURNS: u8 = 8;
+
+/// How often a request may be paid anew after refusals of what put nothing new at stake: vouchers within a deposit that came
+/// out of order, or too early.
+const ANEW: u8 = 3;
 
 /// What to do with an answer.
 #[derive(Debug)]
@@ -88,6 +95,18 @@ pub struct Exchange {
     resuming: bool,
     /// Nothing else of its purpose may be open.
     only_once: bool,
+    /// The idempotency key went with a credential already.
+    key_used: bool,
+    /// The idempotency key is another than what was said at first.
+    renamed: bool,
+    /// How often it may still be paid anew for nothing.
+    anew: u8,
+    /// After a refusal that cost nothing, something was put at stake: once is enough.
+    staked_anew: bool,
+    /// What was acknowledged and served nothing was asked again.
+    asked_again: bool,
+    /// It manages an account, and pays for no request.
+    managing: Option<Managing>,
 }
 
 impl Exchange {
@@ -109,6 +128,12 @@ impl Exchange {
             entry: None,
             resuming: false,
             only_once: false,
+            key_used: false,
+            renamed: false,
+            anew: ANEW,
+            staked_anew: false,
+            asked_again: false,
+            managing: None,
         }
     }
 
@@ -171,30 +196,34 @@ impl Exchange {
     /// credential twice. Over HTTP, a driver that has sent a credential says [`Answer::Required`] of 401, 402 and 410
     /// alone, with the problem it read; challenges on another status are trouble.
     ///
+    /// Refused credentials of a metered method that put nothing new at stake (vouchers within a deposit) are paid anew from
+    /// the challenges that came with the refusal, three times at most; what that newly puts at stake counts as a payment.
+    ///
     /// # Errors
     /// Why nothing was paid, or what became of the money ([`Error::funds`]).
     pub async fn hear(&mut self, answer: Answer) -> Result<Turn, Error> {
+        if self.managing.is_some() {
+            return self.hear_of_step(answer).await;
+        }
         match answer {
+            // Some servers answer management with a body.
+            Answer::Served(Some(receipt)) if self.is_managed_step_out() => {
+                self.acknowledged(receipt).await
+            }
             Answer::Served(receipt) => {
                 let outcome = receipt.map_or(Outcome::Unknown, accepted);
                 self.resolve(outcome, None, true).await;
                 Ok(Turn::Done)
             }
-            Answer::Acknowledged(receipt) => {
-                match self.resolve(accepted(receipt), None, true).await {
-                    // The account is open: the same demand is asked again, now of a payer that has one.
-                    Some((challenge, Step::Manage)) => {
-                        self.committed = true;
-                        self.seen.remove(challenge.id());
-                        self.pay(vec![challenge]).await
-                    }
-                    _ => Ok(Turn::Done),
-                }
-            }
+            Answer::Acknowledged(receipt) => self.acknowledged(receipt).await,
             Answer::Required { challenges, problem } => {
                 let adopted = self.out.as_ref().is_some_and(|out| out.adopted);
+                let free = self.is_free_refusal(problem.as_ref());
                 let refused = Outcome::Refused(problem.clone().map(Box::new));
                 self.resolve(refused, problem, false).await;
+                if free && self.may_be_paid_anew(adopted) {
+                    return self.pay_anew(challenges).await;
+                }
                 if self.entry.is_some() {
                     return self.after_refusal(challenges, adopted).await;
                 }
@@ -284,6 +313,12 @@ impl Exchange {
         }
     }
 
+    /// Whether the idempotency key is another than the one that was said: a new credential of a metered method has one of its
+    /// own, by which the server tells it from the one before.
+    pub fn has_new_key(&self) -> bool {
+        self.renamed
+    }
+
     /// Who is asked, and for what.
     pub fn to(&self) -> &Site {
         &self.to
@@ -302,6 +337,11 @@ impl Exchange {
     /// What became of the credential that was answered last, if one was.
     pub fn verdict(&self) -> Option<&Verdict> {
         self.verdict.as_ref()
+    }
+
+    /// What was answered last, if anything was: vouchers of a stream are signed under it.
+    pub fn challenge(&self) -> Option<&Challenge> {
+        Some(&self.verdict()?.unfinished.credential().challenge)
     }
 
     /// The receipt of the request, if it was accepted.
@@ -403,5 +443,7 @@ fn accepted(receipt: Receipt) -> Outcome {
     Outcome::Accepted(Box::new(receipt))
 }
 
+#[cfg(test)]
+mod metered_tests;
 #[cfg(test)]
 mod tests;

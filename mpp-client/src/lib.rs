@@ -41,6 +41,8 @@ mod form;
 mod random;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
+#[cfg(test)]
+mod tab;
 
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::{PaymentMiddleware, RequestBuilderExt, ResponseExt, paying};

@@ -102,6 +102,7 @@ impl Exchange {
         let challenge = credential.challenge.id().clone();
         self.to = record.quote.to.clone();
         self.key = record.key.clone().or_else(|| self.key.take());
+        self.key_used = true;
         tracing::info!(origin = %self.to.origin, %challenge, ?state, "credential of before shown again");
         self.wallet.tell(|| Event::Adopted { to: self.to.clone(), challenge, state });
         self.out = Some(Out::adopted(credential, entry, hold));

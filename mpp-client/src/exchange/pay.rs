@@ -2,13 +2,16 @@
 
 use mpp_core::{
     Amount, Challenge,
-    payer::{Allowance, Funds, Quote, Step},
+    payer::{Allowance, Funds, Quote, Step, Wish},
 };
 
-use super::{Exchange, Turn, out::Out};
+use super::{
+    ANEW, Exchange, Turn,
+    out::{Out, is_metered},
+};
 use crate::{
     choice::{Candidate, Choice, Pick, Wishes},
-    erased::Signed,
+    erased::{ErasedPayer, Signed},
     error::{Error, Kind},
     event::Event,
     journal::{Entry, Intent, State, Unbegun},
@@ -91,34 +94,56 @@ impl Exchange {
         Candidate { choice: Choice { challenge, quote }, payer }: Candidate,
         up_to: Option<Amount>,
     ) -> Result<Turn, Error> {
+        if is_metered(&challenge) {
+            self.name_anew();
+        }
+        let turn = self.commit(&challenge, &quote, &*payer, (up_to, None)).await?;
+        turn.ok_or_else(|| Error::untouched(Kind::Denied(Denied::Vetoed)))
+    }
+
+    /// Reserves, writes down, has signed, and writes down again: a payment, or the next step towards a wish. `None`: there is
+    /// no such step, and nothing was put at stake.
+    pub(super) async fn commit(
+        &mut self,
+        challenge: &Challenge,
+        quote: &Quote,
+        payer: &dyn ErasedPayer,
+        (up_to, wish): (Option<Amount>, Option<&Wish>),
+    ) -> Result<Option<Turn>, Error> {
         // A crash in here leaves it spent in books that outlive us, and nothing signed.
-        let mut reserved = self.allowed(&quote, up_to).await?;
-        // The policy may have taken its time; past its end a challenge is paid for nothing.
+        let mut reserved = self.allowed(quote, up_to).await?;
+        let staking = !quote.exposes.amount.is_zero();
+        // The policy may have taken its time; past its end a challenge is paid for nothing. What a wish signs within a deposit
+        // stands however late.
         let late = !self.committed
+            && (staking || wish.is_none())
             && challenge.expires.as_ref().is_some_and(|e| e.expired_at(&self.wallet.clock.now()));
         if late {
             self.wallet.release(&mut reserved).await;
             return Err(Error::untouched(Kind::Expired));
         }
-        let mut entry = self.begin(&quote, &challenge, &mut reserved).await?;
-        self.seen.insert(challenge.id().clone());
+        // Steps that put nothing at stake are their payer's to remember: nothing would ever be shown again.
+        let mut entry = match wish {
+            Some(_) if !staking => None,
+            _ => self.begin(quote, challenge, &mut reserved).await?,
+        };
+        if !is_metered(challenge) {
+            self.seen.insert(challenge.id().clone());
+        }
         let within = Allowance { up_to: quote.exposes.amount, to: self.to.clone() };
         // A crash in here leaves an intent: the payer is asked what it did of it, before anything else is paid for it.
-        let signed = match payer.pay(&challenge, &within).await {
-            Ok(signed) => signed,
-            Err(e) if e.funds == Funds::Untouched => {
-                let ended = match &mut entry {
-                    Some(entry) => entry.end_surely(State::Dead, self.wallet.clock.now()).await,
-                    None => Ok(()),
-                };
-                // Unwritten, the intent is asked about again, and what it holds is given back then: never twice.
-                if ended.is_ok() {
-                    self.wallet.release(&mut reserved).await;
-                }
-                return Err(e.into());
-            }
+        let signed = match wish {
+            None => payer.pay(challenge, &within).await.map(Some),
+            Some(wish) => payer.grant(challenge, wish, &within).await,
+        };
+        let signed = match signed {
+            Ok(Some(signed)) => signed,
             // The reservation stays spent, and the intent open.
-            Err(e) => return Err(e.into()),
+            Err(e) if e.funds != Funds::Untouched => return Err(e.into()),
+            nothing => {
+                self.forgo(entry, &mut reserved).await;
+                return nothing.map(|_| None).map_err(Error::from);
+            }
         };
         let Signed { credential, hold, step, exposed } = signed;
         let surplus = match &mut entry {
@@ -139,14 +164,29 @@ impl Exchange {
             challenge: challenge.id().clone(),
             step,
         });
-        self.out = Some(Out::new(credential.clone(), step, hold).written(entry));
-        Ok(match step {
-            Step::Manage => Turn::Manage(credential),
-            _ => {
-                self.payments += 1;
-                Turn::Send(credential)
-            }
-        })
+        let staked = exposed.map_or(staking, |exposed| staking && !exposed.is_zero());
+        let out = Out::new(credential, step, hold).written(entry).staking(staked);
+        if self.anew < ANEW && staked {
+            self.staked_anew = true;
+        }
+        if !out.is_free() && matches!(step, Step::Pay) {
+            self.payments += 1;
+        }
+        let turn = out.turn();
+        self.out = Some(out);
+        Ok(Some(turn))
+    }
+
+    /// Takes back what was set aside for what was not signed.
+    async fn forgo(&self, mut entry: Option<Entry>, reserved: &mut Reservation) {
+        let ended = match &mut entry {
+            Some(entry) => entry.end_surely(State::Dead, self.wallet.clock.now()).await,
+            None => Ok(()),
+        };
+        // Unwritten, the intent is asked about again, and what it holds is given back then: never twice.
+        if ended.is_ok() {
+            self.wallet.release(reserved).await;
+        }
     }
 
     /// Writes down what is about to be paid, where there is a journal.

@@ -36,8 +36,8 @@ pub enum State {
     Delivered,
     /// Nothing was paid, and nothing can be: the payer or its rail says so.
     Dead,
-    /// Given up: it was paid, and the server says that it was used up; or its owner wrote it off. What was set aside stays
-    /// spent.
+    /// Given up: it was paid, and the server says that it was used up; it put nothing new at stake, and was refused; or its
+    /// owner wrote it off. What was set aside stays spent.
     Lost,
 }
 
@@ -99,6 +99,11 @@ impl Record {
             Proof::Asked(challenge) => challenge,
             Proof::Signed(credential) => &credential.challenge,
         }
+    }
+
+    /// Whether anything stays set aside for it.
+    pub(crate) fn is_staked(&self) -> bool {
+        !self.reserved.amount().is_zero()
     }
 
     pub(crate) fn credential(&self) -> Option<&Credential> {
