@@ -5,6 +5,7 @@ pub mod dex;
 pub mod did;
 pub mod escrow;
 pub mod keychain;
+pub(crate) mod look;
 pub mod reserve;
 pub mod rpc;
 pub mod signature;

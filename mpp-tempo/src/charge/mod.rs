@@ -4,8 +4,6 @@
 mod asked;
 #[cfg(feature = "server")]
 mod evidence;
-#[cfg(any(feature = "client", feature = "server"))]
-mod look;
 #[cfg(feature = "client")]
 mod payer;
 mod payload;
@@ -23,7 +21,7 @@ pub mod sponsor;
 #[cfg(any(feature = "client", feature = "server"))]
 mod trace;
 #[cfg(feature = "server")]
-mod verifier;
+pub(crate) mod verifier;
 
 use mpp_core::{Amount, Charge, Method, method::Nested, name::MethodName};
 use serde::{Deserialize, Serialize};

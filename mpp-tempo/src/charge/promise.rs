@@ -44,6 +44,11 @@ impl Promise {
         })
     }
 
+    /// What the chain knows it by, and until when it can be mined.
+    pub(super) fn known_by(&self) -> (B256, NonZeroU64) {
+        (self.hash, self.valid_before)
+    }
+
     /// Whether a receipt's logs show these very transfers, by this payer.
     pub(super) fn is_shown_by(&self, logs: &[Log]) -> Result<(), Unmatched> {
         tip20::match_logs(self.token, Some(self.payer), &self.legs, logs)

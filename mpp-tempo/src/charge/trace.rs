@@ -5,11 +5,9 @@ use std::{collections::HashSet, time::Duration};
 
 use alloy::primitives::{Address, B256};
 
-use super::{
-    asked::Asked,
-    look::{MARGIN, PAUSE, PROVABLE, Unclear},
-};
+use super::asked::Asked;
 use crate::chain::{
+    look::{MARGIN, PAUSE, PROVABLE, Unclear},
     rpc::{Block, Rpc},
     tip20::{self, MemoRule, Moved},
 };

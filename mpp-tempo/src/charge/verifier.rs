@@ -26,16 +26,16 @@ use crate::{
     clock::SystemClock,
 };
 
-mod examine;
-mod keys;
+pub(crate) mod examine;
+pub(crate) mod keys;
 mod offer;
 mod proof;
-mod pull;
+pub(crate) mod pull;
 mod push;
 pub mod reason;
-mod settle;
-mod sponsored;
-mod trial;
+pub(crate) mod settle;
+pub(crate) mod sponsored;
+pub(crate) mod trial;
 
 use self::offer::Offered;
 pub use self::{offer::ShareError, sponsored::OtherChain};
@@ -273,7 +273,7 @@ fn invalid(reason: Reason, detail: &'static str) -> Rejection {
 }
 
 /// Nothing was sent: the node cannot be asked, or is on the wrong chain. No one is invited to pay again.
-fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Rejection {
+pub(crate) fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Rejection {
     let detail = "The payment cannot be checked right now and was not taken. Repeat this request with the same credential.";
     Rejection::new(ProblemType::OUTCOME_UNKNOWN, reason::RAIL_UNAVAILABLE, detail)
         .because(cause)

@@ -14,6 +14,8 @@ pub(crate) mod sample;
 mod snapshot;
 #[cfg(any(feature = "client", feature = "server"))]
 mod snapshot_check;
+#[cfg(feature = "server")]
+pub mod teller;
 mod text;
 #[cfg(any(feature = "client", feature = "server"))]
 mod voucher;
@@ -30,6 +32,8 @@ pub use self::channel_id::{ChannelId, NotChannelId};
 pub use self::descriptor::{Descriptor, NotDescriptor};
 #[cfg(any(feature = "client", feature = "server"))]
 pub use self::snapshot_check::{Recognised, Untrue};
+#[cfg(feature = "server")]
+pub use self::teller::Teller;
 #[cfg(any(feature = "client", feature = "server"))]
 pub use self::voucher::Domain;
 #[cfg(any(feature = "client", feature = "server"))]

@@ -10,7 +10,6 @@ use mpp_core::{
 
 use super::{
     super::{
-        look::{self, Seen, Unclear},
         promise::{self, Promise},
         trace::{Trace, Traced},
     },
@@ -18,6 +17,7 @@ use super::{
     plan::Way,
 };
 use crate::chain::{
+    look::{self, Seen, Unclear},
     parse_hex,
     rpc::Rpc,
     tip20::match_logs,
@@ -79,7 +79,7 @@ impl Payer {
         }
         let promise = Promise::by(account, &signed, &asked).map_err(unreadable)?;
         let Some(node) = self.node_on(promise.chain_id).await? else { return Ok(Became::Open) };
-        match look::look(node, LOOK, &promise).await {
+        match look::look(node, LOOK, promise.known_by()).await {
             Seen::Mined(receipt) if !receipt.success => Ok(Became::Failed),
             Seen::Mined(receipt) if promise.is_shown_by(&receipt.logs).is_ok() => Ok(Became::Paid),
             Seen::Mined(_) | Seen::Pending => Ok(Became::Open),

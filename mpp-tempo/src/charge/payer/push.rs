@@ -7,14 +7,13 @@ use mpp_core::payer::{Funds, PayError};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    super::{
-        Payload,
-        look::{self, MARGIN, Seen},
-        promise::Promise,
-    },
+    super::{Payload, promise::Promise},
     LOOK,
 };
-use crate::chain::rpc::{Receipt, Rpc};
+use crate::chain::{
+    look::{self, MARGIN, Seen},
+    rpc::{Receipt, Rpc},
+};
 
 /// How long the node may take to say that it was mined. Some drop what they do not like without a word.
 const SEND: Duration = Duration::from_secs(5);
@@ -46,7 +45,7 @@ pub(super) async fn push(
     let until = Instant::now() + valid + Duration::from_secs(MARGIN + BEHIND);
     let mut unclear = None;
     while Instant::now() < until {
-        match look::look(node, LOOK, promise).await {
+        match look::look(node, LOOK, promise.known_by()).await {
             Seen::Mined(receipt) => return ended(promise, &receipt),
             Seen::Never => return Err(PayError::untouched("no block took the payment in time")),
             Seen::Pending => {}

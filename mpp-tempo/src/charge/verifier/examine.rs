@@ -39,15 +39,15 @@ const SKEW: i64 = 5;
 const REMEMBERED: i64 = 600;
 
 /// When a transaction may be valid.
-pub(super) struct Window<'a> {
-    pub(super) now: Timestamp,
-    pub(super) longest: Duration,
-    pub(super) challenge_ends: Option<&'a Timestamp>,
+pub(crate) struct Window<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) longest: Duration,
+    pub(crate) challenge_ends: Option<&'a Timestamp>,
 }
 
 impl Window<'_> {
     /// Whether a transaction can be mined, from now until soon.
-    pub(super) fn includes(&self, transaction: &Transaction) -> Result<(), Rejection> {
+    pub(crate) fn includes(&self, transaction: &Transaction) -> Result<(), Rejection> {
         let now = self.now.unix_seconds();
         let latest = self.now.plus(self.longest).plus(LENIENCE).unix_seconds();
         // One without an end would be valid for too long.
@@ -76,7 +76,7 @@ impl Window<'_> {
 }
 
 /// Whether any node would run a transfer with this gas at these fees, whatever the chain is like.
-pub(super) fn runs(transaction: &Transaction) -> Result<(), Rejection> {
+pub(crate) fn runs(transaction: &Transaction) -> Result<(), Rejection> {
     if transaction.gas_limit < LEAST_GAS {
         let detail = "The transaction's gas limit is too low for a transfer.";
         return Err(refusal(reason::GAS_TOO_LOW, detail));
@@ -218,7 +218,7 @@ fn seconds(at: NonZeroU64) -> i64 {
     i64::try_from(at.get()).unwrap_or(i64::MAX)
 }
 
-pub(super) fn bad_signature(cause: SignatureError) -> Rejection {
+pub(crate) fn bad_signature(cause: SignatureError) -> Rejection {
     let (reason, detail) = match cause {
         SignatureError::Unsupported(_) => (
             reason::SIGNATURE_UNSUPPORTED,

@@ -1,49 +1,46 @@
 //! Whether a key may sign for the account in whose name it did.
 
+use alloy::primitives::Address;
 use mpp_core::problem::Rejection;
 
 use super::{
-    Verifier,
     reason::{self, refusal},
     unavailable,
 };
-use crate::{
-    chain::{
-        keychain::{self, SignedAuthorization},
-        rpc::Rpc,
-        signature::Recovered,
-    },
-    charge::evidence::Order,
+use crate::chain::{
+    Chain,
+    keychain::{self, SignedAuthorization},
+    rpc::Rpc,
+    signature::Recovered,
+    transaction::Signed,
 };
 
-impl Verifier {
-    /// Nodes drop without a word what a key of nobody's signed, and what brings an authorisation by somebody else: an
-    /// access key is asked after on the chain, or read from the authorisation that comes with it.
-    pub(super) async fn may_sign(
-        &self,
-        node: &dyn Rpc,
-        order: &Order,
-        by: Recovered,
-    ) -> Result<(), Rejection> {
-        let now = u64::try_from(self.clock.now().unix_seconds()).unwrap_or(0);
-        if let Some(raw) = &order.signed.transaction.key_authorization {
-            return if self.authorizes(raw, order, by, now) { Ok(()) } else { Err(inactive()) };
-        }
-        if by.access_key.is_none() {
-            return Ok(());
-        }
-        let speaks = keychain::speaks_for(node, self.chain.keychain, order.payer, by, now).await;
-        if speaks.map_err(unavailable)? { Ok(()) } else { Err(inactive()) }
+/// Nodes drop without a word what a key of nobody's signed, and what brings an authorisation by somebody else: an
+/// access key is asked after on the chain, or read from the authorisation that comes with it.
+pub(crate) async fn may_sign(
+    node: &dyn Rpc,
+    (chain, now): (&Chain, i64),
+    (signed, payer): (&Signed, Address),
+    by: Recovered,
+) -> Result<(), Rejection> {
+    let now = u64::try_from(now).unwrap_or(0);
+    if let Some(raw) = &signed.transaction.key_authorization {
+        let good = authorizes(raw, (chain.id, payer), by, now);
+        return if good { Ok(()) } else { Err(inactive()) };
     }
+    if by.access_key.is_none() {
+        return Ok(());
+    }
+    let speaks = keychain::speaks_for(node, chain.keychain, payer, by, now).await;
+    if speaks.map_err(unavailable)? { Ok(()) } else { Err(inactive()) }
+}
 
-    /// Whether an authorisation is the payer's own, for this chain, and of the key that signed where that is an access key.
-    fn authorizes(&self, raw: &[u8], order: &Order, by: Recovered, now: u64) -> bool {
-        let Ok(signed) = SignedAuthorization::decode(raw) else { return false };
-        let granted = signed.authorization();
-        let of_key =
-            by.access_key.is_none_or(|key| key == granted.key && granted.kind.signs(by.kind));
-        of_key && signed.is_good(self.node.chain_id(), order.payer, now)
-    }
+/// Whether an authorisation is the payer's own, for this chain, and of the key that signed where that is an access key.
+fn authorizes(raw: &[u8], (chain, payer): (u64, Address), by: Recovered, now: u64) -> bool {
+    let Ok(signed) = SignedAuthorization::decode(raw) else { return false };
+    let granted = signed.authorization();
+    let of_key = by.access_key.is_none_or(|key| key == granted.key && granted.kind.signs(by.kind));
+    of_key && signed.is_good(chain, payer, now)
 }
 
 fn inactive() -> Rejection {

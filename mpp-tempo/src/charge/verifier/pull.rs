@@ -9,7 +9,7 @@ use mpp_core::{
 use super::{
     Verifier, examine,
     examine::Window,
-    invalid,
+    invalid, keys,
     reason::{self, refusal},
     unavailable,
 };
@@ -106,31 +106,15 @@ impl Verifier {
     async fn can_pay(&self, order: &Order, by: Recovered) -> Result<(), Rejection> {
         let node = self.node.node().await.map_err(unavailable)?;
         let transaction = &order.signed.transaction;
+        let whose = (&self.chain, self.clock.now().unix_seconds());
         // Questions that do not depend on each other.
         let (speaks, affordable, held, runs) = tokio::join!(
-            self.may_sign(node, order, by),
-            self.affords_gas(node, transaction),
+            keys::may_sign(node, whose, (&order.signed, order.payer), by),
+            affords_gas(node, transaction),
             self.holds_enough(node, order),
             self.would_run(node, order),
         );
         speaks.and(affordable).and(held).and(runs)
-    }
-
-    async fn affords_gas(
-        &self,
-        node: &dyn Rpc,
-        transaction: &Transaction,
-    ) -> Result<(), Rejection> {
-        // The price of a node that names no base fee has a tip in it, but there is nothing better to go by.
-        let least = match node.latest_block().await.map_err(unavailable)?.base_fee {
-            Some(base_fee) => base_fee,
-            None => node.gas_price().await.map_err(unavailable)?,
-        };
-        if transaction.max_fee_per_gas < least {
-            let detail = "The transaction's fee per gas is lower than the chain asks now.";
-            return Err(refusal(reason::FEE_TOO_LOW, detail));
-        }
-        Ok(())
     }
 
     /// Whether the payer holds what the transfers move, and the most the fee may take where it is taken from the same
@@ -156,7 +140,25 @@ impl Verifier {
     }
 }
 
-fn read(signature: &str) -> Result<Signed, Rejection> {
+/// Refuses a fee below what the chain asks: nodes drop it without a word.
+pub(crate) async fn affords_gas(
+    node: &dyn Rpc,
+    transaction: &Transaction,
+) -> Result<(), Rejection> {
+    // The price of a node that names no base fee has a tip in it, but there is nothing better to go by.
+    let least = match node.latest_block().await.map_err(unavailable)?.base_fee {
+        Some(base_fee) => base_fee,
+        None => node.gas_price().await.map_err(unavailable)?,
+    };
+    if transaction.max_fee_per_gas < least {
+        let detail = "The transaction's fee per gas is lower than the chain asks now.";
+        return Err(refusal(reason::FEE_TOO_LOW, detail));
+    }
+    Ok(())
+}
+
+/// Reads a transaction as a payload has it: hex of its bytes.
+pub(crate) fn read(signature: &str) -> Result<Signed, Rejection> {
     let bytes = parse_hex(signature)
         .ok_or_else(|| invalid(Reason::UNREADABLE, "The transaction is not written in hex."))?;
     Signed::decode(&bytes).map_err(|cause| match cause {

@@ -65,6 +65,6 @@ pub const ALREADY_MINED: Reason = Reason::new("already-mined");
 /// The node cannot be asked; nothing was sent.
 pub const RAIL_UNAVAILABLE: Reason = Reason::new("rail-unavailable");
 
-pub(super) fn refusal(reason: Reason, detail: &'static str) -> Rejection {
+pub(crate) fn refusal(reason: Reason, detail: &'static str) -> Rejection {
     Rejection::new(ProblemType::VERIFICATION_FAILED, reason, detail)
 }

@@ -15,7 +15,6 @@ use super::{
     super::{
         Evidence,
         evidence::{self, Kind, Order, Sent},
-        look::{self, Seen, Unclear},
         promise::Promise,
     },
     Verifier,
@@ -23,6 +22,7 @@ use super::{
     sponsored,
 };
 use crate::chain::{
+    look::{self, Seen, Unclear},
     rpc::{Receipt, Rpc, RpcError},
     signature::SignatureKind,
     tip20,
@@ -138,7 +138,7 @@ pub(super) async fn seen(
     promise: &Promise,
     cause: Option<Unclear>,
 ) -> Fate {
-    match (look::look(rpc, deadline, promise).await, cause) {
+    match (look::look(rpc, deadline, promise.known_by()).await, cause) {
         (Seen::Mined(receipt), _) => judge(promise, &receipt),
         (Seen::Never, _) => never(),
         (Seen::Pending | Seen::Unclear(_), Some(cause)) => Fate::unknown(cause),
@@ -199,7 +199,7 @@ fn settled(promise: &Promise) -> Fate {
     Fate::Settled(Settlement::new(reference).by(evidence::source(promise.chain_id, promise.payer)))
 }
 
-pub(super) fn never() -> Fate {
+pub(crate) fn never() -> Fate {
     let detail = "The transaction was never mined, and no longer can be. Nothing was taken.";
     let kind = ProblemType::PAYMENT_EXPIRED;
     Fate::Failed(Rejection::new(kind, Reason::EXPIRED, detail))

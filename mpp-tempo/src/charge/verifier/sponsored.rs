@@ -3,11 +3,14 @@
 //! The sponsor's signature is on record before it leaves, so that what the chain may know is known here: without a record
 //! nothing was sent, and with one the very same bytes are sent again.
 
+use std::num::NonZeroU64;
+
 use alloy::primitives::{Address, B256, U256};
 use mpp_core::{
     Timestamp,
     fate::{Fate, Settlement},
     problem::{Reason, Rejection},
+    time::Clock,
 };
 
 use super::{
@@ -18,13 +21,13 @@ use super::{
 };
 use crate::{
     chain::{
-        rpc::{RpcError, Trial},
+        look::{self, PROVABLE, Unclear},
+        rpc::{Pinned, Rpc, RpcError, Trial},
         tip20,
-        transaction::{ATTO_PER_UNIT, FeePayer},
+        transaction::{ATTO_PER_UNIT, FeePayer, Signed},
     },
     charge::{
         evidence::{self, Order},
-        look::{self, PROVABLE, Unclear},
         sponsor::{Approved, Cosigned, Reserved, Sponsor, Stage},
         trace::{Trace, Traced},
     },
@@ -83,7 +86,7 @@ pub struct OtherChain;
 
 /// Why it cannot be told what became of a sponsored payment, beside what a look at the chain can fail by.
 #[derive(Debug, thiserror::Error)]
-enum Stuck {
+pub(crate) enum Stuck {
     #[error("no sponsor is configured for a payment that awaits one")]
     NoSponsor,
     #[error("the node does not simulate, which the sponsor's policy requires")]
@@ -101,7 +104,7 @@ pub(super) async fn settle(verifier: &Verifier, order: &Order) -> Fate {
     let Some(sponsor) = &verifier.sponsor else { return Fate::unknown(Stuck::NoSponsor) };
     let cosigned = match sponsor.cosigned(&order.signed).await {
         Ok(Some(before)) => before,
-        Ok(None) => match first(verifier, sponsor, order).await {
+        Ok(None) => match first(sponsor, &order.unpaid(verifier)).await {
             Ok(cosigned) => cosigned,
             Err(fate) => return unsent(verifier, order, fate).await,
         },
@@ -124,7 +127,8 @@ pub(super) async fn reconcile(verifier: &Verifier, order: &Order) -> Fate {
     let cosigned = match sponsor.cosigned(&order.signed).await {
         Ok(Some(cosigned)) => cosigned,
         Ok(None) => {
-            return searched(verifier, order, unsigned(order, &verifier.clock.now())).await;
+            return searched(verifier, order, unsigned(order.valid_before, &verifier.clock.now()))
+                .await;
         }
         Err(cause) => return Fate::unknown(cause),
     };
@@ -186,13 +190,31 @@ fn by_another(order: &Order, hash: B256) -> Fate {
     Fate::Settled(Settlement::new(format!("{hash:#x}")).by(payer))
 }
 
+/// A transaction that awaits a sponsor, and the node that it is tried on.
+pub(crate) struct Unpaid<'a> {
+    pub(crate) node: &'a Pinned,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) signed: &'a Signed,
+    /// Who signed it.
+    pub(crate) payer: Address,
+    /// When it ends, where a trial has to know that it does.
+    pub(crate) valid_before: Option<u64>,
+}
+
+impl Order {
+    fn unpaid<'a>(&'a self, verifier: &'a Verifier) -> Unpaid<'a> {
+        let (node, clock) = (&verifier.node, &*verifier.clock);
+        Unpaid { node, clock, signed: &self.signed, payer: self.payer, valid_before: None }
+    }
+}
+
 /// Seconds by which the clocks of processes on one store may differ.
 const SKEW: u64 = 60;
 
 /// Without a record nothing has left; and nothing is signed any more once a transaction is over. Records are kept for
 /// longer than that is asked after.
-fn unsigned(order: &Order, now: &Timestamp) -> Fate {
-    let end = i64::try_from(order.valid_before.get()).unwrap_or(i64::MAX);
+fn unsigned(valid_before: NonZeroU64, now: &Timestamp) -> Fate {
+    let end = i64::try_from(valid_before.get()).unwrap_or(i64::MAX);
     let over_for = now.unix_seconds().saturating_sub(end);
     match u64::try_from(over_for) {
         Err(_) => Fate::Absent,
@@ -206,29 +228,29 @@ fn unsigned(order: &Order, now: &Timestamp) -> Fate {
 ///
 /// Whatever fails before nothing was signed by this run, and may have been by another, or be by the next: only a payment
 /// that would fail has failed, once nobody can sign it any more.
-async fn first(verifier: &Verifier, sponsor: &Sponsor, order: &Order) -> Result<Cosigned, Fate> {
-    let now = verifier.clock.now();
-    let approved = sponsor.judge(&order.signed, &now, Stage::Settling).map_err(Fate::unknown)?;
-    let approved = in_a_token_it_has(verifier, sponsor, approved).await?;
+pub(crate) async fn first(sponsor: &Sponsor, unpaid: &Unpaid<'_>) -> Result<Cosigned, Fate> {
+    let now = unpaid.clock.now();
+    let approved = sponsor.judge(unpaid.signed, &now, Stage::Settling).map_err(Fate::unknown)?;
+    let node = unpaid.node.node().await.map_err(|cause| Fate::unknown(Unclear::Pin(cause)))?;
+    let approved = in_a_token_it_has(node, sponsor, approved).await?;
     // A crash after this leaves a promise in the books for as long as its lease.
     let reserved = tokio::select! {
         reserved = sponsor.reserve(&approved) => reserved.map_err(Fate::unknown)?,
-        never = earlier::make_way(&verifier.node, sponsor, approved) => match never {},
+        never = earlier::make_way(unpaid.node, sponsor, approved) => match never {},
     };
     // The sender's earlier payments have ended: what this shows is what the chain will do.
-    if let Err(fate) = simulate(verifier, sponsor, order, &approved).await {
+    if let Err(fate) = simulate(node, sponsor, unpaid, &approved).await {
         return Err(withdrawn(sponsor, reserved, fate).await);
     }
-    sponsor.cosign(reserved, &order.signed).await.map_err(Fate::unknown)
+    sponsor.cosign(reserved, unpaid.signed).await.map_err(Fate::unknown)
 }
 
 /// Picks the first of its tokens of which the sponsor holds enough for the fee: a node drops what lacks it.
 async fn in_a_token_it_has(
-    verifier: &Verifier,
+    node: &dyn Rpc,
     sponsor: &Sponsor,
     approved: Approved,
 ) -> Result<Approved, Fate> {
-    let node = verifier.node.node().await.map_err(|cause| Fate::unknown(Unclear::Pin(cause)))?;
     let fee = U256::from(approved.max_fee().get().div_ceil(ATTO_PER_UNIT));
     for token in sponsor.fee_tokens() {
         let asked = Trial::read(*token, tip20::balance_of(sponsor.address()));
@@ -251,20 +273,20 @@ async fn withdrawn(sponsor: &Sponsor, reserved: Reserved, fate: Fate) -> Fate {
 
 /// Runs the payment as it would be sent, the fee aside from the payer. One that would fail would cost the sponsor its fee.
 async fn simulate(
-    verifier: &Verifier,
+    node: &dyn Rpc,
     sponsor: &Sponsor,
-    order: &Order,
+    unpaid: &Unpaid<'_>,
     approved: &Approved,
 ) -> Result<(), Fate> {
-    let node = verifier.node.node().await.map_err(|cause| Fate::unknown(Unclear::Pin(cause)))?;
+    let calls = &unpaid.signed.transaction.calls;
     let trial = |payer: Option<Address>| Trial {
-        from: Some(order.payer),
-        calls: order.signed.transaction.calls.clone(),
+        from: Some(unpaid.payer),
+        calls: calls.clone(),
         fee_token: payer.map(|_| approved.fee_token()),
-        valid_before: None,
+        valid_before: unpaid.valid_before,
         fee_payer: payer,
     };
-    let alone = order.signed.transaction.calls.len() == 1;
+    let alone = calls.len() == 1;
     let tried = match node.simulate(trial(Some(sponsor.address()))).await {
         Err(error) if error.is_not_offered() && sponsor.requires_simulation() => {
             return Err(Fate::unknown(Stuck::NotSimulated));
@@ -282,14 +304,15 @@ async fn simulate(
     if !whole {
         return Ok(());
     }
-    trial::has_gas(node, order).await.map_err(|refused| match refused.kind.fresh {
+    let gas = trial::has_gas(node, unpaid.signed, unpaid.payer).await;
+    gas.map_err(|refused| match refused.kind.fresh {
         true => Fate::Failed(refused),
         false => Fate::unknown(refused),
     })
 }
 
 /// Tells the sponsor's books what is certain. If that fails, the fee counts until the transaction is over.
-async fn told(sponsor: &Sponsor, cosigned: &Cosigned, fate: Fate) -> Fate {
+pub(crate) async fn told(sponsor: &Sponsor, cosigned: &Cosigned, fate: Fate) -> Fate {
     let _ = match &fate {
         Fate::Settled(_) | Fate::Failed(_) => sponsor.ended(cosigned).await,
         _ => sponsor.pending(cosigned).await,

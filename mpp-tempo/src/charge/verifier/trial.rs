@@ -1,5 +1,8 @@
 //! Tries a payment before anything is signed for it or sent: whether its calls run, and with the gas that it names.
 
+use std::num::NonZeroU64;
+
+use alloy::primitives::Address;
 use mpp_core::problem::Rejection;
 
 use super::{
@@ -11,6 +14,7 @@ use crate::{
     chain::{
         rpc::{Rpc, RpcError, Trial},
         signature::Signature,
+        transaction::Signed,
     },
     charge::evidence::Order,
 };
@@ -30,7 +34,7 @@ impl Verifier {
     pub(super) async fn would_run(&self, node: &dyn Rpc, order: &Order) -> Result<(), Rejection> {
         let whole = runs(node, order, self.simulation(order)).await?;
         let at_our_cost = order.awaits_sponsor() || self.optimistic;
-        if whole && at_our_cost { has_gas(node, order).await } else { Ok(()) }
+        if whole && at_our_cost { has_gas(node, &order.signed, order.payer).await } else { Ok(()) }
     }
 
     /// A sponsor may insist on seeing the whole first; a node that cannot show it is found out before anything is marked.
@@ -60,16 +64,20 @@ async fn runs(node: &dyn Rpc, order: &Order, simulation: Simulation) -> Result<b
 }
 
 /// Whether the gas that was signed for suffices, as the node estimates it (S6).
-pub(super) async fn has_gas(node: &dyn Rpc, order: &Order) -> Result<(), Rejection> {
-    let transaction = &order.signed.transaction;
+pub(crate) async fn has_gas(
+    node: &dyn Rpc,
+    signed: &Signed,
+    payer: Address,
+) -> Result<(), Rejection> {
+    let transaction = &signed.transaction;
     let trial = Trial {
-        from: Some(order.payer),
+        from: Some(payer),
         calls: transaction.calls.clone(),
-        valid_before: Some(order.valid_before.get()),
+        valid_before: transaction.valid_before.map(NonZeroU64::get),
         ..Trial::default()
     };
     let estimate = node.estimate_gas(trial).await.map_err(refused)?;
-    if transaction.gas_limit >= estimate.saturating_add(further(&order.signed.signature)) {
+    if transaction.gas_limit >= estimate.saturating_add(further(&signed.signature)) {
         return Ok(());
     }
     let detail = "The transaction's gas limit is lower than what the node says the payment takes.";

@@ -1,0 +1,1 @@
+//! What is kept of a channel is never older than it was.
