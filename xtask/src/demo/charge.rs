@@ -75,7 +75,8 @@ async fn run(console: Console, chain: &Devnet) -> anyhow::Result<Value> {
 /// The seller: an axum API with one paid route.
 async fn sell(tempo: &Chain, rpc: Arc<dyn Rpc>) -> anyhow::Result<String> {
     let verifier = Arc::new(charge::Verifier::new(tempo, RECIPIENT.address, rpc)?);
-    let gate = Gate::builder(Memory::volatile()).realm("127.0.0.1").secret(super::secret()).build()?;
+    let gate =
+        Gate::builder(Memory::volatile()).realm("127.0.0.1").secret(super::secret()).build()?;
     let paywall = gate.charge(PRICE)?.via(&verifier).layer()?;
     let app = Router::new().route("/joke", get(async |_: Paid| JOKE).layer(paywall));
     let listener = TcpListener::bind("127.0.0.1:0").await?;

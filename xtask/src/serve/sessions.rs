@@ -7,11 +7,7 @@ use mpp_core::{
     Charge, Price,
     intent::{Rate, Session as SessionIntent},
 };
-use mpp_server::{
-    Gate, Offers, Route, Session,
-    axum::MeteredUpgrade,
-    stream::{BoxError, Tap},
-};
+use mpp_server::{Gate, Offers, Route};
 use mpp_tempo::{
     Chain, Key,
     chain::rpc::Rpc,
@@ -37,7 +33,8 @@ impl Tellers {
     pub(super) fn new(chain: &Chain, rpc: &Arc<dyn Rpc>, sponsor: Sponsor) -> anyhow::Result<Self> {
         let signer = Arc::new(RECIPIENT.key.hex().parse::<Key>()?);
         // Fees in another token than any price is in, so that prices are seen bare.
-        let own = Teller::new(chain, RECIPIENT.address, signer, rpc.clone())?.fee_token(THETA_USD)?;
+        let own =
+            Teller::new(chain, RECIPIENT.address, signer, rpc.clone())?.fee_token(THETA_USD)?;
         let sponsored = own.clone().sponsor(sponsor)?;
         Ok(Self { own: Arc::new(own), sponsored: Arc::new(sponsored) })
     }
@@ -53,42 +50,14 @@ pub(super) fn sell(
     let Tellers { own, sponsored } = tellers;
     let (price, verifier) = charged;
     let data = gate.session(rate("0.001 usd per request")?)?.via(own).layer()?;
-    let sse = gate.session(rate("0.0001 usd per token")?)?.via(own).metered().layer()?;
-    let sse_sponsored =
-        gate.session(rate("0.0001 usd per token")?)?.via(sponsored).metered().layer()?;
-    let socket = gate.session(rate("0.0001 usd per token")?)?.via(own).socket()?;
     let by_request = Offers::<SessionIntent>::of(rate("0.001 usd per request")?).via(sponsored)?;
     let at_once = Offers::<Charge>::of(price).via(verifier)?;
     let either = gate.paywall(Route::of(at_once.into_iter().chain(by_request)))?;
-    Ok(app
-        .route("/data", get(ok).layer(data))
-        .route("/sse", get(stream).layer(sse))
-        .route("/sse-sponsored", get(stream).layer(sse_sponsored))
-        .route("/ws", get(upgrade).layer(socket))
-        .route("/sponsored", get(ok).layer(either)))
+    Ok(app.route("/data", get(ok).layer(data)).route("/sponsored", get(ok).layer(either)))
 }
 
 fn rate(text: &str) -> anyhow::Result<Rate> {
     Ok(text.parse::<Rate>()?.suggest("0.01 usd".parse()?))
-}
-
-async fn stream(session: Session, RawQuery(query): RawQuery) -> impl IntoResponse {
-    let wanted = wanted(query.as_deref());
-    session.sse_with(move |tap| tokens(tap, wanted))
-}
-
-async fn upgrade(up: MeteredUpgrade, RawQuery(query): RawQuery) -> impl IntoResponse {
-    let wanted = wanted(query.as_deref());
-    up.serve_with(move |tap| tokens(tap, wanted))
-}
-
-/// Each is charged for before it is said.
-async fn tokens(tap: Tap, wanted: u64) -> Result<(), BoxError> {
-    for at in 0..wanted {
-        tap.charge(1).await?;
-        tap.send(format!("token-{at} ")).await?;
-    }
-    Ok(())
 }
 
 /// `?n=` how many.

@@ -66,20 +66,18 @@ impl Fraud {
         }
     }
 
-    /// What this SDK's server calls it: any of these, as the end of a problem's type. Others have words of their own.
-    pub(super) const fn problems(self) -> &'static [&'static str] {
+    /// What this SDK's server calls it, as the end of a problem's type. Others have words of their own.
+    pub(super) const fn problem(self) -> &'static str {
         match self {
             // Its descriptor is of another channel.
-            Self::ForeignChannel => &["verification-failed", "channel-not-found"],
-            Self::SignedAmount | Self::HexAmount | Self::OversizedDescriptor => {
-                &["invalid-payload", "malformed-credential"]
-            }
-            Self::HighS | Self::ShortSignature => &["invalid-signature"],
-            Self::ForeignKey => &["signer-mismatch"],
-            Self::LowerVoucher => &["verification-failed"],
-            Self::OverDeposit => &["amount-exceeds-deposit"],
+            Self::ForeignChannel => "verification-failed",
+            Self::SignedAmount | Self::HexAmount | Self::OversizedDescriptor => "invalid-payload",
+            Self::HighS | Self::ShortSignature => "invalid-signature",
+            Self::ForeignKey => "signer-mismatch",
+            Self::LowerVoucher => "verification-failed",
+            Self::OverDeposit => "amount-exceeds-deposit",
             // It is the voucher of before, and nothing is left of that.
-            Self::ReplayedOpen => &["insufficient-balance"],
+            Self::ReplayedOpen => "insufficient-balance",
         }
     }
 }

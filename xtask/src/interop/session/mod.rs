@@ -121,7 +121,7 @@ impl<'o> Round<'o> {
         let intact = refused::is_intact(&prepared, watched, books).await;
         let said = said?;
         intact.context("the channel is not what it was")?;
-        let named = fraud.problems().iter().any(|problem| said.ends_with(problem));
+        let named = said.ends_with(&format!(" {}", fraud.problem()));
         ensure!(named || pair.server != Sdk::Ours, "it is not named as it should be: {said}");
         Ok(said)
     }
