@@ -8,6 +8,8 @@ pub mod charge;
 
 #[cfg(any(feature = "client", feature = "server"))]
 mod clock;
+#[cfg(feature = "client")]
+mod order;
 pub mod session;
 
 #[cfg(any(feature = "client", feature = "server"))]

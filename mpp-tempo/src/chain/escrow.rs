@@ -5,7 +5,7 @@
 use alloy::primitives::{Address, B256, Bytes, U256, address, b256};
 
 use super::{
-    rpc::{Log, Malformed, Rpc, RpcError, Trial},
+    rpc::{Log, Malformed, Rpc, RpcError, Search, Trial},
     transaction::Call,
     words::{self, Words, to_address},
 };
@@ -153,6 +153,25 @@ fn read(mut words: Words<'_>) -> Option<Channel> {
         settled: words.number(128)?,
     };
     words.end().map(|()| channel)
+}
+
+/// A search, in a range of blocks, for the channels that an account opened.
+pub fn search_opened(
+    escrow: Address,
+    payer: Address,
+    (from_block, to_block): (u64, u64),
+) -> Search {
+    let topics = vec![Some(OPENED), None, Some(payer.into_word())];
+    Search { address: escrow, topics, from_block, to_block }
+}
+
+/// A search, in a range of blocks, for all that is told of a channel.
+pub fn search_of(
+    escrow: Address,
+    channel: ChannelId,
+    (from_block, to_block): (u64, u64),
+) -> Search {
+    Search { address: escrow, topics: vec![None, Some(channel.0)], from_block, to_block }
 }
 
 /// What a log of the contract tells of a channel.

@@ -19,22 +19,18 @@ use crate::{
         signer::Signer,
     },
     clock::SystemClock,
+    order::access::{Holder, UnderWay},
 };
 
-mod access;
 mod afterwards;
-mod gas;
 mod pay;
 mod plan;
 mod proof;
 mod push;
-mod sign;
 mod swap;
-mod together;
-mod validity;
 mod why;
 
-use self::{access::UnderWay, plan::Owed, proof::Trusted, swap::Swapping};
+use self::{plan::Owed, proof::Trusted, swap::Swapping};
 
 /// Pays in dollar stablecoins on one Tempo chain, with whatever signs for the account.
 ///
@@ -196,6 +192,16 @@ impl Payer {
     /// The address of the key that signs, with checksum: the account's own, or an access key's.
     pub fn authorized_signer(&self) -> String {
         self.signer.key().to_string()
+    }
+
+    fn holder(&self) -> Holder<'_> {
+        Holder {
+            signer: &*self.signer,
+            keychain: self.chain.keychain,
+            chain_id: self.node.chain_id(),
+            clock: &*self.clock,
+            under_way: &self.under_way,
+        }
     }
 }
 

@@ -6,6 +6,8 @@ mod channel_id;
 mod descriptor;
 mod descriptor_text;
 mod need;
+#[cfg(feature = "client")]
+mod payer;
 mod payload;
 mod receipt;
 #[cfg(test)]
@@ -30,6 +32,8 @@ use serde_json::{Map, Value};
 pub use self::channel_id::{ChannelId, NotChannelId};
 #[cfg(any(feature = "client", feature = "server"))]
 pub use self::descriptor::{Descriptor, NotDescriptor};
+#[cfg(feature = "client")]
+pub use self::payer::{ChannelStore, OpenChannel, Payer};
 #[cfg(any(feature = "client", feature = "server"))]
 pub use self::snapshot_check::{Recognised, Untrue};
 #[cfg(feature = "server")]

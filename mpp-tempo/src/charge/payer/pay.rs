@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU64, time::Duration};
 
-use alloy::primitives::hex;
+use alloy::primitives::{U256, hex};
 use mpp_core::{
     Amount, Timestamp,
     challenge::Demand,
@@ -13,17 +13,21 @@ use mpp_core::{
 use super::{
     super::{promise::Promise, trace::LIFE},
     Payer, Payload, TempoCharge,
-    access::Brought,
-    gas::{Caps, Gas},
     plan::{Plan, Way},
     push::push,
-    sign::sign,
-    validity::{LEAST_SPONSORED, LEAST_VALID, LONGEST_VALID, Moment},
 };
-use crate::chain::{
-    did::Did,
-    rpc::Rpc,
-    transaction::{FeePayer, Transaction},
+use crate::{
+    chain::{
+        did::Did,
+        rpc::Rpc,
+        transaction::{FeePayer, Transaction},
+    },
+    order::{
+        access::{Brought, with_fee},
+        gas::{Caps, Gas},
+        sign::sign,
+        validity::{LEAST_SPONSORED, LEAST_VALID, LONGEST_VALID, Moment},
+    },
 };
 
 /// A transaction that only wants a signature, and what is known of it.
@@ -86,7 +90,7 @@ impl Payer {
         demand: &Demand<'_, TempoCharge>,
         (plan, up_to): (&Plan, Amount),
     ) -> Result<Unsigned<'_>, PayError> {
-        let brought = self.authorization(node).await?;
+        let brought = self.holder().authorization(node).await?;
         let sponsored = plan.way == Way::Sponsored;
         if brought.is_some() && sponsored {
             let detail = "the chain does not know the access key yet, and no sponsor pays for that";
@@ -98,8 +102,8 @@ impl Payer {
         let unpriced = |moment: Moment| -> Result<Transaction, PayError> {
             Ok(Transaction {
                 calls: funding.calls.clone(),
-                valid_before: Some(moment.valid_before(demand.challenge, least)?),
-                valid_after: moment.valid_after(demand.challenge),
+                valid_before: Some(moment.valid_before(demand.challenge.expires.as_ref(), least)?),
+                valid_after: moment.valid_after(demand.challenge.id().as_str().as_bytes()),
                 fee_token: funding.fee_token,
                 fee_payer: if sponsored { FeePayer::Awaited } else { FeePayer::Sender },
                 key_authorization: brought.as_ref().map(|(authorization, _)| authorization.clone()),
@@ -110,7 +114,7 @@ impl Payer {
         let started = self.clock.now();
         // Where they agree, as they mostly do, what is tried while the chain is asked for its time is what is signed.
         let assumed = unpriced(Moment::agreeing(&started)).ok();
-        let gas = Gas { node, from: self.signer.account(), swaps: funding.swaps(plan) };
+        let gas = Gas { node, from: self.signer.account(), chained: funding.swaps(plan) };
         let early = async { Some(gas.needed(assumed.as_ref()?).await) };
         let (block, early) = tokio::join!(node.latest_block(), early);
         let block = block.map_err(|cause| {
@@ -126,12 +130,17 @@ impl Payer {
             _ => gas.needed(&transaction).await?,
         };
         let budget = left.min(self.fee_cap(plan)).get();
-        let caps = Caps::of(plan.way, budget, &transaction);
+        let caps = Caps::of(budget, &transaction);
         let transaction = caps.fill_in(transaction, needed, gas.price(&block).await?)?;
         let fee = if sponsored { 0 } else { transaction.max_fee() };
         funding.suffices(fee)?;
         let authorization = transaction.key_authorization.as_ref();
-        self.limits_allow(node, (plan, &funding, fee), authorization).await?;
+        let mut spent = vec![(funding.token, U256::from(funding.most.get()))];
+        if funding.swaps(plan) {
+            spent.push((plan.asked.token, plan.asked.total()));
+        }
+        let spent = with_fee(spent, funding.fee_token, fee);
+        self.holder().limits_allow(node, spent, authorization).await?;
         let exposed = funding.most.checked_add(Amount::new(fee));
         Ok(Unsigned { transaction, brought, exposed, time: Time { started, moment, least } })
     }

@@ -9,7 +9,8 @@ use mpp_core::{
     payer::{Allowance, PayError, Payment},
 };
 
-use super::{super::proof::proof_digest, Payer, Payload, TempoCharge, sign::sign};
+use super::{super::proof::proof_digest, Payer, Payload, TempoCharge};
+use crate::order::sign::sign;
 
 /// The longest that a signer is waited for.
 const SIGNING: Duration = Duration::from_secs(60);

@@ -6,12 +6,13 @@ use std::{
 };
 
 use alloy::primitives::{Address, Bytes, U256};
-use mpp_core::{Timestamp, payer::PayError};
+use mpp_core::{Timestamp, payer::PayError, time::Clock};
 
-use super::{Payer, plan::Plan, swap::Funding, validity::LONGEST_VALID};
+use super::validity::LONGEST_VALID;
 use crate::chain::{
     keychain::{self, NotProvisioned, SignedAuthorization},
     rpc::Rpc,
+    signer::Signer,
 };
 
 /// Between two questions whether the key is known by now.
@@ -26,7 +27,7 @@ const SLACK: Duration = Duration::from_secs(6);
 /// An authorisation that is under way: nodes drop a payment that brings one of a key they know, so that no second payment
 /// may bring it while the first may be mined.
 #[derive(Debug, Default)]
-pub(super) struct UnderWay(Mutex<Option<Timestamp>>);
+pub(crate) struct UnderWay(Mutex<Option<Timestamp>>);
 
 impl UnderWay {
     fn until(&self) -> MutexGuard<'_, Option<Timestamp>> {
@@ -47,14 +48,14 @@ impl UnderWay {
 
 /// The turn to bring the authorisation; given back where nothing was signed.
 #[derive(Debug)]
-pub(super) struct Turn<'a> {
+pub(crate) struct Turn<'a> {
     of: &'a UnderWay,
     signed: bool,
 }
 
 impl Turn<'_> {
     /// A transaction that brings it may be mined from here on.
-    pub(super) fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         self.signed = true;
     }
 }
@@ -68,23 +69,30 @@ impl Drop for Turn<'_> {
 }
 
 /// What a payment must bring along, so that its key is taken.
-pub(super) type Brought<'a> = Option<(Bytes, Turn<'a>)>;
+pub(crate) type Brought<'a> = Option<(Bytes, Turn<'a>)>;
 
-impl Payer {
+/// Whose key signs, and where keys are known.
+pub(crate) struct Holder<'a> {
+    pub(crate) signer: &'a dyn Signer,
+    pub(crate) keychain: Address,
+    pub(crate) chain_id: u64,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) under_way: &'a UnderWay,
+}
+
+impl<'a> Holder<'a> {
     /// The authorisation of a key that the chain does not know, or nothing. Waits while another payment brings it.
-    pub(super) async fn authorization(&self, node: &dyn Rpc) -> Result<Brought<'_>, PayError> {
+    pub(crate) async fn authorization(&self, node: &dyn Rpc) -> Result<Brought<'a>, PayError> {
         if self.signer.key() == self.signer.account() {
             return Ok(None);
         }
         for _ in 0..STEPS {
             let now = self.clock.now();
             let seconds = u64::try_from(now.unix_seconds()).unwrap_or_default();
-            let asked =
-                keychain::provision(node, self.chain.keychain, &*self.signer, seconds).await;
+            let asked = keychain::provision(node, self.keychain, self.signer, seconds).await;
             let Some(authorization) = asked.map_err(not_provisioned)? else { return Ok(None) };
-            let (chain_id, account) = (self.node.chain_id(), self.signer.account());
             let good = SignedAuthorization::decode(&authorization)
-                .is_ok_and(|signed| signed.is_good(chain_id, account, seconds));
+                .is_ok_and(|signed| signed.is_good(self.chain_id, self.signer.account(), seconds));
             if !good {
                 let detail = "the access key's authorisation is for another chain, by another account, or over";
                 return Err(PayError::untouched(detail));
@@ -97,28 +105,16 @@ impl Payer {
         Err(PayError::untouched("another payment has yet to make the access key known"))
     }
 
-    /// Refuses what the key may not spend: it would be mined, fail, and cost its fee.
-    pub(super) async fn limits_allow(
+    /// Refuses what the key may not spend of each token: it would be mined, fail, and cost its fee.
+    pub(crate) async fn limits_allow(
         &self,
         node: &dyn Rpc,
-        (plan, funding, fee): (&Plan, &Funding, u128),
+        spent: Vec<(Address, U256)>,
         brought: Option<&Bytes>,
     ) -> Result<(), PayError> {
         let (account, key) = (self.signer.account(), self.signer.key());
         if key == account {
             return Ok(());
-        }
-        let mut spent = vec![(funding.token, U256::from(funding.most.get()))];
-        if funding.swaps(plan) {
-            spent.push((plan.asked.token, plan.asked.total()));
-        }
-        match (
-            funding.fee_token,
-            spent.iter_mut().find(|(token, _)| funding.fee_token == Some(*token)),
-        ) {
-            (Some(_), Some((_, spent))) => *spent = spent.saturating_add(U256::from(fee)),
-            (Some(token), None) => spent.push((token, U256::from(fee))),
-            (None, _) => {}
         }
         if let Some(brought) = brought {
             return if allowed_by(brought, &spent) { Ok(()) } else { Err(over_limit()) };
@@ -127,20 +123,32 @@ impl Payer {
             PayError::untouched("the node does not say what the access key may spend")
                 .because(cause)
         };
-        let info =
-            keychain::key_of(node, self.chain.keychain, account, key).await.map_err(unsaid)?;
+        let info = keychain::key_of(node, self.keychain, account, key).await.map_err(unsaid)?;
         if !info.is_some_and(|info| info.enforces_limits) {
             return Ok(());
         }
         for (token, amount) in spent {
-            let left =
-                keychain::remaining_limit(node, self.chain.keychain, account, key, token).await;
+            let left = keychain::remaining_limit(node, self.keychain, account, key, token).await;
             if left.map_err(unsaid)?.amount < amount {
                 return Err(over_limit());
             }
         }
         Ok(())
     }
+}
+
+/// What leaves in each token: an amount, and a fee, which may be in the same.
+pub(crate) fn with_fee(
+    mut spent: Vec<(Address, U256)>,
+    fee_token: Option<Address>,
+    fee: u128,
+) -> Vec<(Address, U256)> {
+    let Some(paid_in) = fee_token else { return spent };
+    match spent.iter_mut().find(|(token, _)| *token == paid_in) {
+        Some((_, spent)) => *spent = spent.saturating_add(U256::from(fee)),
+        None => spent.push((paid_in, U256::from(fee))),
+    }
+    spent
 }
 
 /// Whether an authorisation that comes along allows this much.
@@ -155,7 +163,7 @@ fn allowed_by(brought: &Bytes, spent: &[(Address, U256)]) -> bool {
 
 /// Units of gas to make a key known, somewhat more than measured: every limit, contract, function and recipient is a row in
 /// a table, and what has rows counts them.
-pub(super) fn gas_to_authorize(authorization: &[u8]) -> u64 {
+pub(crate) fn gas_to_authorize(authorization: &[u8]) -> u64 {
     const KEY: u64 = 300_000;
     const ROW: u64 = 550_000;
     const COUNT: u64 = 270_000;

@@ -9,7 +9,7 @@ use crate::chain::{signature::Signature, signer::Signer};
 
 /// A signature of the signer's account, within a deadline. Whatever goes wrong, nothing has left: what a signer far away
 /// signs too late has nobody to send it.
-pub(super) async fn sign(
+pub(crate) async fn sign(
     signer: &dyn Signer,
     hash: B256,
     deadline: Duration,

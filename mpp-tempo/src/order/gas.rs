@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use alloy::primitives::Address;
 use mpp_core::payer::PayError;
 
-use super::{access::gas_to_authorize, plan::Way, together::together};
+use super::{access::gas_to_authorize, together::together};
 use crate::chain::{
     rpc::{Block, Rpc, RpcError, Trial},
     transaction::{ATTO_PER_UNIT, FeePayer, Transaction},
@@ -13,7 +13,7 @@ use crate::chain::{
 
 /// What a transaction may come to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Caps {
+pub(crate) struct Caps {
     /// In attodollars.
     budget: u128,
     /// In attodollars.
@@ -23,8 +23,8 @@ pub(super) struct Caps {
 
 impl Caps {
     /// Of one that somebody's budget pays for, in base units of a dollar token.
-    pub(super) fn of(way: Way, budget: u128, transaction: &Transaction) -> Self {
-        if way == Way::Sponsored {
+    pub(crate) fn of(budget: u128, transaction: &Transaction) -> Self {
+        if transaction.fee_payer == FeePayer::Awaited {
             return Self { budget: SPONSORED, per_gas: SPONSORED_PER_GAS, most_gas: SPONSORED_GAS };
         }
         let further = u64::try_from(transaction.calls.len().saturating_sub(1)).unwrap_or(u64::MAX);
@@ -47,7 +47,7 @@ impl Caps {
     }
 
     /// Fills in gas and fees: what is needed, with a margin, at this price.
-    pub(super) fn fill_in(
+    pub(crate) fn fill_in(
         &self,
         transaction: Transaction,
         needed: u64,
@@ -69,16 +69,16 @@ impl Caps {
 }
 
 /// A node that is asked what transactions of an account would use. Nothing is sent.
-pub(super) struct Gas<'a> {
-    pub(super) node: &'a dyn Rpc,
-    pub(super) from: Address,
+pub(crate) struct Gas<'a> {
+    pub(crate) node: &'a dyn Rpc,
+    pub(crate) from: Address,
     /// The later calls live on what the earlier ones bring, so that they cannot be tried alone.
-    pub(super) swaps: bool,
+    pub(crate) chained: bool,
 }
 
 impl Gas<'_> {
     /// What the calls use, and a key that is made known.
-    pub(super) async fn needed(&self, transaction: &Transaction) -> Result<u64, PayError> {
+    pub(crate) async fn needed(&self, transaction: &Transaction) -> Result<u64, PayError> {
         let trial = Trial {
             from: Some(self.from),
             calls: transaction.calls.clone(),
@@ -86,11 +86,11 @@ impl Gas<'_> {
             valid_before: transaction.valid_before.map(NonZeroU64::get),
             fee_payer: None,
         };
-        Ok(needed(self.node, trial, self.swaps).await?.saturating_add(for_key(transaction)))
+        Ok(needed(self.node, trial, self.chained).await?.saturating_add(for_key(transaction)))
     }
 
     /// What a unit of gas costs after a block, as that says itself; else as the node does.
-    pub(super) async fn price(&self, block: &Block) -> Result<u128, PayError> {
+    pub(crate) async fn price(&self, block: &Block) -> Result<u128, PayError> {
         match block.base_fee {
             // What is offered is half as much again: room for the tip, and for blocks that are dearer.
             Some(base_fee) => Ok(base_fee.max(TIP)),
@@ -103,7 +103,7 @@ impl Gas<'_> {
 
 /// What the calls use: as the node says of all of them, or of each of them, whichever is more. Nodes are known that answer
 /// the same number whatever a list holds; one call alone is run by every node.
-async fn needed(node: &dyn Rpc, trial: Trial, swaps: bool) -> Result<u64, PayError> {
+async fn needed(node: &dyn Rpc, trial: Trial, chained: bool) -> Result<u64, PayError> {
     let alone = |call| Trial { calls: vec![call], ..trial.clone() };
     let mut trials = vec![trial.clone()];
     if trial.calls.len() > 1 {
@@ -115,7 +115,7 @@ async fn needed(node: &dyn Rpc, trial: Trial, swaps: bool) -> Result<u64, PayErr
     let mut sum = 0_u64;
     for one in said {
         let gas = match one {
-            Err(RpcError::Refused(_)) if swaps => UNTRIED,
+            Err(RpcError::Refused(_)) if chained => UNTRIED,
             said => said.map_err(unsaid)?,
         };
         sum = sum.saturating_add(gas);
@@ -130,8 +130,8 @@ fn for_key(transaction: &Transaction) -> u64 {
 
 fn unsaid(cause: RpcError) -> PayError {
     let detail = match cause {
-        RpcError::Refused(_) => "the node says that the transfer would fail",
-        _ => "the node does not say what the transfer would use",
+        RpcError::Refused(_) => "the node says that the transaction would fail",
+        _ => "the node does not say what the transaction would use",
     };
     PayError::untouched(detail).because(cause)
 }

@@ -3,14 +3,14 @@
 use std::{num::NonZeroU64, time::Duration};
 
 use alloy::primitives::keccak256;
-use mpp_core::{Challenge, Timestamp, payer::PayError};
+use mpp_core::{Timestamp, payer::PayError};
 
 /// Valid on every fork: some nodes take 30 seconds, measured by their own clock.
-pub(super) const LONGEST_VALID: Duration = Duration::from_secs(25);
+pub(crate) const LONGEST_VALID: Duration = Duration::from_secs(25);
 /// What a server needs to check and send it.
-pub(super) const LEAST_VALID: Duration = Duration::from_secs(5);
+pub(crate) const LEAST_VALID: Duration = Duration::from_secs(5);
 /// What a server needs that pays the fee: sponsors sign nothing that ends within 15 seconds, and the way there takes some.
-pub(super) const LEAST_SPONSORED: Duration = Duration::from_secs(18);
+pub(crate) const LEAST_SPONSORED: Duration = Duration::from_secs(18);
 
 /// Seconds by which a clock and the latest block differ without anything being wrong.
 const AGREEING: u64 = 5;
@@ -22,7 +22,7 @@ const SPREAD: u64 = 1 << 20;
 
 /// The time of a payment, as two clocks have it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(crate) struct Moment {
     /// The earlier of the two: a clock that is ahead would sign money alive for longer than meant.
     earlier: i64,
     /// What the chain will judge by.
@@ -31,7 +31,7 @@ pub(super) struct Moment {
 
 impl Moment {
     /// Takes the payer's time and that of the chain's latest block.
-    pub(super) fn of(now: &Timestamp, block: u64) -> Result<Self, PayError> {
+    pub(crate) fn of(now: &Timestamp, block: u64) -> Result<Self, PayError> {
         let agreeing = Self::agreeing(now);
         let now = now.unix_seconds();
         let block = i64::try_from(block).unwrap_or(i64::MAX);
@@ -47,19 +47,19 @@ impl Moment {
     }
 
     /// The moment it is if the chain's time turns out to be the payer's.
-    pub(super) fn agreeing(now: &Timestamp) -> Self {
+    pub(crate) fn agreeing(now: &Timestamp) -> Self {
         let now = now.unix_seconds();
         Self { earlier: now, judged: now }
     }
 
-    /// When the transaction ends to be valid: in 25 seconds, which every fork takes, or with the challenge (D-33).
-    pub(super) fn valid_before(
+    /// When the transaction ends to be valid: in 25 seconds, which every fork takes, or with what it answers (D-33).
+    pub(crate) fn valid_before(
         self,
-        challenge: &Challenge,
+        answered: Option<&Timestamp>,
         least: Duration,
     ) -> Result<NonZeroU64, PayError> {
         let longest = later(self.earlier, LONGEST_VALID);
-        let end = challenge.expires.as_ref().map_or(longest, |end| end.unix_seconds().min(longest));
+        let end = answered.map_or(longest, |end| end.unix_seconds().min(longest));
         if !self.leaves_time(end, least) {
             return Err(PayError::untouched("the challenge ends too soon to be paid"));
         }
@@ -67,17 +67,17 @@ impl Moment {
         end.ok_or_else(|| PayError::untouched("the clock is before 1970"))
     }
 
-    /// From when it is valid: some past second of the challenge's own, so that two payments which are alike in
-    /// everything else are two transactions.
-    pub(super) fn valid_after(self, challenge: &Challenge) -> Option<NonZeroU64> {
-        let [a, b, c, d, ..] = keccak256(challenge.id().as_str()).0;
+    /// From when it is valid: some past second of what it is for, so that two orders which are alike in everything else
+    /// are two transactions.
+    pub(crate) fn valid_after(self, purpose: &[u8]) -> Option<NonZeroU64> {
+        let [a, b, c, d, ..] = keccak256(purpose).0;
         let back = 1 + u64::from(u32::from_be_bytes([a, b, c, d])) % SPREAD;
         let now = u64::try_from(self.earlier).ok()?;
         now.checked_sub(back).and_then(NonZeroU64::new)
     }
 
     /// Whether this long after this moment is no later than an end.
-    pub(super) fn leaves_time(self, end: i64, after: Duration) -> bool {
+    pub(crate) fn leaves_time(self, end: i64, after: Duration) -> bool {
         end >= later(self.judged, after)
     }
 }

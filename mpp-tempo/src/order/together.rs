@@ -5,7 +5,7 @@ use std::{future::poll_fn, task::Poll};
 use crate::chain::rpc::{Answer, RpcError};
 
 /// All answers, in the order of the questions. Ends when the slowest has.
-pub(super) async fn together<T: Send>(asked: Vec<Answer<'_, T>>) -> Vec<Result<T, RpcError>> {
+pub(crate) async fn together<T: Send>(asked: Vec<Answer<'_, T>>) -> Vec<Result<T, RpcError>> {
     let mut open: Vec<_> = asked.into_iter().map(|answer| (answer, None)).collect();
     poll_fn(|context| {
         for (answer, said) in open.iter_mut().filter(|(_, said)| said.is_none()) {

@@ -1,0 +1,401 @@
+//! One channel as its payer counts it: deposited, signed, spent, in flight. Arithmetic, and nothing that waits.
+//!
+//! Whatever is heard and in whatever order: `signed` never falls and never exceeds the deposit or the payer's own limit, and
+//! what was charged and what is in flight is never more than was signed.
+
+use alloy::primitives::Address;
+use mpp_core::{Amount, problem::Problem};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    super::{ChannelId, Descriptor, SessionReceipt},
+    limits::Limits,
+    seat::{Seat, Version},
+};
+
+/// A channel, as it is kept. What has no place in a store is gone after a restart, and so a question to the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Channel {
+    pub(super) id: ChannelId,
+    pub(super) version: Version,
+    pub(super) chain_id: u64,
+    #[serde(with = "spelled")]
+    pub(super) escrow: Address,
+    /// Of version 1 without the operator and the hash, which such a channel does not have.
+    pub(super) made_of: Descriptor,
+    pub(super) life: Life,
+    /// What lies in it in all.
+    pub(super) deposit: Amount,
+    /// The most that a voucher was ever signed for. Never falls.
+    pub(super) signed: Amount,
+    /// The most that the server said it accepted, of what was signed.
+    pub(super) accepted: Amount,
+    /// The most that the server said was spent, of what was signed; nothing where its receipts do not say.
+    pub(super) said: Option<Amount>,
+    /// What was charged by our own count; in a store, with what was in flight.
+    pub(super) charged: Amount,
+    /// A top-up of which it is not known whether it was mined.
+    pub(super) adding: Option<Adding>,
+    /// The origin it was used at last.
+    pub(super) site: Option<String>,
+    #[serde(skip)]
+    pub(super) now: Now,
+}
+
+/// How far a channel is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Life {
+    /// A transaction was signed that opens it, valid until this second of the chain's.
+    Opening {
+        until: u64,
+    },
+    Open,
+    /// Found on the chain, without a word of what was signed for it: only good for being taken back.
+    Stranded,
+    /// A close was signed.
+    Closing,
+    /// The payer asked for its money back.
+    Leaving,
+    /// There is none, or no more.
+    Ended,
+}
+
+/// A top-up that was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Adding {
+    pub(super) amount: Amount,
+    /// Unix seconds of the chain's until which it can be mined.
+    pub(super) until: u64,
+}
+
+/// What only the running process knows of a channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Now {
+    /// The costs of requests whose answers are not here.
+    pub(super) in_flight: Amount,
+    /// The credential that opens it or adds to it is out, and nobody has said what became of it.
+    pub(super) busy: bool,
+    /// What the chain must be asked about before anything more is signed.
+    pub(super) doubt: Option<Doubt>,
+    /// The server asked for more than our count, and was given it; not again before it has accepted something.
+    bumped: bool,
+    /// What a close is signed for, where less was refused.
+    closing_at: Option<Amount>,
+    /// No close is taken, for whatever this payer would sign.
+    pub(super) close_stuck: bool,
+    /// The server said that it closed it.
+    pub(super) closed: bool,
+    /// The challenge whose wish for a top-up was granted.
+    pub(super) granted: Option<String>,
+}
+
+/// Why the chain has to be asked about a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doubt {
+    /// The server says that it is no more, or never was.
+    Gone,
+    /// The server counts its deposit otherwise.
+    Deposit,
+}
+
+/// What the chain says of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OnChain {
+    pub(super) deposit: Amount,
+    pub(super) settled: Amount,
+    pub(super) closing: bool,
+    pub(super) gone: bool,
+    /// Its latest block's second, read before the channel.
+    pub(super) at: u64,
+}
+
+/// A voucher's share of what is in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Claimed {
+    pub(super) cost: Amount,
+    pub(super) cumulative: Amount,
+}
+
+/// Why nothing is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Short {
+    /// So much more deposit is needed.
+    Deposit(Amount),
+    /// No deposit within the limits is enough.
+    Limit,
+    /// The server takes no smaller step than one that is larger than allowed.
+    Step,
+}
+
+impl Channel {
+    /// A channel of which nothing is known but that it may come to be.
+    pub(super) fn of(seat: &Seat, id: ChannelId, made_of: Descriptor, life: Life) -> Self {
+        Self {
+            id,
+            version: seat.version,
+            chain_id: seat.chain_id,
+            escrow: seat.escrow,
+            made_of,
+            life,
+            deposit: Amount::ZERO,
+            signed: Amount::ZERO,
+            accepted: Amount::ZERO,
+            said: None,
+            charged: Amount::ZERO,
+            adding: None,
+            site: None,
+            now: Now::default(),
+        }
+    }
+
+    /// Who is served from it.
+    pub(super) fn seat(&self) -> Seat {
+        Seat {
+            version: self.version,
+            chain_id: self.chain_id,
+            escrow: self.escrow,
+            payer: self.made_of.payer,
+            payee: self.made_of.payee,
+            operator: self.made_of.operator,
+            token: self.made_of.token,
+            signer: self.made_of.authorized_signer,
+        }
+    }
+
+    /// What our own count comes to, with what is in flight.
+    pub(super) fn counted(&self) -> Amount {
+        plus(self.charged, self.now.in_flight)
+    }
+
+    /// The most that a voucher may be signed for.
+    pub(super) fn ceiling(&self, limits: &Limits) -> Amount {
+        self.deposit.min(limits.max_deposit)
+    }
+
+    /// What of the ceiling is not counted yet.
+    pub(super) fn left(&self, limits: &Limits) -> Amount {
+        self.ceiling(limits).saturating_sub(self.counted())
+    }
+
+    /// Whether so much more can be had, and what would be signed for it. Changes nothing.
+    pub(super) fn quote(
+        &self,
+        cost: Amount,
+        step: Amount,
+        limits: &Limits,
+    ) -> Result<Amount, Short> {
+        let wanted = self.counted().checked_add(cost).ok_or(Short::Limit)?;
+        if wanted > limits.max_deposit {
+            return Err(Short::Limit);
+        }
+        let least = if wanted > self.signed { plus(self.signed, step) } else { self.signed };
+        let cumulative = wanted.max(least);
+        if cumulative.saturating_sub(wanted.max(self.signed)) > limits.ahead.max(cost) {
+            return Err(Short::Step);
+        }
+        match cumulative.saturating_sub(self.ceiling(limits)) {
+            Amount::ZERO => Ok(cumulative),
+            _ if cumulative > limits.max_deposit => Err(Short::Limit),
+            short => Err(Short::Deposit(short)),
+        }
+    }
+
+    /// Claims so much more: what the voucher is to be signed for. It counts as signed from here on.
+    pub(super) fn claim(
+        &mut self,
+        cost: Amount,
+        step: Amount,
+        limits: &Limits,
+    ) -> Result<Claimed, Short> {
+        let cumulative = self.quote(cost, step, limits)?;
+        self.signed = self.signed.max(cumulative);
+        self.now.in_flight = plus(self.now.in_flight, cost);
+        Ok(Claimed { cost, cumulative: self.signed })
+    }
+
+    /// Signs for a total that a server asks for: no more than its ceiling, and no more beyond what was signed than allowed.
+    pub(super) fn raise_to(
+        &mut self,
+        required: Amount,
+        unit: Amount,
+        limits: &Limits,
+    ) -> Result<Amount, Short> {
+        if required.saturating_sub(self.signed) > limits.ahead.max(unit) {
+            return Err(Short::Step);
+        }
+        if required > limits.max_deposit {
+            return Err(Short::Limit);
+        }
+        match required.saturating_sub(self.ceiling(limits)) {
+            Amount::ZERO => {}
+            short => return Err(Short::Deposit(short)),
+        }
+        self.signed = self.signed.max(required);
+        Ok(self.signed)
+    }
+
+    /// The server took a voucher.
+    pub(super) fn accepted(&mut self, claim: Claimed, receipt: Option<&SessionReceipt>) {
+        self.take_back(claim);
+        self.charged = plus(self.charged, claim.cost).min(self.signed);
+        self.accepted = self.accepted.max(claim.cumulative.min(self.signed));
+        self.now.bumped = false;
+        if let Some(receipt) = receipt {
+            self.hear(receipt.accepted_cumulative, receipt.spent);
+        }
+    }
+
+    /// The server refused a voucher: what it signed stays signed, and nothing was charged for it.
+    pub(super) fn refused(&mut self, claim: Claimed, problem: Option<&Problem>, limits: &Limits) {
+        self.take_back(claim);
+        let Some(problem) = problem else { return };
+        match problem.suffix() {
+            "session/insufficient-balance" if !self.now.bumped => {
+                let asked = problem.extra.get("requiredTopUp").and_then(|text| text.as_str());
+                let asked = asked.and_then(|digits| Amount::parse(digits).ok());
+                let short = asked.unwrap_or(claim.cost).min(limits.ahead.max(claim.cost));
+                // The next voucher is for so much more than the best one.
+                let room = self.signed.saturating_sub(self.now.in_flight);
+                let count = plus(room, short).saturating_sub(claim.cost);
+                self.charged = self.charged.max(count.min(room));
+                self.now.bumped = true;
+            }
+            "session/channel-not-found" | "session/channel-finalized" => {
+                self.now.doubt = Some(Doubt::Gone);
+            }
+            "session/amount-exceeds-deposit" => self.now.doubt = Some(Doubt::Deposit),
+            _ => {}
+        }
+    }
+
+    /// Nobody knows: it may have been charged.
+    pub(super) fn unknown(&mut self, claim: Claimed) {
+        self.take_back(claim);
+        self.charged = plus(self.charged, claim.cost).min(self.signed);
+    }
+
+    /// The claim is no more in flight.
+    pub(super) fn take_back(&mut self, claim: Claimed) {
+        self.now.in_flight = self.now.in_flight.saturating_sub(claim.cost);
+    }
+
+    /// Hears where the server's count stands. It cannot have been paid more than was signed, and may say less than it did
+    /// before. While something is in flight, its share of the count cannot be told from the server's.
+    pub(super) fn hear(&mut self, accepted: Amount, spent: Amount) {
+        self.accepted = self.accepted.max(accepted.min(self.signed));
+        let said = self.said.unwrap_or_default().max(spent.min(self.signed));
+        self.said = Some(said);
+        let apart = said.saturating_sub(self.now.in_flight);
+        self.charged = if self.now.in_flight.is_zero() { said } else { self.charged.max(apart) };
+    }
+
+    /// What was spent, as far as is known: what a close is for.
+    pub(super) fn spent(&self) -> Amount {
+        self.said.unwrap_or(self.charged).min(self.signed)
+    }
+
+    /// What the next close is signed for.
+    pub(super) fn closing_at(&self) -> Amount {
+        self.now.closing_at.unwrap_or_default().max(self.spent()).min(self.signed)
+    }
+
+    /// The server refused a close for so little. It has better vouchers already, so the next is for more of what they are
+    /// good for, where the contract does not take all of it; where it does, for what the server says that was spent.
+    pub(super) fn close_refused(&mut self, problem: Option<&Problem>) {
+        let at = self.closing_at();
+        let told = problem.and_then(|problem| problem.extra.get("spent")?.as_str());
+        let told = told.and_then(|digits| Amount::parse(digits).ok()).filter(|told| *told > at);
+        let next = match (told, self.version) {
+            (Some(told), _) => told,
+            (None, Version::V1) => at,
+            (None, Version::V2) if self.charged > at => self.charged,
+            (None, Version::V2) => self.signed,
+        };
+        let next = next.min(self.signed);
+        self.now.close_stuck = next <= at;
+        self.now.closing_at = Some(next);
+    }
+
+    /// The deposit is more by what was being added.
+    pub(super) fn added(&mut self) {
+        if let Some(adding) = self.adding.take() {
+            self.deposit = plus(self.deposit, adding.amount);
+        }
+    }
+
+    /// Brings it in line with the chain.
+    pub(super) fn seen(&mut self, chain: &OnChain, margin: u64) {
+        let over = |until: u64| chain.at > until.saturating_add(margin);
+        match self.life {
+            Life::Opening { until } if chain.gone => {
+                if over(until) && !self.now.busy {
+                    self.life = Life::Ended;
+                }
+                return;
+            }
+            Life::Opening { .. } | Life::Closing if !self.now.busy => self.life = Life::Open,
+            Life::Ended => return,
+            _ if chain.gone => {
+                self.life = Life::Ended;
+                return;
+            }
+            _ => {}
+        }
+        if chain.closing && self.life == Life::Open {
+            self.life = Life::Leaving;
+        } else if !chain.closing && self.life == Life::Leaving {
+            self.life = Life::Open;
+        }
+        let whole = self.adding.is_some_and(|adding| {
+            chain.deposit >= plus(self.deposit, adding.amount) || over(adding.until)
+        });
+        if whole && !self.now.busy {
+            self.adding = None;
+        }
+        self.deposit = chain.deposit;
+        if self.now.doubt == Some(Doubt::Deposit) {
+            self.now.doubt = None;
+        }
+    }
+
+    /// What is written down, over what another wrote: nothing falls that only rises.
+    pub(super) fn over(mut self, other: &Self) -> Self {
+        self.signed = self.signed.max(other.signed);
+        self.accepted = self.accepted.max(other.accepted);
+        self.said = self.said.max(other.said);
+        if other.life == Life::Ended {
+            self.life = Life::Ended;
+        }
+        self
+    }
+
+    /// As it is written down: what is in flight may be charged by the time it is read.
+    pub(super) fn kept(mut self) -> Self {
+        self.charged = self.counted();
+        self.now = Now::default();
+        self
+    }
+}
+
+/// Addresses as a store has them: `0x` and forty hex digits.
+mod spelled {
+    use alloy::primitives::Address;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use crate::chain::parse_address;
+
+    pub(super) fn serialize<S: Serializer>(address: &Address, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&format_args!("{address:#x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Address, D::Error> {
+        parse_address(&String::deserialize(d)?).map_err(de::Error::custom)
+    }
+}
+
+/// Amounts of a channel are bounded by its limits long before they are too large to be added.
+fn plus(one: Amount, other: Amount) -> Amount {
+    one.checked_add(other).unwrap_or(Amount::new(u128::MAX))
+}
