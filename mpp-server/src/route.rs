@@ -74,7 +74,7 @@ impl Route {
     }
 
     /// Whether any of its offers draws on accounts.
-    pub(crate) fn is_metered(&self) -> bool {
+    pub fn is_metered(&self) -> bool {
         self.offers.iter().any(Offer::is_metered)
     }
 

@@ -2,6 +2,7 @@
 //!
 #![doc = include_str!("../README.md")]
 
+pub mod bank;
 pub mod clock;
 pub mod devnet;
 pub mod ledger;

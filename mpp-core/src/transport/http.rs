@@ -65,11 +65,24 @@ impl Http {
         Call {
             credential,
             accept: Self::read_accept(&request.headers),
-            wants: wants(request),
+            wants: Self::wants(request),
             idempotency_key: idempotency::read(request, at.digest.is_some()),
             hint: Self::read_hint(&request.headers),
             is_head: request.method == ::http::Method::HEAD,
             ..Call::to(at)
+        }
+    }
+
+    /// What a request wants beside its credential's being taken: HEAD, and a POST without query or body, want nothing else.
+    pub fn wants(request: &Parts) -> Wants {
+        let bodiless = request.headers.get(header::CONTENT_LENGTH).is_none_or(|v| v == "0")
+            && !request.headers.contains_key(header::TRANSFER_ENCODING);
+        let bare =
+            request.method == ::http::Method::POST && request.uri.query().is_none() && bodiless;
+        if request.method == ::http::Method::HEAD || bare {
+            Wants::Nothing
+        } else {
+            Wants::Content { units: 1 }
         }
     }
 
@@ -214,18 +227,6 @@ impl Transport for Http {
 
     fn put_receipt(&self, response: &mut Response<Vec<u8>>, receipt: &Receipt) {
         Self::put_receipt_in(response.headers_mut(), receipt);
-    }
-}
-
-/// HEAD, and a POST without query or body, want nothing but that their credential is taken.
-fn wants(request: &Parts) -> Wants {
-    let bodiless = request.headers.get(header::CONTENT_LENGTH).is_none_or(|v| v == "0")
-        && !request.headers.contains_key(header::TRANSFER_ENCODING);
-    let bare = request.method == ::http::Method::POST && request.uri.query().is_none() && bodiless;
-    if request.method == ::http::Method::HEAD || bare {
-        Wants::Nothing
-    } else {
-        Wants::Content { units: 1 }
     }
 }
 

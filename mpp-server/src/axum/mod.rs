@@ -1,6 +1,12 @@
 //! Typed extractors for axum over the same gate, and validation before payment.
 
+mod guard;
 pub(crate) mod original;
+mod session;
+#[cfg(feature = "sse")]
+mod sse;
+#[cfg(feature = "ws")]
+mod ws;
 
 use std::{convert::Infallible, future::Future, marker::PhantomData};
 
@@ -17,6 +23,9 @@ use mpp_core::{
     transport::{Http, Refusal},
 };
 
+pub use self::session::{NoSession, refuse};
+#[cfg(feature = "ws")]
+pub use self::ws::{MeteredUpgrade, NoSocket};
 use crate::{
     permit::Paid,
     tower::{Paywall, Reading, Unread, reading::collect},

@@ -82,8 +82,7 @@ async fn ask(
 /// for again, no offer has a text yet. The rest may still honour what was paid before a price changed.
 pub(super) fn answerable(offers: &[Offer], challenge: &Challenge) -> Vec<Answerable> {
     let same = |o: &&Offer| o.id().method == challenge.method && o.id().intent == challenge.intent;
-    let mut found: Vec<_> =
-        offers.iter().filter(same).filter_map(Offer::once).cloned().collect();
+    let mut found: Vec<_> = offers.iter().filter(same).filter_map(Offer::once).cloned().collect();
     if found.len() > 1 {
         found.sort_by_cached_key(|offer| match offer.lasting() {
             Some(text) if text == challenge.request => 0,

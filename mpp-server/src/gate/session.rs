@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use mpp_core::{
-    Challenge, Credential,
-    binding::Recognised,
-    problem::Rejection,
-    transport::Wants,
-};
+use mpp_core::{Challenge, Credential, binding::Recognised, problem::Rejection, transport::Wants};
 
 use super::{
     Gate,
@@ -33,7 +28,8 @@ impl Gate {
         place: Place<'_>,
     ) -> Result<Admission, Rejection> {
         known.fits_place(place.at)?;
-        let offer = drawable(&route.offers, known.challenge()).ok_or_else(super::check::not_offered)?;
+        let offer =
+            drawable(&route.offers, known.challenge()).ok_or_else(super::check::not_offered)?;
         let challenge = known.challenge().id().as_str().to_owned();
         let take = Take {
             units: route.units,
@@ -49,7 +45,11 @@ impl Gate {
         let Taken { id, receipt, payer, serve, closed } = taking.await?;
         let Some(units) = serve else {
             let fields = vec![(ACCOUNT, id)];
-            return Ok(Admission::Acknowledge(Acknowledged { receipt: Some(receipt), fields, closed }));
+            return Ok(Admission::Acknowledge(Acknowledged {
+                receipt: Some(receipt),
+                fields,
+                closed,
+            }));
         };
         let till = (engine.clone(), offer.till());
         let session = Session::new(till, id, challenge.clone(), offer.price(), again());

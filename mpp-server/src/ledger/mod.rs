@@ -269,7 +269,11 @@ impl Ledger {
 /// Whether a payment is enough for a route whose price was made for this request.
 fn covered(entry: &Entry, offers: &[Offer], challenge: &Challenge) -> bool {
     let same = |o: &&Offer| *o.id() == entry.method && o.settles_at() == entry.account;
-    offers.iter().filter(same).filter_map(Offer::once).any(|offer| offer.is_covered_by(&challenge.request))
+    offers
+        .iter()
+        .filter(same)
+        .filter_map(Offer::once)
+        .any(|offer| offer.is_covered_by(&challenge.request))
 }
 
 fn millis(d: Duration) -> i64 {

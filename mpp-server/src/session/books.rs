@@ -126,10 +126,7 @@ impl<T: Teller> Desk<T> {
     }
 
     /// The account that somebody says it has: where it is on the books, and open.
-    pub(super) async fn hinted(
-        &self,
-        id: &str,
-    ) -> Result<Option<Account<T::Kept>>, Rejection> {
+    pub(super) async fn hinted(&self, id: &str) -> Result<Option<Account<T::Kept>>, Rejection> {
         // A name that no account can have is as good as none.
         let Ok(at) = self.at(&id.to_ascii_lowercase()) else { return Ok(None) };
         let found = self.read(&at).await?;

@@ -47,7 +47,8 @@ impl<T: Teller> Desk<T> {
         alone(async move {
             let _turn = desk.turn(&at).await?;
             let entry = desk.found(&at).await?;
-            if entry.account.state != State::Closing && desk.till.it.close(&entry.account).is_none() {
+            if entry.account.state != State::Closing && desk.till.it.close(&entry.account).is_none()
+            {
                 return Ok(None);
             }
             desk.shut(&at).await?;
@@ -151,11 +152,7 @@ impl<T: Teller> Desk<T> {
         Ok(entry)
     }
 
-    async fn finish(
-        &self,
-        at: &At,
-        entry: Entry<T::Kept>,
-    ) -> Result<Ordered<T::Kept>, Rejection> {
+    async fn finish(&self, at: &At, entry: Entry<T::Kept>) -> Result<Ordered<T::Kept>, Rejection> {
         let pending = entry.pending.as_ref().ok_or_else(super::order::vanished)?;
         let order: T::Order = super::order::order_of(pending)?;
         // A crash from here on leaves a closing account with its order: the rail is asked.

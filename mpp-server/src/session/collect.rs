@@ -28,7 +28,11 @@ impl<T: Teller> Desk<T> {
         let (desk, at) = (self.clone(), at.clone());
         tokio::spawn(async move {
             if let Err(e) = desk.collect(&at).await {
-                tracing::warn!(account = at.id, reason = e.reason.as_str(), "an account could not be collected");
+                tracing::warn!(
+                    account = at.id,
+                    reason = e.reason.as_str(),
+                    "an account could not be collected"
+                );
             }
         });
     }
@@ -69,7 +73,9 @@ impl<T: Teller> Desk<T> {
                     marked.push(at);
                 }
                 Ok(None) => {}
-                Err(e) => tracing::warn!(account = at.id, reason = e.reason.as_str(), "not collected"),
+                Err(e) => {
+                    tracing::warn!(account = at.id, reason = e.reason.as_str(), "not collected")
+                }
             }
         }
         if orders.is_empty() {
@@ -85,7 +91,9 @@ impl<T: Teller> Desk<T> {
             let name = self.till.it.name(order).into_owned();
             match self.booked(at, &name, fate).await {
                 Ok(_) => collected += 1,
-                Err(e) => tracing::warn!(account = at.id, reason = e.reason.as_str(), "not collected"),
+                Err(e) => {
+                    tracing::warn!(account = at.id, reason = e.reason.as_str(), "not collected")
+                }
             }
         }
         collected

@@ -147,7 +147,10 @@ impl<K: DeserializeOwned> Entry<K> {
                 }),
                 _ => Err(StoreError::corrupt(
                     key.as_str(),
-                    read.err().map_or("no such form".into(), Into::<Box<dyn std::error::Error + Send + Sync>>::into),
+                    read.err().map_or(
+                        "no such form".into(),
+                        Into::<Box<dyn std::error::Error + Send + Sync>>::into,
+                    ),
                 )),
             },
         }

@@ -206,9 +206,8 @@ impl<T: Teller> ErasedTill for Till<T> {
             let desk = self.desk(&engine);
             let at = desk.at(&id)?;
             let done = desk.close_ourselves(&at).await?;
-            Ok(done.map(|done| {
-                Desk::receipt(&desk, &id, "", &done.entry.account, Some(&done.extra))
-            }))
+            Ok(done
+                .map(|done| Desk::receipt(&desk, &id, "", &done.entry.account, Some(&done.extra))))
         })
     }
 }

@@ -2,12 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use mpp_core::{
-    Amount, Receipt,
-    problem::Rejection,
-    teller::Need,
-    transport::Refusal,
-};
+use mpp_core::{Amount, Receipt, problem::Rejection, teller::Need, transport::Refusal};
 
 use super::{
     Engine, ErasedTill, Meter,
@@ -56,6 +51,11 @@ impl Session {
         self.0.price
     }
 
+    /// What is counted here.
+    pub fn unit_type(&self) -> Option<&str> {
+        None
+    }
+
     /// Deducts units, all or none, before they are served.
     ///
     /// # Errors
@@ -84,7 +84,11 @@ impl Session {
     }
 
     /// Gives back what was charged for a request that failed.
-    pub(crate) async fn give_back(&self, units: u64, name: Option<String>) -> Result<(), Rejection> {
+    pub(crate) async fn give_back(
+        &self,
+        units: u64,
+        name: Option<String>,
+    ) -> Result<(), Rejection> {
         let drawn = Drawn { units, price: self.0.price };
         let Inner { engine, till, id, .. } = &*self.0;
         till.clone().give_back(engine.clone(), id.clone(), drawn, name).await

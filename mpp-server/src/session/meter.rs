@@ -164,7 +164,10 @@ impl Drop for Meter {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 if let Err(e) = session.book(held).await {
-                    tracing::warn!(reason = e.reason.as_str(), "a meter's rest could not be returned");
+                    tracing::warn!(
+                        reason = e.reason.as_str(),
+                        "a meter's rest could not be returned"
+                    );
                 }
             });
         }
@@ -210,9 +213,7 @@ impl<T: Teller> Desk<T> {
         self.collect_if_due(at, &entry);
         match held {
             Ok(held) => Ok(Ok(held)),
-            Err(e) if e.reason == Reason::SHORT_BALANCE => {
-                Ok(Err(self.needed(at, &entry, drawn)))
-            }
+            Err(e) if e.reason == Reason::SHORT_BALANCE => Ok(Err(self.needed(at, &entry, drawn))),
             Err(e) => Err(e),
         }
     }

@@ -32,9 +32,9 @@ use mpp_core::{
 };
 
 pub(crate) use self::{
+    erased::ErasedTill,
     local::Locals,
     take::{Take, Taken},
-    erased::ErasedTill,
     till::{ErasedMetered, Metered, Till},
 };
 pub use self::{
@@ -70,9 +70,8 @@ impl Engine {
     /// Lets sweeps look after the accounts of a till.
     pub(crate) fn tends(&self, till: &Arc<dyn ErasedTill>) {
         let mut tills = self.tills.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = |known: &Arc<dyn ErasedTill>| {
-            known.id() == till.id() && known.place() == till.place()
-        };
+        let known =
+            |known: &Arc<dyn ErasedTill>| known.id() == till.id() && known.place() == till.place();
         if !tills.iter().any(known) {
             tills.push(till.clone());
         }
@@ -88,6 +87,3 @@ impl fmt::Debug for Engine {
         f.debug_struct("Engine").field("schedule", &self.schedule).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

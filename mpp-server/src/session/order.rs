@@ -50,7 +50,9 @@ impl<T: Teller> Desk<T> {
         alone(async move {
             let _turn = desk.turn(&at).await?;
             match desk.mark_opening(&at, &pending, &kept).await? {
-                Marked::Done(entry) => Ok(Ordered { entry: *entry, extra: Map::new(), fresh: false }),
+                Marked::Done(entry) => {
+                    Ok(Ordered { entry: *entry, extra: Map::new(), fresh: false })
+                }
                 // A crash from here on leaves the order pending: the rail is asked what became of it.
                 Marked::Go(entry) => desk.carry_out(&at, &order, &entry.account).await,
             }
@@ -265,7 +267,10 @@ impl<T: Teller> Desk<T> {
                         if let Some(raise) = pending.raise()
                             && let Err(e) = entry.account.raise(&raise, ceiling)
                         {
-                            tracing::warn!(reason = e.reason.as_str(), "the first voucher was not taken");
+                            tracing::warn!(
+                                reason = e.reason.as_str(),
+                                "the first voucher was not taken"
+                            );
                         }
                     }
                     Act::Close => entry.account.state = State::Closed,
@@ -302,7 +307,10 @@ impl<T: Teller> Desk<T> {
                         // Nothing was closed: it can be drawn on as before, and closed again.
                         entry.account.state = State::Open;
                     }
-                    entry.collected.at = self.engine.now().unix_millis();
+                    // Tried again when as much again was served: not at each draw.
+                    let (units, spent) = (entry.account.units, entry.account.spent);
+                    let now = self.engine.now().unix_millis();
+                    entry.collected = Collected { units, spent, at: now };
                     self.write(at, Some(version), &entry).await?
                 }
             };
@@ -358,8 +366,7 @@ pub(super) async fn alone<R: Send + 'static>(
 }
 
 fn unsent() -> Rejection {
-    let detail =
-        "The payment could not be sent now, and was not taken. Repeat this request with the same credential.";
+    let detail = "The payment could not be sent now, and was not taken. Repeat this request with the same credential.";
     Rejection::new(ProblemType::OUTCOME_UNKNOWN, Reason::OUR_FAULT, detail)
         .retry_after(Duration::from_secs(2))
 }

@@ -31,8 +31,7 @@ impl<T: Teller> Desk<T> {
         let order: T::Order = order_of(&pending)?;
         let name = self.till.it.name(&order).into_owned();
         // A crash in here leaves it pending, as before.
-        let mut fate =
-            self.within_deadline(self.till.it.reconcile(&order, &entry.account)).await;
+        let mut fate = self.within_deadline(self.till.it.reconcile(&order, &entry.account)).await;
         if matches!(fate, Fate::Absent) {
             fate = self.within_deadline(self.till.it.settle(&order, &entry.account)).await;
         }

@@ -91,7 +91,11 @@ impl<T: Teller> Desk<T> {
             }
             match self.tend(&at, &entry, swept).await {
                 Ok(()) => live.push(at),
-                Err(e) => tracing::warn!(account = at.id, reason = e.reason.as_str(), "an account could not be tended"),
+                Err(e) => tracing::warn!(
+                    account = at.id,
+                    reason = e.reason.as_str(),
+                    "an account could not be tended"
+                ),
             }
         }
         let live = match self.look_at(&live).await {
@@ -108,7 +112,11 @@ impl<T: Teller> Desk<T> {
                 match self.close_ourselves(&at).await {
                     Ok(Some(_)) => swept.closed += 1,
                     Ok(None) => {}
-                    Err(e) => tracing::warn!(account = at.id, reason = e.reason.as_str(), "an account could not be closed"),
+                    Err(e) => tracing::warn!(
+                        account = at.id,
+                        reason = e.reason.as_str(),
+                        "an account could not be closed"
+                    ),
                 }
             } else if self.engine.schedule.is_due_by_time(&entry, now)
                 || self.engine.schedule.is_due_by_use(&entry)
@@ -127,13 +135,11 @@ impl<T: Teller> Desk<T> {
         swept: &mut Swept,
     ) -> Result<(), Rejection> {
         let now = self.engine.now().unix_millis();
-        let dead = |by: u64, until: i64| {
-            until <= now || (self.engine.alone && by != self.engine.me)
-        };
+        let dead =
+            |by: u64, until: i64| until <= now || (self.engine.alone && by != self.engine.me);
         if entry.holds.iter().any(|hold| dead(hold.by, hold.until)) {
-            let absorbed = self.change(at, |entry, _| {
-                Ok(entry.absorb(|hold| dead(hold.by, hold.until)))
-            });
+            let absorbed =
+                self.change(at, |entry, _| Ok(entry.absorb(|hold| dead(hold.by, hold.until))));
             absorbed.await?;
         }
         if entry.pending.is_none() {
@@ -166,11 +172,14 @@ impl<T: Teller> Desk<T> {
         if asked.is_empty() {
             return Ok(asked);
         }
-        let kept: Vec<T::Kept> = asked.iter().map(|(_, entry)| entry.account.kept.clone()).collect();
+        let kept: Vec<T::Kept> =
+            asked.iter().map(|(_, entry)| entry.account.kept.clone()).collect();
         let looking = self.till.it.look(&kept);
         let seen = tokio::time::timeout(self.engine.deadline, looking).await.unwrap_or_default();
         let mut live = Vec::new();
-        for ((at, entry), seen) in asked.into_iter().zip(seen.into_iter().chain(std::iter::repeat_with(|| None))) {
+        for ((at, entry), seen) in
+            asked.into_iter().zip(seen.into_iter().chain(std::iter::repeat_with(|| None)))
+        {
             let entry = match seen {
                 Some(seen) => self.seen(&at, seen).await?,
                 None => entry,

@@ -11,10 +11,8 @@ use http::{HeaderName, HeaderValue, Response, header};
 pub use self::body::SseBody;
 use crate::{
     session::Session,
-    stream::{BoxError, Flow, Item, Patience, Tap, pour},
+    stream::{BoxError, Code, Item, Patience, Tap},
 };
-
-type Code = Box<dyn FnOnce(&Session, Patience) -> Flow + Send>;
 
 /// A response of server-sent events that a session pays for as they come. Made by [`Session::sse`] and [`Session::sse_with`].
 ///
@@ -32,19 +30,24 @@ impl Session {
     ///
     /// ```
     /// # use futures_core::Stream;
-    /// # use mpp_server::Session;
-    /// # fn tokens() -> impl Stream<Item = String> + Send + 'static { None::<std::convert::Infallible>.map_or_else(none, |n| match n {}) }
-    /// # fn none() -> std::pin::Pin<Box<dyn Stream<Item = String> + Send>> { unimplemented!() }
-    /// # #[cfg(feature = "axum")]
-    /// async fn completions(session: Session) -> impl axum::response::IntoResponse {
-    ///     session.sse(tokens())
+    /// # struct Tokens;
+    /// # impl Stream for Tokens {
+    /// #     type Item = String;
+    /// #     fn poll_next(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<String>> {
+    /// #         std::task::Poll::Ready(None)
+    /// #     }
+    /// # }
+    /// use mpp_server::{Session, sse::Sse};
+    ///
+    /// async fn completions(session: Session) -> Sse {
+    ///     session.sse(Tokens)
     /// }
     /// ```
     pub fn sse<S>(&self, items: S) -> Sse
     where
         S: Stream<Item: Into<Item> + Send> + Send + 'static,
     {
-        self.sse_with(|tap| pour(tap, items))
+        self.sse_of(Code::items(|_| items))
     }
 
     /// Streams what code says that charges as it sees fit.
@@ -67,11 +70,11 @@ impl Session {
         F: FnOnce(Tap) -> Fut + Send + 'static,
         Fut: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
-        Sse {
-            session: self.clone(),
-            patience: Patience::default(),
-            code: Box::new(move |session, patience| Flow::new(session, patience, code)),
-        }
+        self.sse_of(Code::tap(code))
+    }
+
+    fn sse_of(&self, code: Code) -> Sse {
+        Sse { session: self.clone(), patience: Patience::default(), code }
     }
 }
 
@@ -96,7 +99,7 @@ impl Sse {
 
     /// The response: `text/event-stream`, which no cache keeps and no proxy gathers. The paywall adds the `Payment-Receipt`.
     pub fn into_http(self) -> Response<SseBody> {
-        let flow = (self.code)(&self.session, self.patience);
+        let flow = self.code.begin(&self.session, self.patience);
         let mut response = Response::new(SseBody::of(flow, self.patience.client));
         let headers = response.headers_mut();
         // `Connection: keep-alive` is what HTTP/1.1 does by itself, and HTTP/2 forbids to say.

@@ -1,13 +1,15 @@
 //! Streams that are paid for as they flow, whatever carries them: what is generated, what it costs, how long anyone is waited for.
 
+mod code;
 mod flow;
 mod item;
 mod tap;
 
 use std::time::Duration;
 
-pub(crate) use self::{flow::{Flow, Said}, tap::pour};
+pub(crate) use self::flow::{Flow, Said};
 pub use self::{
+    code::Code,
     item::Item,
     tap::{Stopped, Tap},
 };

@@ -9,11 +9,21 @@ mod original;
 pub(crate) mod reading;
 mod secure;
 mod service;
+#[cfg(feature = "ws")]
+mod socket;
 
 use std::sync::{Arc, atomic::AtomicBool};
 
+use mpp_core::name::CredentialHeader;
 use tower_layer::Layer;
 
+#[cfg(feature = "axum")]
+pub(crate) use self::{
+    reading::manages,
+    service::{Boxed, is_preflight},
+};
+#[cfg(feature = "ws")]
+pub use self::socket::{MeteredSocket, SocketService, Ticket};
 #[cfg(feature = "axum")]
 use crate::axum::original;
 use crate::gate::Gate;
@@ -33,7 +43,7 @@ pub use self::{
 /// [`Paid`](crate::Paid) among the request's extensions.
 #[derive(Clone, Debug)]
 pub struct Paywall<R = Unread> {
-    wall: Arc<Wall>,
+    pub(crate) wall: Arc<Wall>,
     reading: R,
 }
 
@@ -59,10 +69,17 @@ impl Paywall<Unread> {
     pub fn bind_body(self, limit: usize) -> Paywall<BoundBody> {
         self.reading(BoundBody::up_to(limit))
     }
+}
 
+impl<R> Paywall<R> {
     /// Reads requests in a way of its own before they are judged: for adapters of other frameworks.
-    pub fn reading<R>(self, reading: R) -> Paywall<R> {
+    pub fn reading<Other>(self, reading: Other) -> Paywall<Other> {
         Paywall { wall: self.wall, reading }
+    }
+
+    /// The header its credentials come in, where that is not `Authorization`.
+    pub fn header(&self) -> Option<&CredentialHeader> {
+        self.wall.menu.header()
     }
 }
 

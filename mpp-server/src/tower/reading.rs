@@ -3,13 +3,15 @@
 use std::future::Future;
 
 use bytes::{Buf, Bytes};
-use http::{Request, Response};
+use http::{Method, Request, Response, request::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use mpp_core::{
     digest::Digest,
+    intent::{Intent, Session},
+    name::CredentialHeader,
     problem::{ProblemType, Reason, Rejection},
-    transport::{Http, Refusal},
+    transport::{Http, Refusal, Wants, read_credential},
 };
 
 /// What is done with a request's body before anything is judged or paid. Open to adapters of other frameworks.
@@ -69,6 +71,16 @@ where
             Ok((Request::from_parts(head, B::from(body)), digest))
         }
     }
+}
+
+/// Whether a request brings a session's credential and asks for nothing else: a POST without query or body, or a HEAD.
+pub(crate) fn manages(head: &Parts, header: Option<&CredentialHeader>) -> bool {
+    // Looked at from the cheap end: most requests are none of these.
+    let may = head.method == Method::POST || head.method == Method::HEAD;
+    may && Http::wants(head) == Wants::Nothing
+        && read_credential(&head.headers, header).is_ok_and(|credential| {
+            credential.is_some_and(|credential| credential.challenge.intent == Session::NAME)
+        })
 }
 
 /// Collects a body of at most `limit` bytes; more is 413, and nothing was paid.

@@ -10,7 +10,8 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request::Parts,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header,
+    request::Parts,
 };
 use http_body::Body;
 use mpp_core::transport::{
@@ -21,7 +22,9 @@ use tower_service::Service;
 use super::{
     Menu, PaywallBody, Reading, Wall,
     kept::{self, Passing},
-    original, secure,
+    original,
+    reading::manages,
+    secure,
 };
 use crate::permit::{Acknowledged, Admission, Ending, Permit};
 
@@ -48,7 +51,7 @@ impl<S: fmt::Debug, R> fmt::Debug for PaywallService<S, R> {
     }
 }
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<S, R, ReqBody, ResBody> Service<Request<ReqBody>> for PaywallService<S, R>
 where
@@ -112,9 +115,10 @@ impl Wall {
     ) -> Result<(Request<B>, Call), Response<Bytes>> {
         let (head, body) = request.into_parts();
         secure::admit(&head, self.gate.plaintext()).map_err(|r| self.refuse(r.into()))?;
-        let request = Request::from_parts(head, body);
         // What only manages an account is no request for the resource, and is held to none of its rules.
-        let (request, digest) = match self.menu.is_metered() && manages(&request) {
+        let managing = self.menu.is_metered() && manages(&head, self.menu.header());
+        let request = Request::from_parts(head, body);
+        let (request, digest) = match managing {
             true => (request, None),
             false => reading.read(request).await?,
         };
@@ -259,17 +263,6 @@ fn acknowledge(acknowledged: &Acknowledged) -> Response<Bytes> {
     response
 }
 
-/// Whether a request carries a session's credential and asks for nothing else.
-fn manages<B>(request: &Request<B>) -> bool {
-    let headers = request.headers();
-    let bodiless = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0")
-        && !headers.contains_key(header::TRANSFER_ENCODING);
-    let bare = request.method() == Method::POST && request.uri().query().is_none() && bodiless;
-    (bare || request.method() == Method::HEAD)
-        && (headers.contains_key(header::AUTHORIZATION)
-            || headers.contains_key(PAYMENT_AUTHORIZATION))
-}
-
 /// Names whoever asks, for limits: an application that knows puts it among a request's extensions.
 #[derive(Clone, Debug)]
 pub struct Client(pub String);
@@ -303,7 +296,7 @@ fn preflight() -> Response<Bytes> {
 }
 
 /// A browser asks without credentials whether it may ask.
-fn is_preflight<B>(request: &Request<B>) -> bool {
+pub(crate) fn is_preflight<B>(request: &Request<B>) -> bool {
     request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }

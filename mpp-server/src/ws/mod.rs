@@ -9,5 +9,9 @@ mod serve;
 mod socket;
 mod talk;
 
-pub(crate) use self::{places::Places, serve::Doorway};
-pub use self::socket::{Socket, SocketClosed};
+pub(crate) use self::places::Places;
+pub use self::{
+    serve::Doorway,
+    socket::{Socket, SocketClosed},
+};
+pub use crate::stream::Code;

@@ -21,12 +21,13 @@ use crate::{
     permit::{Acknowledged, Admission, Ending, Permit},
     route::Route,
     session::Session,
-    stream::{Flow, Patience, Said},
+    stream::{Code, Flow, Patience, Said},
 };
 
-/// By what a socket's credentials are judged: the route it came in by, and who came.
+/// Where a socket came in: the route by which its credentials are judged, and who came. Made by
+/// [`Ticket::redeem`](crate::tower::Ticket::redeem).
 #[derive(Clone, Debug)]
-pub(crate) struct Doorway {
+pub struct Doorway {
     pub(crate) gate: Gate,
     pub(crate) route: Route,
     pub(crate) at: Resource,
@@ -38,18 +39,14 @@ pub(crate) struct Doorway {
 /// Payment frames that wait to be judged; more are refused (S13).
 const QUEUE: usize = 32;
 
-type Code = Box<dyn FnOnce(&Session, Patience) -> Flow + Send>;
 type Judging = Pin<Box<dyn Future<Output = Result<Admission, Refusal>> + Send>>;
 
 impl Doorway {
     /// Serves a socket until it is closed. Nothing of the stream's code is run before a credential was taken.
-    pub(crate) async fn serve<S: Socket>(self, socket: S, patience: Patience, code: Code) {
+    pub async fn serve<S: Socket>(self, socket: S, patience: Patience, code: Code) {
         let mut talk = Talk::over(socket, patience.client);
-        let end = {
-            let mut conversation = Conversation::new(self, patience, code);
-            conversation.hold(&mut talk).await
-            // Whatever the stream had reserved goes back here, before anyone is told goodbye.
-        };
+        // The conversation is over with this, and what its stream had reserved is on its way back, before the goodbye.
+        let end = Conversation::new(self, patience, code).hold(&mut talk).await;
         talk.end(end).await;
     }
 
@@ -117,7 +114,7 @@ impl Conversation {
         }
     }
 
-    async fn hold<S: Socket>(&mut self, talk: &mut Talk<S>) -> End {
+    async fn hold<S: Socket>(mut self, talk: &mut Talk<S>) -> End {
         loop {
             let turned = match self.work(talk).await {
                 Ok(()) => match self.next(talk).await {
@@ -190,7 +187,10 @@ impl Conversation {
     }
 
     async fn ready<S: Socket>(&mut self, talk: &mut Talk<S>, receipt: Receipt) -> Result<(), End> {
-        let receipt = self.guest.as_ref().map_or(receipt.clone(), |guest| guest.renamed(receipt));
+        let receipt = match &self.guest {
+            Some(guest) => guest.renamed(receipt),
+            None => receipt,
+        };
         self.is_ready = true;
         self.heard = Instant::now();
         Ok(talk.say(Outbound::CloseReady(&receipt)).await?)
@@ -243,7 +243,7 @@ impl Conversation {
         };
         let receipt = permit.receipt().cloned();
         let place = self.door.places.take(session.account());
-        let flow = self.code.take().map(|code| code(&session, self.patience));
+        let flow = self.code.take().map(|code| code.begin(&session, self.patience));
         self.guest = Some(Guest { session, challenge: None, permit: Some(permit), place });
         if let Some(receipt) = &receipt {
             self.took(receipt);
@@ -287,8 +287,8 @@ const CHALLENGE: &str = "challengeId";
 impl Guest {
     /// A receipt that names the credential taken last, as its client expects: a session has many challenges.
     fn renamed(&self, mut receipt: Receipt) -> Receipt {
-        if let Some((name, latest)) = receipt.extra.get_mut(CHALLENGE).zip(self.challenge.clone()) {
-            *name = latest;
+        if let (Some(name), Some(latest)) = (receipt.extra.get_mut(CHALLENGE), &self.challenge) {
+            name.clone_from(latest);
         }
         receipt
     }

@@ -13,6 +13,7 @@ mod model;
 mod on_success;
 mod peers;
 mod recovery;
+mod sessions;
 mod shop;
 mod storm;
 mod terms;
