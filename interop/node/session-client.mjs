@@ -127,7 +127,9 @@ async function plain(job) {
   const [channel] = channels.values()
   const { channelId, cumulativeAmount, descriptor } = channel
   const context = { action: 'close', channelId, cumulativeAmountRaw: String(cumulativeAmount), descriptor }
-  const closed = await wallet.fetch(url, { context, method: 'POST' })
+  // Not by its own fetch, which would ask by a bare POST what the address costs: one that answers none need not say.
+  const authorization = await wallet.createCredential(await fetch(url), context)
+  const closed = await fetch(url, { headers: { authorization }, method: 'POST' })
   const close = Session.Precompile.Protocol.deserializeSessionReceipt(closed.headers.get('payment-receipt') ?? '')
   return { channel: channelId, close, cumulative: cumulativeAmount, served: statuses.length, statuses }
 }

@@ -32,7 +32,12 @@ impl<T: Teller> Desk<T> {
             let _turn = desk.turn(&at).await?;
             desk.shut(&at).await?;
             let marked = desk.mark_closing(&at, Some(&last), |_| Some(order_again(&order))).await?;
-            desk.finish(&at, marked).await
+            let mut done = desk.finish(&at, marked).await?;
+            // What the payer closed by is what its receipt says, though it had signed for more before.
+            if let Credit::To(total) = last.credit {
+                done.entry.account.credit = total;
+            }
+            Ok(done)
         })
         .await
     }

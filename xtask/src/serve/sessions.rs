@@ -7,7 +7,11 @@ use mpp_core::{
     Charge, Price,
     intent::{Rate, Session as SessionIntent},
 };
-use mpp_server::{Gate, Offers, Route};
+use mpp_server::{
+    Gate, Offers, Route, Session,
+    axum::MeteredUpgrade,
+    stream::{BoxError, Tap},
+};
 use mpp_tempo::{
     Chain, Key,
     chain::rpc::Rpc,
@@ -50,14 +54,42 @@ pub(super) fn sell(
     let Tellers { own, sponsored } = tellers;
     let (price, verifier) = charged;
     let data = gate.session(rate("0.001 usd per request")?)?.via(own).layer()?;
+    let sse = gate.session(rate("0.0001 usd per token")?)?.via(own).metered().layer()?;
+    let sse_sponsored =
+        gate.session(rate("0.0001 usd per token")?)?.via(sponsored).metered().layer()?;
+    let socket = gate.session(rate("0.0001 usd per token")?)?.via(own).socket()?;
     let by_request = Offers::<SessionIntent>::of(rate("0.001 usd per request")?).via(sponsored)?;
     let at_once = Offers::<Charge>::of(price).via(verifier)?;
     let either = gate.paywall(Route::of(at_once.into_iter().chain(by_request)))?;
-    Ok(app.route("/data", get(ok).layer(data)).route("/sponsored", get(ok).layer(either)))
+    Ok(app
+        .route("/data", data.guard(get(ok)))
+        .route("/sse", sse.guard(get(stream)))
+        .route("/sse-sponsored", sse_sponsored.guard(get(stream)))
+        .route("/ws", socket.guard(get(upgrade)))
+        .route("/sponsored", either.guard(get(ok))))
 }
 
 fn rate(text: &str) -> anyhow::Result<Rate> {
     Ok(text.parse::<Rate>()?.suggest("0.01 usd".parse()?))
+}
+
+async fn stream(session: Session, RawQuery(query): RawQuery) -> impl IntoResponse {
+    let wanted = wanted(query.as_deref());
+    session.sse_with(move |tap| tokens(tap, wanted))
+}
+
+async fn upgrade(up: MeteredUpgrade, RawQuery(query): RawQuery) -> impl IntoResponse {
+    let wanted = wanted(query.as_deref());
+    up.serve_with(move |tap| tokens(tap, wanted))
+}
+
+/// Each is charged for before it is said.
+async fn tokens(tap: Tap, wanted: u64) -> Result<(), BoxError> {
+    for at in 0..wanted {
+        tap.charge(1).await?;
+        tap.send(format!("token-{at} ")).await?;
+    }
+    Ok(())
 }
 
 /// `?n=` how many.
