@@ -52,7 +52,8 @@ impl Gate {
             }));
         };
         let till = (engine.clone(), offer.till());
-        let session = Session::new(till, id, challenge.clone(), offer.price(), again());
+        let rate = (offer.price(), offer.unit_type());
+        let session = Session::new(till, id, challenge.clone(), rate, again());
         let paid = Paid { receipt: Some(receipt), method: offer.id().clone(), challenge, payer };
         Ok(Admission::Serve(Permit::drawn(paid, self.0.events.clone(), session, (units, name))))
     }

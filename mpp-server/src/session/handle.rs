@@ -22,6 +22,7 @@ struct Inner {
     id: String,
     challenge: String,
     price: Amount,
+    unit_type: Option<Arc<str>>,
     again: Again,
 }
 
@@ -30,10 +31,10 @@ impl Session {
         (engine, till): (Arc<Engine>, Arc<dyn ErasedTill>),
         id: String,
         challenge: String,
-        price: Amount,
+        (price, unit_type): (Amount, Option<Arc<str>>),
         again: Again,
     ) -> Self {
-        Self(Arc::new(Inner { engine, till, id, challenge, price, again }))
+        Self(Arc::new(Inner { engine, till, id, challenge, price, unit_type, again }))
     }
 
     /// The account's name on its rail: a channel id.
@@ -51,9 +52,9 @@ impl Session {
         self.0.price
     }
 
-    /// What is counted here.
+    /// What is counted here: `request`, `token`.
     pub fn unit_type(&self) -> Option<&str> {
-        None
+        self.0.unit_type.as_deref()
     }
 
     /// Deducts units, all or none, before they are served.

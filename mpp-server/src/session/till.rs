@@ -42,6 +42,8 @@ pub(crate) trait ErasedMetered: Send + Sync {
     fn id(&self) -> &MethodId;
     fn place(&self) -> &str;
     fn price(&self) -> Amount;
+    /// What is counted.
+    fn unit_type(&self) -> Option<Arc<str>>;
     /// The request where every demand has the same, without a future.
     fn lasting(&self) -> Option<Encoded>;
     fn demand<'a>(
@@ -70,6 +72,7 @@ pub(crate) trait ErasedMetered: Send + Sync {
 pub(crate) struct Metered<T: Teller> {
     till: Arc<Till<T>>,
     terms: TermsOf<T::Method>,
+    unit_type: Option<Arc<str>>,
     lasting: OnceLock<Encoded>,
 }
 
@@ -80,7 +83,10 @@ impl<T: Teller> Metered<T> {
         if terms.amount().is_zero() {
             return Err(PriceError::Nothing);
         }
-        Ok(Self { till: Till::of(it), terms, lasting: OnceLock::new() })
+        // The shared terms of an intent do not name it, and what is on the wire does.
+        let wire = serde_json::to_value(&terms).unwrap_or_default();
+        let unit_type = wire.get("unitType").and_then(|name| name.as_str()).map(Arc::from);
+        Ok(Self { till: Till::of(it), terms, unit_type, lasting: OnceLock::new() })
     }
 }
 
@@ -99,6 +105,10 @@ impl<T: Teller> ErasedMetered for Metered<T> {
 
     fn price(&self) -> Amount {
         self.terms.amount()
+    }
+
+    fn unit_type(&self) -> Option<Arc<str>> {
+        self.unit_type.clone()
     }
 
     fn lasting(&self) -> Option<Encoded> {
