@@ -6,3 +6,4 @@ mod attacks;
 mod payer;
 mod pull;
 mod signers;
+mod teller;
