@@ -97,6 +97,25 @@ pub enum Kind {
     /// request pays anew.
     #[error("an earlier payment for the same was taken, and the server says that it was used up")]
     Consumed(Option<Box<Receipt>>),
+    /// The answer is no stream of events.
+    #[error("the answer is no stream of events")]
+    NotAStream,
+    /// A stream says what nobody can go on with: an event or a frame over its limit, or one that cannot be read.
+    #[error("the stream cannot be read on: {0}")]
+    BadStream(&'static str),
+    /// A stream stands still and asks for payment, and either asks for no more than it has, or does not go on once it is
+    /// paid, or nobody can pay it.
+    #[error("the stream asks for payment and does not go on")]
+    Stalled,
+    /// A stream said nothing for as long as its reader would wait.
+    #[error("the stream said nothing for too long")]
+    Idle,
+    /// The middleware has no client of its own to manage accounts with. Build the client with `paying`.
+    #[error("the middleware has no client to manage accounts with")]
+    NoClient,
+    /// The address cannot be asked.
+    #[error("the address cannot be asked")]
+    Address,
     /// A credential of another origin was to be shown.
     #[error("this credential was made for {0}")]
     OtherOrigin(String),

@@ -30,6 +30,7 @@ pub mod journal;
 pub mod limits;
 pub mod policy;
 pub mod prepared;
+pub mod sse;
 pub mod unfinished;
 pub mod verdict;
 pub mod wallet;
@@ -45,7 +46,7 @@ pub mod reqwest;
 mod tab;
 
 #[cfg(feature = "reqwest")]
-pub use self::reqwest::{PaymentMiddleware, RequestBuilderExt, ResponseExt, paying};
+pub use self::reqwest::{PaymentMiddleware, RequestBuilderExt, ResponseExt, SessionExt, paying};
 pub use self::{
     error::Error,
     event::Event,

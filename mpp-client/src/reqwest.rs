@@ -2,29 +2,36 @@
 //!
 #![doc = include_str!("../README.md")]
 
+mod ask;
 mod delivered;
+mod desk;
 mod drive;
 mod errand;
+mod events;
 mod extend;
+mod heard;
 mod origin;
 mod parts;
 mod problem;
 mod road;
+mod sessions;
 mod tend;
 
 use std::sync::Arc;
 
 use http::Extensions;
-use reqwest::{Request, Response, redirect};
+use reqwest::{Client, Request, Response, redirect};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use tracing::Instrument;
 
-use self::{drive::Drive, extend::PerRequest, road::Road};
+use self::{desk::Desk, drive::Drive, extend::PerRequest, road::Road};
 use crate::{error::Error, wallet::Wallet};
 
 pub use self::{
+    events::Events,
     extend::{RequestBuilderExt, ResponseExt},
     origin::site,
+    sessions::SessionExt,
 };
 
 /// Builds a client that pays with a wallet.
@@ -39,7 +46,8 @@ pub fn paying(
     wallet: impl Into<Arc<Wallet>>,
 ) -> reqwest::Result<ClientWithMiddleware> {
     let client = client.redirect(redirect::Policy::none()).build()?;
-    Ok(ClientBuilder::new(client).with(PaymentMiddleware::new(wallet).redirects_off()).build())
+    let middleware = PaymentMiddleware::new(wallet).redirects_off().errands_over(client.clone());
+    Ok(ClientBuilder::new(client).with(middleware).build())
 }
 
 /// The middleware that answers 402 with a payment and sends the request again.
@@ -59,19 +67,27 @@ pub struct PaymentMiddleware {
     wallet: Arc<Wallet>,
     redirects_off: bool,
     shows: u8,
+    desk: Option<Desk>,
 }
 
 impl PaymentMiddleware {
     /// Pays with a wallet, over a client that may follow redirects by itself. Such a client would carry
     /// `Payment-Authorization` anywhere, so challenges that want that header are refused: see [`paying`].
     pub fn new(wallet: impl Into<Arc<Wallet>>) -> Self {
-        Self { wallet: wallet.into(), redirects_off: false, shows: 5 }
+        Self { wallet: wallet.into(), redirects_off: false, shows: 5, desk: None }
     }
 
     /// Says that the client underneath follows no redirects (`redirect::Policy::none()`): the middleware follows them.
     /// Said of a client that does follow them, credentials in `Payment-Authorization` may reach other origins.
     pub fn redirects_off(mut self) -> Self {
         self.redirects_off = true;
+        self
+    }
+
+    /// Manages sessions over this client, beside requests: pays what streams ask for, and adds to deposits that run low. Said
+    /// last. Credentials go out over it alone, with no header of the application's; [`paying`] says it by itself.
+    pub fn errands_over(mut self, client: Client) -> Self {
+        self.desk = Some(Desk::new(self.wallet.clone(), client, self.redirects_off));
         self
     }
 
@@ -94,12 +110,16 @@ impl Middleware for PaymentMiddleware {
     ) -> reqwest_middleware::Result<Response> {
         // Left in place: middleware above may try again with the same extensions.
         let asked = extensions.get::<PerRequest>().cloned().unwrap_or_default();
+        if asked.wants_desk {
+            return Ok(sessions::present(self.desk.as_ref()));
+        }
         let mut road = Road::new(next, extensions, self.redirects_off);
         if asked.without_paying || drive::carries_credential(request.headers()) {
             return Ok(road.unpaid(request).await?.response);
         }
         let span = tracing::debug_span!("pay", origin = %origin::of(request.url()));
-        let drive = Drive { wallet: &self.wallet, road, shows: self.shows };
+        let drive =
+            Drive { wallet: &self.wallet, road, shows: self.shows, desk: self.desk.as_ref() };
         drive.run(request, asked).instrument(span).await
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     unfinished::Unfinished,
 };
 
+mod accounts;
 mod afterwards;
 
 type OnChallenge = dyn Fn(&[Choice]) -> Pick + Send + Sync;

@@ -6,15 +6,19 @@ use http::{HeaderMap, HeaderValue, header};
 use mpp_core::{
     Credential,
     payer::{Funds, Outcome, Site},
-    transport::{ACCEPT_PAYMENT, Answer, Http, IDEMPOTENCY_KEY, PAYMENT_AUTHORIZATION},
+    transport::{
+        ACCEPT_PAYMENT, Answer, Http, IDEMPOTENCY_KEY, PAYMENT_AUTHORIZATION, PAYMENT_SESSION,
+    },
 };
-use reqwest::{Method, Request, Response, Url};
+use reqwest::{Request, Response, Url};
 use reqwest_middleware::Error as Failure;
 
 use super::{
     delivered,
+    desk::Desk,
     errand::{self, Errand},
     extend::{Memory, PerRequest},
+    heard::{answer, asked_to_wait, broke, heard, without_content},
     origin, problem,
     road::{Arrival, Road},
 };
@@ -36,6 +40,8 @@ pub(super) struct Drive<'a> {
     pub(super) road: Road<'a>,
     /// How often one credential may be shown again.
     pub(super) shows: u8,
+    /// Who manages accounts, beside requests.
+    pub(super) desk: Option<&'a Desk>,
 }
 
 impl Drive<'_> {
@@ -58,6 +64,7 @@ impl Drive<'_> {
         {
             request.headers_mut().insert(ACCEPT_PAYMENT, value);
         }
+        self.put_hint(&mut request);
         let from = origin::of(request.url());
         if errand.purpose.is_some() {
             let mut exchange =
@@ -152,6 +159,17 @@ impl Drive<'_> {
         exchange.about(errand.purpose.clone(), errand.key.clone())
     }
 
+    /// Names the account that a payer has there, so that what is asked can be made out to it.
+    fn put_hint(&self, request: &mut Request) {
+        let to = origin::site(request.method(), request.url());
+        if !request.headers().contains_key(PAYMENT_SESSION)
+            && origin::may_carry(self.wallet, request.url()).is_ok()
+            && let Some(Ok(hint)) = self.wallet.hint(&to).map(HeaderValue::try_from)
+        {
+            request.headers_mut().insert(PAYMENT_SESSION, hint);
+        }
+    }
+
     /// Leaves word for later tries, where no journal has it.
     fn remember(&mut self, memory: Memory) {
         if self.wallet.journal.is_none() {
@@ -177,6 +195,9 @@ impl Drive<'_> {
                 return Err(lost(&mut exchange, e).await);
             }
             if matches!(turn, Turn::Send(_)) {
+                if exchange.has_new_key() {
+                    request.headers_mut().remove(IDEMPOTENCY_KEY);
+                }
                 errand::put_key(&mut request, exchange.idempotency_key());
             }
             // Should this future be dropped or fail, whoever tries again above shows this, and pays nothing new.
@@ -198,6 +219,9 @@ impl Drive<'_> {
                     let extensions = response.extensions_mut();
                     extensions.insert(verdict.clone());
                     verdict.receipt().map(|receipt| extensions.insert(receipt.clone()));
+                    if let Some(desk) = self.desk {
+                        desk.after(&exchange, &mut response);
+                    }
                 }
                 return Ok(match exchange.delivery() {
                     Some(delivery) => delivered::watch(response, delivery).await,
@@ -252,13 +276,7 @@ impl Drive<'_> {
     }
 
     fn check_transport(&self, url: &Url) -> Result<(), Failure> {
-        let host = url.host_str().unwrap_or_default();
-        if origin::is_private_enough(url)
-            || url.scheme() == "http" && self.wallet.allows_plain_http(host)
-        {
-            return Ok(());
-        }
-        Err(unpaid(Kind::InsecureTransport(host.to_owned())))
+        origin::may_carry(self.wallet, url).map_err(Failure::middleware)
     }
 }
 
@@ -269,53 +287,6 @@ pub(super) fn carries_credential(headers: &HeaderMap) -> bool {
     };
     headers.contains_key(PAYMENT_AUTHORIZATION)
         || headers.get_all(header::AUTHORIZATION).iter().any(scheme)
-}
-
-/// What a credential was answered, its problem included. Refused is what these statuses say: challenges that come with
-/// any other (429, 408) invite whoever retries, and say nothing of the credential.
-async fn heard(response: Response) -> (Response, Answer) {
-    let status = response.status();
-    if status.is_success() || status.is_redirection() {
-        let said = answer(&response, None);
-        return (response, said);
-    }
-    let (response, body) = problem::peek(response).await;
-    let said = match answer(&response, body.as_deref()) {
-        Answer::Required { problem, .. } if !matches!(status.as_u16(), 401 | 402 | 410) => {
-            Answer::Troubled { status: status.as_u16(), problem }
-        }
-        said => said,
-    };
-    (response, said)
-}
-
-pub(super) fn answer(response: &Response, body: Option<&[u8]>) -> Answer {
-    Http::read_head(response.status(), response.headers(), body)
-}
-
-/// The same place, asked for nothing: a POST without query or body, which servers take as management.
-fn without_content(request: &Request) -> Request {
-    let mut url = request.url().clone();
-    url.set_query(None);
-    let mut bare = Request::new(Method::POST, url);
-    *bare.timeout_mut() = request.timeout().copied();
-    *bare.headers_mut() = request.headers().clone();
-    // Another request than the one the key names; a credential is a name by itself.
-    bare.headers_mut().remove(IDEMPOTENCY_KEY);
-    origin::remove_content(&mut bare);
-    bare
-}
-
-/// How long a server asks to wait that cannot tell yet (503), or has the credential in hand (403).
-fn asked_to_wait(response: &Response) -> Option<Duration> {
-    let Answer::Troubled { status: 403 | 503, .. } = answer(response, None) else { return None };
-    let wait = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(wait))
-}
-
-/// Whether a connection failed before an answer came, in less than the time the caller gave.
-fn broke(e: &Failure) -> bool {
-    !e.is_timeout() && (e.is_connect() || e.is_request())
 }
 
 fn unpaid(kind: Kind) -> Failure {

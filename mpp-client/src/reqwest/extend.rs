@@ -6,7 +6,10 @@ use mpp_core::{Price, Receipt, transport::Answer};
 use reqwest::Response;
 use reqwest_middleware::RequestBuilder;
 
-use super::{drive, problem};
+use super::{
+    events::{self, Events},
+    heard, problem,
+};
 use crate::{error::Error, unfinished::Unfinished, verdict::Verdict};
 
 /// What one request says, beside its wallet.
@@ -15,6 +18,8 @@ pub(super) struct PerRequest {
     pub(super) within: Option<Price>,
     pub(super) without_paying: bool,
     pub(super) resume: Option<Unfinished>,
+    /// Nothing is sent: who manages accounts is asked for.
+    pub(super) wants_desk: bool,
     /// The idempotency key that an earlier try of the same request got.
     pub(super) key: Option<String>,
 }
@@ -77,6 +82,11 @@ pub trait ResponseExt: Sized + sealed::Sealed {
     /// # Errors
     /// [`Kind::Refused`](crate::error::Kind::Refused) or [`Kind::Unresolved`](crate::error::Kind::Unresolved).
     fn error_for_payment(self) -> impl Future<Output = Result<Self, Error>> + Send;
+    /// Reads a stream of events (`text/event-stream`), and pays as it asks.
+    ///
+    /// # Errors
+    /// [`Kind::NotAStream`](crate::error::Kind::NotAStream): the answer is something else.
+    fn events(self) -> Result<Events, Error>;
 }
 
 impl ResponseExt for Response {
@@ -89,7 +99,7 @@ impl ResponseExt for Response {
     }
 
     fn answer(&self) -> Answer {
-        drive::answer(self, None)
+        heard::answer(self, None)
     }
 
     async fn error_for_payment(self) -> Result<Self, Error> {
@@ -99,11 +109,15 @@ impl ResponseExt for Response {
         }
         let (response, body) = problem::peek(self).await;
         if let Answer::Required { problem, .. } | Answer::Troubled { problem, .. } =
-            drive::answer(&response, body.as_deref())
+            heard::answer(&response, body.as_deref())
         {
             verdict.problem = problem.map(Box::new).or(verdict.problem);
         }
         verdict.error().map_or(Ok(response), Err)
+    }
+
+    fn events(self) -> Result<Events, Error> {
+        events::of(self)
     }
 }
 

@@ -5,6 +5,11 @@ use mpp_core::payer::Site;
 use reqwest::{Method, Request};
 use url::{Host, Url};
 
+use crate::{
+    error::{Error, Kind},
+    wallet::Wallet,
+};
+
 /// Who is asked for what, as policies and payers see it: the origin, and `METHOD /path?query`.
 pub fn site(method: &Method, url: &Url) -> Site {
     let mut resource = format!("{method} {}", url.path());
@@ -61,6 +66,15 @@ pub(super) fn is_private_enough(url: &Url) -> bool {
         ("http", Some(Host::Domain(name))) => name == "localhost" || name.ends_with(".localhost"),
         _ => false,
     }
+}
+
+/// Whether a wallet lets money travel that way.
+pub(super) fn may_carry(wallet: &Wallet, url: &Url) -> Result<(), Error> {
+    let host = url.host_str().unwrap_or_default();
+    if is_private_enough(url) || url.scheme() == "http" && wallet.allows_plain_http(host) {
+        return Ok(());
+    }
+    Err(Error::untouched(Kind::InsecureTransport(host.to_owned())))
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! The way to a server and back: what follows redirects, and what never does.
 
 use http::{Extensions, HeaderMap, HeaderName, StatusCode, header};
-use mpp_core::{Receipt, transport::PAYMENT_AUTHORIZATION, transport::PAYMENT_RECEIPT};
+use mpp_core::{
+    Receipt,
+    transport::{PAYMENT_AUTHORIZATION, PAYMENT_RECEIPT, PAYMENT_SESSION},
+};
 use reqwest::{Method, Request, Response, Url};
 use reqwest_middleware::{Next, Result};
 
@@ -14,13 +17,14 @@ use crate::exchange::Exchange;
 /// As many as clients follow by default.
 const MAX_REDIRECTS: u8 = 10;
 
-/// Headers that are one origin's business. Neither client nor standard strips the last.
-const FOR_ONE_ORIGIN: [HeaderName; 5] = [
+/// Headers that are one origin's business. Neither client nor standard strips the last two.
+const FOR_ONE_ORIGIN: [HeaderName; 6] = [
     header::AUTHORIZATION,
     header::COOKIE,
     header::PROXY_AUTHORIZATION,
     header::HOST,
     PAYMENT_AUTHORIZATION,
+    PAYMENT_SESSION,
 ];
 
 /// The rest of the client, for one request.

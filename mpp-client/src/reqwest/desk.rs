@@ -1,0 +1,260 @@
+//! Manages accounts beside requests: over a client of its own, and never two top-ups at one place at a time.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use mpp_core::{
+    Challenge, Credential,
+    name::MethodId,
+    payer::Wish,
+    transport::{Answer, Http},
+};
+use reqwest::{Client, Method, Request, Response, Url};
+use reqwest_middleware::Error as Failure;
+
+use super::{
+    heard::{asked_to_wait, broke, heard, without_content},
+    origin,
+};
+use crate::{
+    error::Error,
+    event::Event,
+    exchange::{Exchange, Turn},
+    verdict::Verdict,
+    wallet::Wallet,
+};
+
+/// The longest that one managed step may take: rails confirm within seconds.
+const STEP: Duration = Duration::from_secs(30);
+/// How often one step is shown again, and the longest that is waited before.
+const SHOWS: u8 = 2;
+const PATIENCE: Duration = Duration::from_secs(5);
+const NEW_CONNECTION: Duration = Duration::from_millis(200);
+/// What moves a deposit is not begun under a challenge that ends sooner than this.
+const SOON: Duration = Duration::from_secs(5);
+/// How long nothing is done unasked after that failed: what was refused stays spent.
+const REST: Duration = Duration::from_secs(300);
+
+/// Whose wishes, and where.
+type Whose = (MethodId, String);
+
+/// Manages accounts. Clones share everything.
+#[derive(Clone)]
+pub(super) struct Desk(Arc<Inner>);
+
+struct Inner {
+    wallet: Arc<Wallet>,
+    client: Client,
+    redirects_off: bool,
+    unasked: Mutex<Unasked>,
+    /// Who puts something at stake at an origin right now: a second top-up would fund the same twice.
+    funding: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+#[derive(Default)]
+struct Unasked {
+    busy: HashSet<Whose>,
+    failed: HashMap<Whose, Instant>,
+}
+
+/// An account that an answer drew upon: whose, where, and under which challenge.
+#[derive(Clone)]
+pub(super) struct Drawn {
+    pub(super) desk: Desk,
+    pub(super) url: Url,
+    pub(super) challenge: Challenge,
+}
+
+impl Desk {
+    pub(super) fn new(wallet: Arc<Wallet>, client: Client, redirects_off: bool) -> Self {
+        let (unasked, funding) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { wallet, client, redirects_off, unasked, funding }))
+    }
+
+    pub(super) fn wallet(&self) -> &Wallet {
+        &self.0.wallet
+    }
+
+    /// Lets a response know the account that it drew upon, and does what the payer would rather do before it must.
+    pub(super) fn after(&self, exchange: &Exchange, response: &mut Response) {
+        let served = exchange.verdict().is_some_and(|v| v.served && v.receipt().is_some());
+        let challenge = exchange.challenge().filter(|challenge| is_metered(challenge));
+        let Some(challenge) = challenge.filter(|_| served) else { return };
+        let url = response.url().clone();
+        if origin::of(&url) != exchange.to().origin {
+            return;
+        }
+        let drawn = Drawn { desk: self.clone(), url, challenge: challenge.clone() };
+        drawn.tend();
+        response.extensions_mut().insert(drawn);
+    }
+
+    /// Grants a wish at an address, under one of these challenges or a fresh one. `None`: there was nothing to do.
+    ///
+    /// # Errors
+    /// As for [`Exchange::manage`], and what a server refused.
+    pub(super) async fn grant(
+        &self,
+        url: &Url,
+        mut challenges: Vec<Challenge>,
+        wish: Wish,
+    ) -> Result<Option<Verdict>, Error> {
+        let wallet = self.wallet();
+        origin::may_carry(wallet, url)?;
+        let bare = without_content(&Request::new(Method::POST, url.clone()));
+        let to = origin::site(bare.method(), bare.url());
+        let staking = wallet.would_stake(&challenges, &wish, &to);
+        let lock = staking.then(|| self.funding(&to.origin));
+        let _alone = match &lock {
+            Some(lock) => Some(lock.lock().await),
+            None => None,
+        };
+        let soon = wallet.clock.now().plus(SOON);
+        if staking && challenges.iter().all(|challenge| Wallet::ends_before(challenge, &soon)) {
+            challenges = self.ask(url).await?;
+        }
+        let mut exchange = wallet.exchange(to);
+        if !self.0.redirects_off {
+            exchange = exchange.redirects_followed();
+        }
+        let mut turn = exchange.manage(challenges, wish).await?;
+        while let Turn::Manage(credential) = turn {
+            let answer = self.show(&mut exchange, &bare, &credential).await?;
+            turn = exchange.hear(answer).await?;
+        }
+        let verdict = exchange.verdict().cloned();
+        verdict.as_ref().and_then(Verdict::error).map_or(Ok(verdict), Err)
+    }
+
+    /// Shows one step until it is answered, or not worth showing again.
+    async fn show(
+        &self,
+        exchange: &mut Exchange,
+        bare: &Request,
+        credential: &Credential,
+    ) -> Result<Answer, Error> {
+        let mut left = SHOWS;
+        loop {
+            // Nothing but the credential: no other header of the request is this errand's business.
+            let mut request = Request::new(Method::POST, bare.url().clone());
+            *request.timeout_mut() = Some(STEP);
+            if let Err(e) = Http::put_credential_in(request.headers_mut(), credential) {
+                return Err(exchange.lost(e).await);
+            }
+            // A crash in here leaves what was put at stake in the journal, and its payer's books as they are.
+            let arrived = self.0.client.execute(request).await.map_err(Failure::from);
+            let wait = match &arrived {
+                Ok(response) => asked_to_wait(response).filter(|wait| *wait <= PATIENCE),
+                Err(e) => broke(e).then_some(NEW_CONNECTION),
+            };
+            if let Some(wait) = wait.filter(|_| left > 0) {
+                left -= 1;
+                exchange.again();
+                tokio::time::sleep(wait).await;
+                continue;
+            }
+            let response = match arrived {
+                Ok(response) => response,
+                Err(e) => return Err(exchange.lost(e).await),
+            };
+            let at = origin::of(response.url());
+            if at != exchange.to().origin {
+                return Err(exchange.misled(&at).await);
+            }
+            return Ok(heard(response).await.1);
+        }
+    }
+
+    /// Who may put something at stake at an origin.
+    fn funding(&self, origin: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut funding = self.0.funding.lock().unwrap_or_else(PoisonError::into_inner);
+        funding.retain(|_, lock| Arc::strong_count(lock) > 1);
+        funding.entry(origin.to_owned()).or_default().clone()
+    }
+
+    /// No panic can happen while it is held; a poisoned one is as good as any.
+    fn unasked(&self) -> MutexGuard<'_, Unasked> {
+        self.0.unasked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request of this desk's own, which carries no credential.
+    pub(super) async fn send(&self, mut request: Request) -> Result<Response, Error> {
+        let url = request.url().clone();
+        origin::may_carry(self.wallet(), &url)?;
+        *request.timeout_mut() = Some(STEP);
+        let sent = self.0.client.execute(request).await;
+        let response =
+            sent.map_err(|e| Error::untouched(crate::error::Kind::Transport).because(e))?;
+        let (from, to) = (origin::of(&url), origin::of(response.url()));
+        if from == to {
+            return Ok(response);
+        }
+        Err(Error::untouched(crate::error::Kind::CrossOriginRedirect { from, to }))
+    }
+}
+
+impl Drawn {
+    /// Grants a wish under its challenge, and goes on under that which was accepted.
+    pub(super) async fn grant(mut self, wish: Wish) -> Result<Self, Error> {
+        let challenges = vec![self.challenge.clone()];
+        let verdict = self.desk.grant(&self.url, challenges, wish).await?;
+        if let Some(verdict) = verdict.filter(|verdict| verdict.receipt().is_some()) {
+            self.challenge = verdict.unfinished().credential().challenge.clone();
+        }
+        self.tend();
+        Ok(self)
+    }
+
+    /// Does, in a task of its own, what its payer would rather do before it must: one thing at a time and place.
+    pub(super) fn tend(&self) {
+        let Some(wish) = self.desk.wallet().wishes(&self.challenge) else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let whose = (self.challenge.method_id(), origin::of(&self.url));
+        {
+            let mut unasked = self.desk.unasked();
+            unasked.failed.retain(|_, since| since.elapsed() < REST);
+            if unasked.failed.contains_key(&whose) || !unasked.busy.insert(whose.clone()) {
+                return;
+            }
+        }
+        let busy = Busy(self.desk.clone(), whose);
+        let drawn = self.clone();
+        runtime.spawn(async move { busy.run(drawn, wish).await });
+    }
+}
+
+/// An errand on its way; dropped, another may begin.
+struct Busy(Desk, Whose);
+
+impl Busy {
+    async fn run(self, drawn: Drawn, wish: Wish) {
+        let challenges = vec![drawn.challenge.clone()];
+        let Err(e) = self.0.grant(&drawn.url, challenges, wish.clone()).await else { return };
+        tracing::warn!(error = %e, "an account could not be tended");
+        self.0.unasked().failed.insert(self.1.clone(), Instant::now());
+        let to = origin::site(&Method::POST, &drawn.url);
+        let id = self.1.0.clone();
+        self.0.wallet().tell(|| Event::Ungranted { to, id, wish, why: e.to_string() });
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.unasked().busy.remove(&self.1);
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Desk(..)")
+    }
+}
+
+fn is_metered(challenge: &Challenge) -> bool {
+    use mpp_core::Intent;
+    challenge.intent == mpp_core::intent::Session::NAME
+}
