@@ -52,8 +52,11 @@ pub(super) fn flows(pair: &Pair) -> &'static [Flow] {
 /// Who pays whom.
 pub(super) fn pairs(peers_only: bool) -> Vec<Pair> {
     use Sdk::{Legacy, Mppx, Ours};
-    let pairs: &[(Sdk, Sdk)] =
-        if peers_only { &[(Mppx, Mppx), (Mppx, Legacy)] } else { &[(Mppx, Ours)] };
+    let pairs: &[(Sdk, Sdk)] = if peers_only {
+        &[(Mppx, Mppx), (Mppx, Legacy)]
+    } else {
+        &[(Ours, Mppx), (Mppx, Ours), (Ours, Ours), (Ours, Legacy)]
+    };
     pairs.iter().map(|(client, server)| Pair::new(*client, *server)).collect()
 }
 

@@ -3,6 +3,7 @@
 mod flow;
 mod forge;
 mod fraud;
+mod ours;
 mod paid;
 mod party;
 mod refused;

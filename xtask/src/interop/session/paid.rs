@@ -19,7 +19,7 @@ pub(super) async fn play(
     books: &Books,
 ) -> anyhow::Result<String> {
     let before = watched.tally(books).await?;
-    let outcome = client.run(flow.name, &server.url).await?;
+    let outcome = client.run(flow, &server.url).await?;
     outcome.is_as_paid_for(flow)?;
     watched.account_for(books, &before, flow, &outcome.channel).await?;
     Ok("paid".to_owned())

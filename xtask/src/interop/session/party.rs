@@ -5,6 +5,7 @@ use mpp_core::{Challenge, transport::write_challenge};
 use mpp_testkit::devnet::PAYER;
 use serde_json::{Value, json};
 
+use super::{flow::Flow, ours::Ours};
 use crate::{
     interop::{
         PATIENCE,
@@ -27,22 +28,30 @@ pub(super) struct Outcome {
 
 /// One that pays.
 pub(super) enum Client {
+    /// This SDK's.
+    Ours(Ours),
     /// A program of another SDK.
     Other(Box<Peer>),
 }
 
 impl Client {
     pub(super) async fn of(sdk: Sdk, installed: &Installed, rpc: &str) -> anyhow::Result<Self> {
-        let (chain, _) = pay::chain_at(rpc).await?;
+        let (chain, node) = pay::chain_at(rpc).await?;
+        if sdk == Sdk::Ours {
+            return Ok(Self::Ours(Ours { chain, node }));
+        }
         let program = sdk.program("session-client", installed, rpc, &chain);
         let (peer, _) = Peer::start(program).await.with_context(|| sdk.name())?;
         Ok(Self::Other(Box::new(peer)))
     }
 
     /// Plays a flow at a server, on a channel of its own.
-    pub(super) async fn run(&mut self, flow: &str, url: &str) -> anyhow::Result<Outcome> {
-        let Self::Other(peer) = self;
-        let job = json!({ "op": "run", "flow": flow, "url": url, "key": PAYER.key.hex() });
+    pub(super) async fn run(&mut self, flow: &Flow, url: &str) -> anyhow::Result<Outcome> {
+        let peer = match self {
+            Self::Ours(ours) => return ours.run(flow, url).await,
+            Self::Other(peer) => peer,
+        };
+        let job = json!({ "op": "run", "flow": flow.name, "url": url, "key": PAYER.key.hex() });
         let mut told = succeeded(peer.ask(job, PATIENCE).await?)?;
         Ok(Outcome {
             channel: told["channel"].as_str().context("it names no channel")?.to_owned(),
@@ -57,7 +66,10 @@ impl Client {
         url: &str,
         challenge: &Challenge,
     ) -> anyhow::Result<String> {
-        let Self::Other(peer) = self;
+        let peer = match self {
+            Self::Ours(ours) => return ours.open(url, challenge).await,
+            Self::Other(peer) => peer,
+        };
         let field = write_challenge(challenge)?;
         let job = json!({ "op": "sign", "url": url, "challenge": field.to_str()?, "key": PAYER.key.hex() });
         let told = succeeded(peer.ask(job, PATIENCE).await?)?;
