@@ -212,7 +212,9 @@ impl Permit {
         }
         let runtime = Handle::try_current().ok()?;
         // A crash before it is written leaves units that are paid and were not served.
+        let busy = session.busy();
         Some(runtime.spawn(async move {
+            let _busy = busy;
             if let Err(e) = session.give_back(units, name).await {
                 tracing::warn!(reason = e.reason.as_str(), "units could not be given back");
             }

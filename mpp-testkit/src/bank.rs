@@ -38,6 +38,7 @@ impl Method for TabSession {
 /// What a payer shows. A total's signature is [`sign`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Slip {
     /// Opens a tab with a deposit, and a first total.
     Open {
@@ -127,6 +128,7 @@ pub fn answer(challenge: &Challenge, slip: &Slip) -> Credential {
 
 /// An order to the bank.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Order {
     /// Opens a tab.
     Open {

@@ -231,6 +231,7 @@ impl GateBuilder {
             nonces: nonces.clone(),
             locals: Locals::default(),
             tills: Mutex::default(),
+            tasks: Arc::default(),
         });
         let ledger = Ledger {
             store: self.store,

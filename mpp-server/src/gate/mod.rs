@@ -124,10 +124,11 @@ impl Gate {
         self.0.ledger.write_off(challenge).await
     }
 
-    /// Waits until no payment is in hand: nothing is being checked, settled or served, and every end is written down. For
+    /// Waits until no payment is in hand: nothing is being checked, settled or served, no order of a session is on its way, and
+    /// every end is written down. For
     /// shutting down, once the server takes no more requests; give it a deadline of your own.
     pub async fn idle(&self) {
-        while !self.0.ledger.holds.is_empty() {
+        while !self.0.ledger.holds.is_empty() || !self.0.engine.is_idle() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -23,12 +23,11 @@ impl<T: Teller> Desk<T> {
     pub(super) async fn close_by_payer(
         &self,
         at: &At,
-        _challenge: &str,
         order: T::Order,
         last: &Raise,
     ) -> Result<Ordered<T::Kept>, Rejection> {
         let (desk, at, last) = (self.clone(), at.clone(), last.clone());
-        alone(async move {
+        alone(&self.engine, async move {
             let _turn = desk.turn(&at).await?;
             desk.shut(&at).await?;
             let marked = desk.mark_closing(&at, Some(&last), |_| Some(order_again(&order))).await?;
@@ -49,7 +48,7 @@ impl<T: Teller> Desk<T> {
         at: &At,
     ) -> Result<Option<Ordered<T::Kept>>, Rejection> {
         let (desk, at) = (self.clone(), at.clone());
-        alone(async move {
+        alone(&self.engine, async move {
             let _turn = desk.turn(&at).await?;
             let entry = desk.found(&at).await?;
             if entry.account.state != State::Closing && desk.till.it.close(&entry.account).is_none()

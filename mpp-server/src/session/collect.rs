@@ -25,8 +25,9 @@ impl<T: Teller> Desk<T> {
         if at.local.ordering.try_lock().is_err() || self.till.it.collect(&entry.account).is_none() {
             return;
         }
-        let (desk, at) = (self.clone(), at.clone());
+        let (desk, at, busy) = (self.clone(), at.clone(), self.engine.busy());
         tokio::spawn(async move {
+            let _busy = busy;
             if let Err(e) = desk.collect(&at).await {
                 tracing::warn!(
                     account = at.id,

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use mpp_core::{Amount, Receipt, problem::Rejection, teller::Need, transport::Refusal};
 
 use super::{
-    Engine, ErasedTill, Meter,
+    Busy, Engine, ErasedTill, Meter,
     meter::{Drawn, Held},
 };
 use crate::gate::judge::Again;
@@ -93,6 +93,10 @@ impl Session {
         let drawn = Drawn { units, price: self.0.price };
         let Inner { engine, till, id, .. } = &*self.0;
         till.clone().give_back(engine.clone(), id.clone(), drawn, name).await
+    }
+
+    pub(crate) fn busy(&self) -> Busy {
+        self.0.engine.busy()
     }
 
     pub(super) async fn hold(

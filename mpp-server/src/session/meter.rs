@@ -162,7 +162,9 @@ impl Drop for Meter {
         let session = self.session.clone();
         // Without a runtime it stays set aside, and counts as used in time.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let busy = session.busy();
             runtime.spawn(async move {
+                let _busy = busy;
                 if let Err(e) = session.book(held).await {
                     tracing::warn!(
                         reason = e.reason.as_str(),

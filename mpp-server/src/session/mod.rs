@@ -60,9 +60,23 @@ pub(crate) struct Engine {
     pub(crate) nonces: Arc<Nonces>,
     pub(crate) locals: Locals,
     pub(crate) tills: Mutex<Vec<Arc<dyn ErasedTill>>>,
+    /// Held by every task that has an order or a meter's rest to write down.
+    pub(crate) tasks: Arc<()>,
 }
 
+/// A task that is to be waited for before a server ends.
+pub(crate) struct Busy(#[expect(dead_code, reason = "it counts by being held")] Arc<()>);
+
 impl Engine {
+    /// Counts as a task until it is dropped.
+    pub(crate) fn busy(&self) -> Busy {
+        Busy(self.tasks.clone())
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.tasks) == 1
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }

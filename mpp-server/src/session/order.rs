@@ -1,6 +1,6 @@
 //! Orders to the rail: written down before they leave, carried out in a task of their own, one at a time for an account.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use mpp_core::{
     account::{Account, Credit, Raise, State},
@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
+    Engine,
     books::{At, Desk, not_found},
     entry::{Act, Collected, Entry, Pending},
     schedule::millis,
@@ -47,7 +48,7 @@ impl<T: Teller> Desk<T> {
     ) -> Result<Ordered<T::Kept>, Rejection> {
         let pending = self.pending(Act::Open, &order, Some(challenge), Some(&raise))?;
         let (desk, at) = (self.clone(), at.clone());
-        alone(async move {
+        alone(&self.engine, async move {
             let _turn = desk.turn(&at).await?;
             match desk.mark_opening(&at, &pending, &kept).await? {
                 Marked::Done(entry) => {
@@ -68,7 +69,7 @@ impl<T: Teller> Desk<T> {
     ) -> Result<Ordered<T::Kept>, Rejection> {
         let pending = self.pending(Act::TopUp, &order, Some(challenge), None)?;
         let (desk, at) = (self.clone(), at.clone());
-        alone(async move { desk.ordered(&at, pending, order).await }).await
+        alone(&self.engine, async move { desk.ordered(&at, pending, order).await }).await
     }
 
     /// Marks an order on an account that is there, and carries it out.
@@ -360,8 +361,14 @@ impl<T: Teller> Desk<T> {
 
 /// Runs in a task of its own: a caller that hangs up changes nothing.
 pub(super) async fn alone<R: Send + 'static>(
+    engine: &Arc<Engine>,
     order: impl Future<Output = Result<R, Rejection>> + Send + 'static,
 ) -> Result<R, Rejection> {
+    let busy = engine.busy();
+    let order = async move {
+        let _busy = busy;
+        order.await
+    };
     tokio::spawn(order).await.unwrap_or_else(|e| Err(Rejection::unknown(e)))
 }
 

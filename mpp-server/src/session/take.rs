@@ -2,7 +2,7 @@
 
 use mpp_core::{
     Amount, Receipt,
-    account::State,
+    account::{Credit, State},
     binding::Claim,
     credential::Source,
     problem::{ProblemType, Reason, Rejection},
@@ -95,7 +95,11 @@ impl<T: Teller> Desk<T> {
                 Ok(self.acknowledged(at, challenge, done, false))
             }
             Act::Close { order, last } => {
-                let done = self.close_by_payer(at, challenge, order, &last).await?;
+                let mut done = self.close_by_payer(at, order, &last).await?;
+                // The receipt speaks of the total that it was closed by, which may be less than was signed before.
+                if let Credit::To(total) = last.credit {
+                    done.entry.account.credit = total;
+                }
                 Ok(self.acknowledged(at, challenge, done, true))
             }
             _ => Err(Rejection::internal("an act that this engine does not know")),
