@@ -5,5 +5,6 @@
 mod attacks;
 mod payer;
 mod pull;
+mod session;
 mod signers;
 mod teller;

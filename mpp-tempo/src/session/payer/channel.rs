@@ -87,7 +87,7 @@ pub(super) struct Now {
     pub(super) close_stuck: bool,
     /// The server said that it closed it.
     pub(super) closed: bool,
-    /// The challenge whose wish for a top-up was granted.
+    /// The challenge whose wish for a top-up was granted, and nothing signed since.
     pub(super) granted: Option<String>,
 }
 
@@ -211,6 +211,7 @@ impl Channel {
     ) -> Result<Claimed, Short> {
         let cumulative = self.quote(cost, step, limits)?;
         self.signed = self.signed.max(cumulative);
+        self.now.granted = None;
         self.now.in_flight = plus(self.now.in_flight, cost);
         Ok(Claimed { cost, cumulative: self.signed })
     }
@@ -233,6 +234,7 @@ impl Channel {
             short => return Err(Short::Deposit(short)),
         }
         self.signed = self.signed.max(required);
+        self.now.granted = None;
         Ok(self.signed)
     }
 
@@ -335,12 +337,12 @@ impl Channel {
                 }
                 return;
             }
-            Life::Opening { .. } | Life::Closing if !self.now.busy => self.life = Life::Open,
             Life::Ended => return,
             _ if chain.gone => {
                 self.life = Life::Ended;
                 return;
             }
+            Life::Opening { .. } | Life::Closing if !self.now.busy => self.life = Life::Open,
             _ => {}
         }
         if chain.closing && self.life == Life::Open {
