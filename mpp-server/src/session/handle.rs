@@ -6,7 +6,7 @@ use mpp_core::{Amount, Receipt, problem::Rejection, teller::Need, transport::Ref
 
 use super::{
     Busy, Engine, ErasedTill, Meter,
-    meter::{Drawn, Held},
+    meter::{BATCH, Drawn, Held},
 };
 use crate::gate::judge::Again;
 
@@ -14,7 +14,7 @@ use crate::gate::judge::Again;
 ///
 /// Nothing is served unpaid by it: a unit is had from [`Session::charge`] or from a [`Meter`], and both deduct first.
 #[derive(Clone)]
-pub struct Session(Arc<Inner>);
+pub struct Session(Arc<Inner>, u64);
 
 struct Inner {
     engine: Arc<Engine>,
@@ -34,7 +34,7 @@ impl Session {
         (price, unit_type): (Amount, Option<Arc<str>>),
         again: Again,
     ) -> Self {
-        Self(Arc::new(Inner { engine, till, id, challenge, price, unit_type, again }))
+        Self(Arc::new(Inner { engine, till, id, challenge, price, unit_type, again }), BATCH)
     }
 
     /// The account's name on its rail: a channel id.
@@ -70,9 +70,15 @@ impl Session {
         }
     }
 
+    /// Sets aside so many units at a time for the streams and meters that are begun with this; 16 unless said otherwise. More of
+    /// them make fewer writes, and a crash dearer: [`Meter`].
+    pub fn in_batches_of(self, units: u64) -> Self {
+        Self(self.0, units)
+    }
+
     /// A meter for a stream.
     pub fn meter(&self) -> Meter {
-        Meter::of(self.clone())
+        Meter::of(self.clone()).in_batches_of(self.1)
     }
 
     /// The receipt of the account as it stands now.

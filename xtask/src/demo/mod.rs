@@ -1,6 +1,7 @@
 //! The whole of it, once, on a real local chain: a payment for a request, or a session.
 
 mod charge;
+mod session;
 
 use clap::{Args, ValueEnum};
 
@@ -27,13 +28,13 @@ enum Intent {
 pub(crate) fn command(console: Console, options: &Options) -> anyhow::Result<bool> {
     match options.intent {
         Intent::Charge => charge::command(console),
-        Intent::Session => Ok(false),
+        Intent::Session => session::command(console),
     }
 }
 
 /// Shows both.
 pub(crate) fn gate(console: Console) -> anyhow::Result<bool> {
-    Ok(charge::command(console)?)
+    Ok(charge::command(console)? && session::command(console)?)
 }
 
 /// A secret for challenges, different each run: its server lives for seconds.
