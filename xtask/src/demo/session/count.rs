@@ -6,7 +6,12 @@ use std::sync::{
 };
 
 use alloy::primitives::{B256, Bytes};
-use axum::{extract::Request, http::header, middleware::Next, response::Response};
+use axum::{
+    extract::Request,
+    http::{HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
 use mpp_core::{
     Credential,
     store::{BoxFuture, Keep, Key, Store, StoreError, Version, Versioned},
@@ -19,6 +24,8 @@ use serde_json::Value;
 pub(super) struct Counts {
     /// Writes to the store.
     pub(super) writes: AtomicU64,
+    /// Those of them while a stream ran: vouchers, what is set aside of them, additions to the deposit.
+    pub(super) writes_streaming: AtomicU64,
     /// Calls of the node while a stream ran and no order was in hand.
     pub(super) calls: AtomicU64,
     /// Vouchers that came by themselves, and were taken.
@@ -41,6 +48,13 @@ impl Counts {
         InHand(self.clone())
     }
 
+    fn written(&self) {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        if self.streaming.load(Ordering::SeqCst) {
+            self.writes_streaming.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     fn called(&self) {
         if self.streaming.load(Ordering::SeqCst) && self.orders.load(Ordering::SeqCst) == 0 {
             self.calls.fetch_add(1, Ordering::SeqCst);
@@ -54,6 +68,9 @@ impl Counts {
         let in_hand = is_order.then(|| self.order());
         let response = next.run(request).await;
         drop(in_hand);
+        if is_stream(&response) {
+            self.streams(true);
+        }
         let counted = match action.as_str() {
             "voucher" => Some(&self.vouchers),
             "topUp" => Some(&self.top_ups),
@@ -73,6 +90,11 @@ impl Drop for InHand {
     fn drop(&mut self) {
         self.0.orders.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+fn is_stream(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"text/event-stream"))
 }
 
 fn action(request: &Request) -> Option<String> {
@@ -101,8 +123,14 @@ impl<S: Store> Store for CountedStore<S> {
         value: Option<&'a [u8]>,
         keep: Keep,
     ) -> BoxFuture<'a, Result<Option<Version>, StoreError>> {
-        self.counts.writes.fetch_add(1, Ordering::SeqCst);
-        self.store.swap(key, expect, value, keep)
+        Box::pin(async move {
+            let written = self.store.swap(key, expect, value, keep).await?;
+            // Where another was first nothing was written.
+            if written.is_some() {
+                self.counts.written();
+            }
+            Ok(written)
+        })
     }
 
     fn scan<'a>(

@@ -25,6 +25,8 @@ const TOKENS: u64 = 200;
 const TOKENS_PER_WRITE: u64 = 20;
 /// What the deposit is topped up by, in dollars: more than what is needed, so that some comes back.
 const TOP_UP: &str = "0.02";
+/// Once less than this is left of it, in dollars: while tokens flow, before they stop.
+const LOW: &str = "0.01";
 
 /// Runs it, and says whether the books of everybody are equal.
 pub(super) fn command(console: Console) -> anyhow::Result<bool> {
@@ -48,7 +50,9 @@ struct Shown {
     tokens: u64,
     vouchers: u64,
     top_ups: u64,
+    /// To the seller's store, while tokens flowed.
     writes: u64,
+    /// Of the seller's node, while tokens flowed and no order was in hand.
     calls: u64,
     spent: u128,
     deposit: u128,
@@ -95,10 +99,9 @@ async fn run(console: Console, chain: &Devnet) -> anyhow::Result<Shown> {
 
     let count = |counted: &std::sync::atomic::AtomicU64| counted.load(Ordering::SeqCst);
     let (vouchers, top_ups) = (count(&counts.vouchers), count(&counts.top_ups));
-    let (writes, calls) = (count(&counts.writes), count(&counts.calls));
-    console.say(format_args!(
-        "{vouchers} vouchers, {top_ups} top-ups, {writes} writes, {calls} calls"
-    ));
+    let (writes, calls) = (count(&counts.writes_streaming), count(&counts.calls));
+    let all = count(&counts.writes);
+    console.say(format_args!("{vouchers} vouchers, {top_ups} top-ups, {writes} writes and {calls} calls of the node while tokens flowed; {all} writes in all"));
     Ok(Shown {
         tokens,
         vouchers,
@@ -118,7 +121,7 @@ async fn run(console: Console, chain: &Devnet) -> anyhow::Result<Shown> {
 fn client(chain: &Devnet) -> anyhow::Result<ClientWithMiddleware> {
     let node = Arc::new(HttpRpc::new(chain.rpc_url())?);
     let payer = Payer::new(PAYER.key.hex().parse()?, &Chain::by_id(chain.chain_id()), node);
-    let payer = payer.max_deposit("0.25")?.top_up(TOP_UP)?.fees_in(BETA_USD)?;
+    let payer = payer.max_deposit("0.25")?.top_up(TOP_UP)?.top_up_below(LOW)?.fees_in(BETA_USD)?;
     let wallet = Wallet::new(Limits::usd("0.50")?).payer(payer);
     Ok(paying(reqwest::Client::builder().no_proxy(), wallet)?)
 }
@@ -131,7 +134,6 @@ async fn stream(
     counts: &Arc<Counts>,
 ) -> anyhow::Result<(u64, Receipt)> {
     let mut events = client.get(url).send().await?.error_for_payment().await?.events()?;
-    counts.streams(true);
     let mut tokens = 0;
     while let Some(event) = events.next().await {
         tokens += 1;

@@ -1,6 +1,6 @@
 //! The seller: a stream of tokens, over a store and a node whose every use is counted.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::RawQuery, middleware, response::IntoResponse, routing::get};
 use mpp_core::{intent::Rate, store::Memory};
@@ -17,6 +17,9 @@ pub(super) const RATE: &str = "0.0001 usd per token";
 const DEPOSIT: &str = "0.01 usd";
 /// Tokens that are set aside at a time: a server that dies has charged for so many unserved ones at most.
 const BATCH: u64 = 100;
+
+/// How long a token takes to be made.
+const TAKES: Duration = Duration::from_millis(5);
 
 /// A server that runs.
 pub(super) struct Shop {
@@ -60,6 +63,7 @@ async fn tokens(session: Session, RawQuery(query): RawQuery) -> impl IntoRespons
     session.in_batches_of(BATCH).sse_with(async move |tap| {
         for at in 0..asked.unwrap_or(20_u64) {
             tap.charge(1).await?;
+            tokio::time::sleep(TAKES).await;
             tap.send(format!("token {at}")).await?;
         }
         Ok(())
