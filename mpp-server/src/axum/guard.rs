@@ -13,6 +13,7 @@ use axum::{
     routing::MethodRouter,
 };
 use http::{StatusCode, Uri};
+use http_body::Body as _;
 use mpp_core::name::CredentialHeader;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -74,7 +75,7 @@ impl Service<Request> for Desk {
         let (mut head, body) = request.into_parts();
         // No handler reads it: an address with a query is managed at that address.
         head.uri = without_query(head.uri);
-        let ours = manages(&head, self.header.as_ref());
+        let ours = body.is_end_stream() && manages(&head, self.header.as_ref());
         let request = Request::from_parts(head, body);
         if !ours && !is_preflight(&request) {
             return Box::pin(NotAllowed.call(request));

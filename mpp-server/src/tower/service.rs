@@ -15,7 +15,7 @@ use http::{
 };
 use http_body::Body;
 use mpp_core::transport::{
-    Call, Http, PAYMENT_AUTHORIZATION, PAYMENT_RECEIPT, PAYMENT_SESSION, Refusal, Resource,
+    Call, Http, PAYMENT_AUTHORIZATION, PAYMENT_RECEIPT, PAYMENT_SESSION, Refusal, Resource, Wants,
 };
 use tower_service::Service;
 
@@ -61,7 +61,7 @@ where
         + 'static,
     S::Error: Send,
     R: Reading<ReqBody>,
-    ReqBody: Send + 'static,
+    ReqBody: Body + Send + 'static,
     ResBody: Body<Data = Bytes> + Send + 'static,
 {
     type Response = Response<PaywallBody<ResBody>>;
@@ -108,7 +108,7 @@ where
 
 impl Wall {
     /// Takes a request as a call: the connection, the body, the credential.
-    async fn call<B, R: Reading<B>>(
+    async fn call<B: Body, R: Reading<B>>(
         &self,
         request: Request<B>,
         reading: &R,
@@ -116,7 +116,9 @@ impl Wall {
         let (head, body) = request.into_parts();
         secure::admit(&head, self.gate.plaintext()).map_err(|r| self.refuse(r.into()))?;
         // What only manages an account is no request for the resource, and is held to none of its rules.
-        let managing = self.menu.is_metered() && manages(&head, self.menu.header());
+        // HTTP/2 announces no length: only the body itself knows.
+        let empty = body.is_end_stream();
+        let managing = self.menu.is_metered() && empty && manages(&head, self.menu.header());
         let request = Request::from_parts(head, body);
         let (request, digest) = match managing {
             true => (request, None),
@@ -126,6 +128,9 @@ impl Wall {
         let place = original::uri(&head).path().to_owned();
         let at = Resource::at(scope(&head)).with_body(digest).in_place(place);
         let mut call = Http::read_call_to(&head, at, self.menu.header());
+        if !empty && !call.is_head {
+            call.wants = Wants::Content { units: 1 };
+        }
         call.client = head.extensions.get::<Client>().map(|c| c.0.clone());
         if self.gate.has_hosts() {
             call.host = secure::host(&head).map(str::to_owned);

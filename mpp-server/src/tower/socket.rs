@@ -108,7 +108,7 @@ where
         + Send
         + 'static,
     S::Error: Send,
-    ReqBody: Send + 'static,
+    ReqBody: Body + Send + 'static,
     ResBody: Body<Data = Bytes> + Send + 'static,
 {
     type Response = Response<PaywallBody<ResBody>>;

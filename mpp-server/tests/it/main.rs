@@ -16,5 +16,6 @@ mod recovery;
 mod sessions;
 mod shop;
 mod storm;
+mod streams;
 mod terms;
 mod write_off;
