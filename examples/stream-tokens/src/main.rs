@@ -51,10 +51,10 @@ async fn complete(session: Session, Json(asked): Json<Value>) -> Sse {
     })
 }
 
-/// It repeats what it was told, ten times.
+/// It repeats what it was told, thirty times.
 fn model(question: &Value) -> Vec<String> {
-    let words = question.as_str().unwrap_or_default().split_whitespace().map(|w| format!("{w} "));
-    words.collect::<Vec<_>>().repeat(10)
+    let said = format!("{} ", question.as_str().unwrap_or_default()).repeat(30);
+    said.split_whitespace().map(|word| format!("{word} ")).collect()
 }
 
 /// Asks, within a dollar, and gets back what was not spent.
@@ -71,7 +71,9 @@ async fn ask(key: Key, chain: &Chain, rpc: Arc<dyn Rpc>, question: &str) -> anyh
         let chunk: Value = serde_json::from_str(&event?.data).unwrap_or_default();
         print!("{}", chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default());
     }
-    println!("\n\nspent {:?} base units", events.receipt().and_then(|r| r.extra.get("spent")));
-    println!("closed: {:#?}", client.close_session(&url).await?);
+    let spent = events.receipt().and_then(|receipt| receipt.extra.get("spent")?.as_str());
+    println!("\n\nspent {} base units", spent.unwrap_or("?"));
+    let closed = client.close_session(&url).await?;
+    println!("closed: {}", serde_json::to_string(&closed)?);
     Ok(())
 }
