@@ -15,7 +15,7 @@ pub mod proof;
 mod receipt;
 #[cfg(test)]
 #[cfg(all(feature = "client", feature = "server"))]
-mod scripted;
+pub(crate) mod scripted;
 #[cfg(feature = "server")]
 pub mod sponsor;
 #[cfg(any(feature = "client", feature = "server"))]

@@ -40,23 +40,23 @@ mod sponsored;
 mod verifier;
 
 const SHOP: &str = "0x2222222222222222222222222222222222222222";
-const NOW: i64 = 1_795_000_000;
+pub(crate) const NOW: i64 = 1_795_000_000;
 
-type Script<I, O> = Box<dyn Fn(I) -> Result<O, RpcError> + Send + Sync>;
+pub(crate) type Script<I, O> = Box<dyn Fn(I) -> Result<O, RpcError> + Send + Sync>;
 
 /// A test's double of a node: honest and rich unless told otherwise.
-struct Scripted {
-    chain_id: Script<(), u64>,
-    gas_price: Script<(), u128>,
-    block: Script<(), Block>,
-    gas: Script<Trial, u64>,
-    call: Script<Trial, Bytes>,
+pub(crate) struct Scripted {
+    pub(crate) chain_id: Script<(), u64>,
+    pub(crate) gas_price: Script<(), u128>,
+    pub(crate) block: Script<(), Block>,
+    pub(crate) gas: Script<Trial, u64>,
+    pub(crate) call: Script<Trial, Bytes>,
     /// `None` never answers.
-    send: Option<Script<Bytes, Receipt>>,
-    receipt: Script<B256, Option<Receipt>>,
-    blocks: Script<u64, Option<Block>>,
-    logs: Script<Search, Vec<Told>>,
-    asked: Mutex<Vec<&'static str>>,
+    pub(crate) send: Option<Script<Bytes, Receipt>>,
+    pub(crate) receipt: Script<B256, Option<Receipt>>,
+    pub(crate) blocks: Script<u64, Option<Block>>,
+    pub(crate) logs: Script<Search, Vec<Told>>,
+    pub(crate) asked: Mutex<Vec<&'static str>>,
 }
 
 impl Default for Scripted {
@@ -87,7 +87,7 @@ impl Scripted {
         Box::pin(async move { said })
     }
 
-    fn asked(&self) -> Vec<&'static str> {
+    pub(crate) fn asked(&self) -> Vec<&'static str> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -140,11 +140,11 @@ impl fmt::Debug for Scripted {
     }
 }
 
-fn at(timestamp: u64) -> Script<(), Block> {
+pub(crate) fn at(timestamp: u64) -> Script<(), Block> {
     Box::new(move |()| Ok(Block { number: 9, timestamp, base_fee: None }))
 }
 
-fn refused(code: i64) -> RpcError {
+pub(crate) fn refused(code: i64) -> RpcError {
     RpcError::Refused(NodeError::new(code, "have 5, want 6"))
 }
 
@@ -176,7 +176,7 @@ fn mined(raw: &[u8]) -> Receipt {
 }
 
 #[derive(Debug)]
-struct Still(i64);
+pub(crate) struct Still(pub(crate) i64);
 
 impl Clock for Still {
     fn now(&self) -> Timestamp {

@@ -74,7 +74,7 @@ impl Payer {
         if self.recipients.as_ref().is_some_and(|allowed| !allowed.contains(&seat.payee)) {
             return Err(PayError::untouched("the snapshot's payee is nobody that this payer pays"));
         }
-        let known = self.shelf.channel(id).is_some();
+        let known = self.shelf.channel(id).is_some_and(|known| known.life != Life::Stranded);
         if known {
             self.reminded(&seat, &snapshot);
             self.shelf.change(id, |channel| channel.site = Some(to.origin.clone()));
@@ -115,7 +115,7 @@ impl Payer {
             return Err(PayError::untouched("the snapshot's channel has ended, or is ending"));
         }
         taken_up(&mut channel, &chain, proven.map(|proven| (proven, snapshot.spent)));
-        self.shelf.book().put(channel);
+        self.shelf.book().take_up(channel);
         self.shelf.save_first(id).await
     }
 
@@ -138,10 +138,11 @@ impl Payer {
             settled: Amount::new(found.settled),
             closing: false,
             gone: false,
+            over: false,
             at: 0,
         };
         taken_up(&mut channel, &chain, None);
-        self.shelf.book().put(channel);
+        self.shelf.book().take_up(channel);
         // Unwritten, nothing is signed for it: that has to be written first.
         drop(self.shelf.save(id).await);
     }
@@ -166,6 +167,7 @@ impl Payer {
 /// Without one, nothing above what was settled is taken for signed: the server has to show it.
 fn taken_up(channel: &mut Channel, chain: &OnChain, proven: Option<(Amount, Amount)>) {
     channel.deposit = chain.deposit;
+    channel.shown = true;
     channel.signed = chain.settled;
     channel.charged = chain.settled;
     if let Some((proven, spent)) = proven {

@@ -146,6 +146,11 @@ async fn voucher_became(
     }
 }
 
+/// Whether the reserve's latest logs tell that a channel has ended.
+pub(super) async fn has_ended(node: &dyn Rpc, id: ChannelId) -> Result<bool, RpcError> {
+    Ok(!logs(node, (Kept::Reserve, id), What::Closed).await?.is_empty())
+}
+
 /// A kind of log.
 #[derive(Clone, Copy)]
 enum What {

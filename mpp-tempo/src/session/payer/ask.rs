@@ -9,12 +9,12 @@ use mpp_core::{
 use super::{
     super::{ChannelId, TempoSession},
     Payer,
+    afterwards::has_ended,
     channel::{Channel, Doubt, Life, OnChain},
     open::opens,
     pay::{ended, never},
     seat::{Seat, Version},
     shelf::{Again, Claim},
-    stake::cost,
     top_up::{added, adds},
 };
 use crate::{
@@ -41,16 +41,22 @@ impl Payer {
                     settled: Amount::new(found.settled),
                     closing: found.close_requested_at != 0,
                     gone: found.is_absent() || found.finalized,
+                    over: found.finalized,
                     at,
                 }
             }
             Version::V2 => {
                 let found = reserve::channel_state(node, channel.id).await.map_err(unsaid)?;
+                // The reserve forgets what has ended, and its logs do not.
+                let over = found.is_absent()
+                    && !channel.shown
+                    && has_ended(node, channel.id).await.unwrap_or_default();
                 OnChain {
                     deposit: Amount::new(found.deposit),
                     settled: Amount::new(found.settled),
                     closing: found.close_requested_at != 0,
                     gone: found.is_absent(),
+                    over,
                     at,
                 }
             }
@@ -63,7 +69,7 @@ impl Payer {
         let chain = self.on_chain(&channel).await?;
         self.shelf.change(id, |channel| channel.seen(&chain, MARGIN));
         let now = self.shelf.channel(id).ok_or_else(ended)?;
-        if now.adding.is_none() && !matches!(now.life, Life::Opening { .. }) {
+        if !now.is_adding() && now.life != Life::Opening {
             self.shelf.book().signed.remove(&id);
         }
         if now.life == Life::Ended {
@@ -83,21 +89,22 @@ impl Payer {
         let again = self.still_good(id, &chain);
         match (channel.life, channel.adding) {
             (Life::Ended, _) => Ok(None),
-            (Life::Opening { .. }, _) => match again {
-                Some(again) => self.open_again(demand, seat, id, again).await.map(Some),
-                None => Err(PayError::untouched(
-                    "the channel that was to be opened can still come to be: nothing else is opened until the chain says",
-                )),
+            (Life::Opening, _) => match again {
+                Some(again) => self.open_again(demand, seat, id, again).await,
+                None => Err(still_to_come()),
             },
+            _ if chain.gone => Err(still_to_come()),
             (Life::Leaving, _) => Err(PayError::untouched(
                 "the channel is being closed by its payer: withdraw from it once its grace is over",
             )),
             _ if channel.now.doubt == Some(Doubt::Gone) => Err(known_to_the_chain_alone(id)),
-            (_, Some(adding)) => match again {
+            (_, Some(adding)) if channel.now.doubt.is_some() || !adding.told => match again {
                 Some(Again { transaction, .. }) => {
-                    self.shelf.change(id, |channel| channel.now.busy = true);
+                    // Whoever was first shows it.
+                    let Some(turn) = self.shelf.seize(id) else { return Ok(None) };
                     let hold = adds(&self.shelf, id, demand.challenge.id().as_str());
                     let payload = added(&channel, transaction, adding.amount);
+                    turn.hand_over();
                     Ok(Some(self.by_us(Payment::manage(payload).held(hold), Amount::ZERO)))
                 }
                 None => Err(PayError::untouched(
@@ -122,31 +129,28 @@ impl Payer {
         seat: &Seat,
         id: ChannelId,
         again: Again,
-    ) -> Result<Payment<TempoSession>, PayError> {
-        let cost = cost(demand);
-        let claimed = self.shelf.change(id, |channel| {
-            let claimed = channel.claim(cost.price, Amount::ZERO, &self.limits);
-            channel.now.busy |= claimed.is_ok();
-            claimed
-        });
+    ) -> Result<Option<Payment<TempoSession>>, PayError> {
+        // Whoever was first shows it.
+        let Some(turn) = self.shelf.seize(id) else { return Ok(None) };
+        let price = demand.request.terms.amount;
+        let claimed =
+            self.shelf.change(id, |channel| channel.claim(price, Amount::ZERO, &self.limits));
         let claimed = claimed.ok_or_else(ended)?.map_err(never)?;
         let claim = Claim::new(&self.shelf, id, claimed, self.limits);
-        let prepared = async {
-            let first = self.sign_voucher(seat, id, claimed.cumulative).await?;
-            self.shelf.save_first(id).await?;
-            self.opening_payload(id, again.transaction, claimed.cumulative, &first)
-        };
-        match prepared.await {
-            Ok(payload) => {
-                let payment = Payment::new(payload).held(opens(&self.shelf, claim));
-                Ok(self.by_us(payment, Amount::ZERO))
-            }
-            Err(e) => {
-                self.shelf.change(id, |channel| channel.now.busy = false);
-                Err(e)
-            }
-        }
+        let first = self.sign_voucher(seat, id, claimed.cumulative).await?;
+        // A crash in here leaves a total that nobody was shown.
+        self.shelf.save_first(id).await?;
+        let payload = self.opening_payload(id, again.transaction, claimed.cumulative, &first)?;
+        turn.hand_over();
+        let payment = Payment::new(payload).held(opens(&self.shelf, claim));
+        Ok(Some(self.by_us(payment, Amount::ZERO)))
     }
+}
+
+fn still_to_come() -> PayError {
+    PayError::untouched(
+        "the channel that was to be opened can still come to be: nothing else is opened until the chain says",
+    )
 }
 
 fn known_to_the_chain_alone(id: ChannelId) -> PayError {

@@ -35,7 +35,11 @@ pub(super) struct Channel {
     pub(super) said: Option<Amount>,
     /// What was charged by our own count; in a store, with what was in flight.
     pub(super) charged: Amount,
-    /// A top-up of which it is not known whether it was mined.
+    /// The second of the chain's until which the transaction that opens it can be mined.
+    pub(super) until: u64,
+    /// The chain showed it once: missing from then on, it has ended.
+    pub(super) shown: bool,
+    /// The last top-up, as long as the chain has not shown it.
     pub(super) adding: Option<Adding>,
     /// The origin it was used at last.
     pub(super) site: Option<String>,
@@ -47,10 +51,8 @@ pub(super) struct Channel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Life {
-    /// A transaction was signed that opens it, valid until this second of the chain's.
-    Opening {
-        until: u64,
-    },
+    /// A transaction was signed that opens it.
+    Opening,
     Open,
     /// Found on the chain, without a word of what was signed for it: only good for being taken back.
     Stranded,
@@ -66,8 +68,12 @@ pub(super) enum Life {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Adding {
     pub(super) amount: Amount,
+    /// What lies in the channel with it.
+    pub(super) to: Amount,
     /// Unix seconds of the chain's until which it can be mined.
     pub(super) until: u64,
+    /// The server said that it took it.
+    pub(super) told: bool,
 }
 
 /// What only the running process knows of a channel.
@@ -107,6 +113,8 @@ pub(super) struct OnChain {
     pub(super) settled: Amount,
     pub(super) closing: bool,
     pub(super) gone: bool,
+    /// It was there, and has ended.
+    pub(super) over: bool,
     /// Its latest block's second, read before the channel.
     pub(super) at: u64,
 }
@@ -144,6 +152,8 @@ impl Channel {
             accepted: Amount::ZERO,
             said: None,
             charged: Amount::ZERO,
+            until: 0,
+            shown: false,
             adding: None,
             site: None,
             now: Now::default(),
@@ -293,6 +303,12 @@ impl Channel {
         self.charged = if self.now.in_flight.is_zero() { said } else { self.charged.max(apart) };
     }
 
+    /// A stream has used up what was accepted, by its word: its share of the count, and no more than was signed.
+    pub(super) fn used_up(&mut self, accepted: Amount) {
+        let used = accepted.min(self.signed).saturating_sub(self.now.in_flight);
+        self.charged = self.charged.max(used);
+    }
+
     /// What was spent, as far as is known: what a close is for.
     pub(super) fn spent(&self) -> Amount {
         self.said.unwrap_or(self.charged).min(self.signed)
@@ -320,41 +336,52 @@ impl Channel {
         self.now.closing_at = Some(next);
     }
 
-    /// The deposit is more by what was being added.
+    /// A top-up was signed.
+    pub(super) fn adds(&mut self, amount: Amount, until: u64) {
+        let to = plus(self.deposit, amount);
+        let earlier = self.adding.map_or(0, |adding| adding.until);
+        let until = until.max(earlier);
+        self.adding = Some(Adding { amount, to, until, told: false });
+    }
+
+    /// The server says that it took the top-up. Should it not be true, the count is too high, and nothing is added twice for it.
     pub(super) fn added(&mut self) {
-        if let Some(adding) = self.adding.take() {
-            self.deposit = plus(self.deposit, adding.amount);
+        if let Some(adding) = &mut self.adding {
+            adding.told = true;
+            self.deposit = self.deposit.max(adding.to);
         }
     }
 
-    /// Brings it in line with the chain.
+    /// Whether a top-up is out, or in doubt.
+    pub(super) fn is_adding(&self) -> bool {
+        self.adding.is_some_and(|adding| !adding.told)
+    }
+
+    /// Brings it in line with the chain. What can still be mined is neither forgotten nor counted as missing.
     pub(super) fn seen(&mut self, chain: &OnChain, margin: u64) {
         let over = |until: u64| chain.at > until.saturating_add(margin);
-        match self.life {
-            Life::Opening { until } if chain.gone => {
-                if over(until) && !self.now.busy {
-                    self.life = Life::Ended;
-                }
-                return;
-            }
-            Life::Ended => return,
-            _ if chain.gone => {
+        if chain.gone {
+            if (self.shown || chain.over || over(self.until)) && !self.now.busy {
                 self.life = Life::Ended;
-                return;
             }
-            Life::Opening { .. } | Life::Closing if !self.now.busy => self.life = Life::Open,
+            return;
+        }
+        self.shown = true;
+        match self.life {
+            Life::Ended => return,
+            Life::Opening | Life::Closing if !self.now.busy => self.life = Life::Open,
+            Life::Open if chain.closing => self.life = Life::Leaving,
+            Life::Leaving if !chain.closing => self.life = Life::Open,
             _ => {}
         }
-        if chain.closing && self.life == Life::Open {
-            self.life = Life::Leaving;
-        } else if !chain.closing && self.life == Life::Leaving {
-            self.life = Life::Open;
-        }
-        let whole = self.adding.is_some_and(|adding| {
-            chain.deposit >= plus(self.deposit, adding.amount) || over(adding.until)
-        });
-        if whole && !self.now.busy {
-            self.adding = None;
+        match self.adding {
+            Some(adding) if chain.deposit < adding.to && (self.now.busy || !over(adding.until)) => {
+                self.deposit = self.deposit.max(chain.deposit);
+                return;
+            }
+            // Whoever is at it hears of it, and counts it once.
+            Some(_) if self.now.busy => {}
+            _ => self.adding = None,
         }
         self.deposit = chain.deposit;
         if self.now.doubt == Some(Doubt::Deposit) {

@@ -24,9 +24,7 @@ impl Payer {
     ) -> Result<Option<Payment<TempoSession>>, PayError> {
         let channel = self.shelf.book().at(seat).cloned();
         let Some(channel) = channel.filter(|channel| !channel.now.closed) else { return Ok(None) };
-        if channel.now.busy {
-            return Err(super::pay::busy());
-        }
+        let turn = self.shelf.seize(channel.id).ok_or_else(super::pay::busy)?;
         if channel.now.close_stuck {
             return Err(PayError::untouched(
                 "the server does not close the channel for what was spent: `request_close` and `withdraw` bring the rest back",
@@ -34,16 +32,10 @@ impl Payer {
         }
         let (id, amount) = (channel.id, channel.closing_at());
         let signature = self.sign_voucher(seat, id, amount).await?;
-        self.shelf.change(id, |channel| {
-            (channel.life, channel.now.busy) = (Life::Closing, true);
-        });
-        // A crash in here leaves a channel that the chain is asked about before anything else is signed for it.
-        if let Err(e) = self.shelf.save_first(id).await {
-            self.shelf.change(id, |channel| {
-                (channel.life, channel.now.busy) = (Life::Open, false);
-            });
-            return Err(e);
-        }
+        self.shelf.change(id, |channel| channel.life = Life::Closing);
+        // A crash from here on leaves a channel that the chain is asked about before anything else is signed for it.
+        self.shelf.save_first(id).await?;
+        turn.hand_over();
         let payload = Payload::Close {
             channel_id: id.to_string(),
             descriptor: described(&channel),

@@ -118,6 +118,7 @@ impl Payer {
                 continue;
             }
             (channel.deposit, channel.signed) = (chain.deposit, chain.settled);
+            channel.shown = true;
             let id = channel.id;
             orphans.push(shown(&channel));
             self.shelf.book().put(channel);

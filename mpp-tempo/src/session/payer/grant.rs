@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     super::{NeedVoucher, TempoSession},
     Payer,
-    channel::{Claimed, Short},
+    channel::{Claimed, Life, Short},
     pay::{PATIENCE, busy, declined, never},
     seat::Seat,
     shelf::Claim,
@@ -60,11 +60,20 @@ impl Payer {
                     return Err(PayError::untouched(detail));
                 }
             };
+            if self.waits_for_the_chain(seat) {
+                // A stream of a channel in doubt: nothing more is signed before the chain has shown it.
+                let (channel, chain) = self.check(id).await?;
+                if channel.life != Life::Open || channel.now.doubt.is_some() || chain.gone {
+                    return Err(PayError::untouched("the stream's channel is in doubt"));
+                }
+            }
             let unit = demand.request.terms.amount;
             let raised = self.shelf.change(id, |channel| {
                 if channel.accepted >= required {
                     return Ok(None);
                 }
+                // What was accepted is used up, or the stream would not stand still.
+                channel.used_up(need.accepted_cumulative);
                 channel.raise_to(required, unit, &self.limits).map(Some)
             });
             match raised.ok_or_else(super::pay::ended)? {
@@ -118,8 +127,7 @@ impl Payer {
             return Ok(None);
         }
         let deposit = self.shelf.channel(id).map_or(Amount::ZERO, |channel| channel.deposit);
-        let more =
-            self.limits.more(amount, amount, deposit).ok_or_else(|| declined(Why::UsedUp))?;
+        let more = self.limits.exactly(amount, deposit).ok_or_else(|| declined(Why::UsedUp))?;
         match self.shelf.turn(id) {
             Some(turn) => self.add(demand, seat, (turn, more), within).await.map(Some),
             // Somebody is at it: two top-ups for one need are one too many.
@@ -135,8 +143,16 @@ impl Payer {
         short: Amount,
     ) -> Result<Amount, PayError> {
         let deposit = self.shelf.book().at(seat).map_or(Amount::ZERO, |channel| channel.deposit);
-        let usual = self.limits.first(demand.request.terms.amount, Some(deposit));
-        self.limits.more(short, usual, deposit).ok_or_else(|| declined(Why::UsedUp))
+        self.limits
+            .more(short, self.first_deposit(demand), deposit)
+            .ok_or_else(|| declined(Why::UsedUp))
+    }
+
+    /// Whether the chain has to be asked about a seat's channel, and nobody else will say.
+    fn waits_for_the_chain(&self, seat: &Seat) -> bool {
+        self.shelf.book().at(seat).is_some_and(|channel| {
+            !channel.now.busy && (channel.life != Life::Open || channel.now.doubt.is_some())
+        })
     }
 
     fn is_adding(&self, seat: &Seat) -> bool {

@@ -39,6 +39,12 @@ impl Limits {
         self.deposit.or(suggested).unwrap_or(many).max(price).min(self.max_deposit)
     }
 
+    /// What is added where so much is wished, and no other amount.
+    pub(super) fn exactly(&self, wished: Amount, deposit: Amount) -> Option<Amount> {
+        let room = self.max_deposit.saturating_sub(deposit);
+        (!wished.is_zero() && wished <= room).then_some(wished)
+    }
+
     /// What is added where so much is short: no more than there is room for. `None` where that is not enough.
     pub(super) fn more(&self, short: Amount, usual: Amount, deposit: Amount) -> Option<Amount> {
         let room = self.max_deposit.saturating_sub(deposit);

@@ -14,7 +14,6 @@ use super::{
     pay::{described, high},
     seat::{Seat, Version},
     shelf::{Again, Claim, Turn, told},
-    stake::cost,
 };
 use crate::{
     chain::{
@@ -60,12 +59,13 @@ impl Payer {
         let id = seat.id(&made_of);
         let transaction = sendable(&self.holder().sign(written).await?)?;
         let claim = self.begin(demand, seat, (id, made_of), (deposit, until), within, &mut turn)?;
-        let first = self.sign_voucher(seat, id, claim.claimed.cumulative).await?;
+        let total = claim.claimed.cumulative;
+        let first = self.sign_voucher(seat, id, total).await?;
+        let payload = self.opening_payload(id, transaction.clone(), total, &first)?;
         // A crash in here leaves a channel in the store that never came to be; the chain says so once its time is over.
         self.shelf.save_first(id).await?;
-        self.shelf.book().signed.insert(id, Again { transaction: transaction.clone(), until });
+        self.shelf.book().signed.insert(id, Again { transaction, until });
         turn.hand_over();
-        let payload = self.opening_payload(id, transaction, claim.claimed.cumulative, &first)?;
         let exposed = deposit.checked_add(fee).unwrap_or(most);
         Ok(self.by_us(Payment::new(payload).held(opens(&self.shelf, claim)), exposed))
     }
@@ -80,13 +80,13 @@ impl Payer {
         within: &Allowance,
         turn: &mut Turn,
     ) -> Result<Claim, PayError> {
-        let mut channel = Channel::of(seat, id, made_of, Life::Opening { until });
-        channel.deposit = deposit;
+        let mut channel = Channel::of(seat, id, made_of, Life::Opening);
+        (channel.deposit, channel.until) = (deposit, until);
         channel.site = Some(within.to.origin.clone());
         channel.now.busy = true;
         // The first voucher is for the price alone (D-43): a least step is between two.
         let claimed = channel
-            .claim(cost(demand).price, Amount::ZERO, &self.limits)
+            .claim(demand.request.terms.amount, Amount::ZERO, &self.limits)
             .map_err(super::pay::never)?;
         turn.opens(channel);
         Ok(Claim::new(&self.shelf, id, claimed, self.limits))

@@ -17,7 +17,6 @@ use super::{
     channel::{Channel, Short},
     seat::{Seat, Version},
     shelf::{Claim, Next},
-    stake::cost,
     why::Why,
 };
 use crate::chain::did::Did;
@@ -46,7 +45,7 @@ impl Payer {
             tokio::pin!(changed);
             // Whoever is done between the look and the wait is heard all the same.
             changed.as_mut().enable();
-            match self.shelf.next(&seat, cost(demand), &self.limits) {
+            match self.shelf.next(&seat, self.cost(demand), &self.limits) {
                 Next::Voucher(claim) => return self.voucher(&seat, claim, within).await,
                 Next::TopUp(turn, more) => {
                     return self.add(demand, &seat, (turn, more), within).await;

@@ -66,11 +66,13 @@ pub(super) enum Next {
     Never(Short),
 }
 
-/// What a challenge costs: its price, and the least step that its server takes.
+/// What a challenge costs: its price, the least step that its server takes, and what goes with that.
 #[derive(Clone, Copy)]
 pub(super) struct Cost {
     pub(super) price: Amount,
     pub(super) step: Amount,
+    /// What is deposited at first, and added at a time where nobody says otherwise.
+    pub(super) usual: Amount,
 }
 
 impl Book {
@@ -98,12 +100,20 @@ impl Book {
         }
     }
 
+    /// Puts in a channel that was taken up, unless it is known: what is in flight in it must not be forgotten.
+    pub(super) fn take_up(&mut self, channel: Channel) {
+        let known = self.channels.get(&channel.id);
+        if known.is_none_or(|known| known.life == Life::Stranded) {
+            self.put(channel);
+        }
+    }
+
     /// Puts a channel in, and has its seat served from it unless a better one is there.
     pub(super) fn put(&mut self, channel: Channel) {
         let (seat, id) = (channel.seat(), channel.id);
-        let better = self.at(&seat).is_none_or(|there| {
-            matches!(there.life, Life::Opening { .. }) && channel.life == Life::Open
-        });
+        let better = self
+            .at(&seat)
+            .is_none_or(|there| there.life == Life::Opening && channel.life == Life::Open);
         let serves = !matches!(channel.life, Life::Ended | Life::Stranded);
         self.channels.insert(id, channel);
         if serves && better {
@@ -189,25 +199,22 @@ impl Shelf {
         };
         let id = channel.id;
         match channel.life {
-            Life::Opening { .. } | Life::Closing if channel.now.busy => return Next::Wait,
-            Life::Opening { .. } | Life::Closing | Life::Leaving => return Next::Ask(id),
+            Life::Opening | Life::Closing if channel.now.busy => return Next::Wait,
+            Life::Opening | Life::Closing | Life::Leaving => return Next::Ask(id),
             _ if channel.now.doubt.is_some() => return Next::Ask(id),
             _ => {}
         }
         match channel.claim(cost.price, cost.step, limits) {
             Ok(claimed) => Next::Voucher(Claim::new(self, id, claimed, *limits)),
             Err(Short::Deposit(_)) if channel.now.busy => Next::Wait,
-            Err(Short::Deposit(_)) if channel.adding.is_some() => Next::Ask(id),
-            Err(Short::Deposit(short)) => {
-                let usual = limits.first(cost.price, Some(channel.deposit));
-                match limits.more(short, usual, channel.deposit) {
-                    Some(more) => {
-                        channel.now.busy = true;
-                        Next::TopUp(Turn::new(self, Busy::Channel(id)), more)
-                    }
-                    None => Next::Never(Short::Limit),
+            Err(Short::Deposit(_)) if channel.is_adding() => Next::Ask(id),
+            Err(Short::Deposit(short)) => match limits.more(short, cost.usual, channel.deposit) {
+                Some(more) => {
+                    channel.now.busy = true;
+                    Next::TopUp(Turn::new(self, Busy::Channel(id)), more)
                 }
-            }
+                None => Next::Never(Short::Limit),
+            },
             Err(short) => Next::Never(short),
         }
     }
@@ -216,11 +223,21 @@ impl Shelf {
     pub(super) fn turn(self: &Arc<Self>, id: ChannelId) -> Option<Turn> {
         let mut book = self.book();
         let channel = book.channels.get_mut(&id)?;
-        if channel.now.busy || channel.adding.is_some() {
+        if channel.now.busy || channel.is_adding() {
             return None;
         }
         channel.now.busy = true;
         Some(Turn::new(self, Busy::Channel(id)))
+    }
+}
+
+impl Shelf {
+    /// Takes the turn to send what a channel has signed already, or its close, unless somebody is at it.
+    pub(super) fn seize(self: &Arc<Self>, id: ChannelId) -> Option<Turn> {
+        let mut book = self.book();
+        let channel = book.channels.get_mut(&id).filter(|channel| !channel.now.busy)?;
+        channel.now.busy = true;
+        Some(Turn::new(self, Busy::Again(id)))
     }
 }
 
@@ -288,8 +305,12 @@ pub(super) struct Turn {
 }
 
 enum Busy {
+    /// A channel is to be opened.
     Seat(Seat, Option<ChannelId>),
+    /// A channel is to be added to.
     Channel(ChannelId),
+    /// Something of a channel's is to be shown again, or it is to be closed.
+    Again(ChannelId),
 }
 
 impl Turn {
@@ -331,7 +352,13 @@ impl Drop for Turn {
                 Busy::Channel(id) => {
                     if let Some(channel) = book.channels.get_mut(id) {
                         // Nothing has left: there is nothing that could be mined.
-                        (channel.now.busy, channel.adding) = (false, None);
+                        channel.now.busy = false;
+                        channel.adding.take_if(|adding| !adding.told);
+                    }
+                }
+                Busy::Again(id) => {
+                    if let Some(channel) = book.channels.get_mut(id) {
+                        channel.now.busy = false;
                     }
                 }
             }

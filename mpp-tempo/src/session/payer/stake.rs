@@ -9,7 +9,7 @@ use mpp_core::{
 use super::{
     super::{NeedVoucher, TempoSession},
     Payer,
-    channel::{Channel, Life, Short},
+    channel::{Life, Short},
     seat::{Seat, Version},
     shelf::Cost,
     why::Why,
@@ -28,7 +28,7 @@ impl Payer {
     /// and nothing for a voucher inside one.
     pub(super) fn stakes(&self, demand: &Demand<'_, TempoSession>) -> Result<Exposure, Why> {
         let seat = self.seat(demand)?;
-        let cost = cost(demand);
+        let cost = self.cost(demand);
         let book = self.shelf.book();
         let new = self.first_deposit(demand);
         let amount = match book.at(&seat) {
@@ -36,12 +36,14 @@ impl Payer {
             None if book.is_opening(&seat) => Amount::ZERO,
             Some(channel) if channel.now.busy => Amount::ZERO,
             None => new,
+            // Mostly it came to be, or its transaction can be shown again. Should the chain say otherwise, the next one opens.
+            Some(channel) if channel.life == Life::Opening => Amount::ZERO,
             // The chain may say that it is gone.
             Some(channel) if channel.life != Life::Open || channel.now.doubt.is_some() => new,
             Some(channel) => match channel.quote(cost.price, cost.step, &self.limits) {
                 Ok(_) => Amount::ZERO,
                 Err(Short::Deposit(short)) => {
-                    self.addition(channel, cost.price, short).ok_or(Why::UsedUp)?
+                    self.limits.more(short, cost.usual, channel.deposit).ok_or(Why::UsedUp)?
                 }
                 Err(Short::Limit) => return Err(Why::UsedUp),
                 Err(Short::Step) => return Err(Why::Step),
@@ -59,7 +61,6 @@ impl Payer {
         let seat = self.seat(demand).ok()?;
         let book = self.shelf.book();
         let channel = book.at(&seat)?;
-        let price = demand.request.terms.amount;
         let amount = match wish {
             Wish::Need(data) => {
                 let need: NeedVoucher = serde_json::from_value(data.clone()).ok()?;
@@ -67,9 +68,12 @@ impl Payer {
                     return None;
                 }
                 let short = need.required_cumulative.saturating_sub(channel.ceiling(&self.limits));
-                if short.is_zero() { Amount::ZERO } else { self.addition(channel, price, short)? }
+                match short {
+                    Amount::ZERO => Amount::ZERO,
+                    _ => self.limits.more(short, self.first_deposit(demand), channel.deposit)?,
+                }
             }
-            Wish::TopUp(more) => self.limits.more(*more, *more, channel.deposit)?,
+            Wish::TopUp(more) => self.limits.exactly(*more, channel.deposit)?,
             Wish::Close => Amount::ZERO,
             _ => return None,
         };
@@ -82,7 +86,7 @@ impl Payer {
         let seat = self.seat(demand).ok()?;
         let book = self.shelf.book();
         let channel = book.at(&seat)?;
-        let rests = channel.life == Life::Open && !channel.now.busy && channel.adding.is_none();
+        let rests = channel.life == Life::Open && !channel.now.busy && !channel.is_adding();
         if !rests || channel.left(&self.limits) >= below {
             return None;
         }
@@ -90,16 +94,20 @@ impl Payer {
         self.limits.more(Amount::new(1), usual, channel.deposit).map(Wish::TopUp)
     }
 
+    /// What a challenge costs, and what goes with that.
+    pub(super) fn cost(&self, demand: &Demand<'_, TempoSession>) -> Cost {
+        let step = demand.request.details.method_details.min_voucher_delta;
+        Cost {
+            price: demand.request.terms.amount,
+            step: step.unwrap_or_default(),
+            usual: self.first_deposit(demand),
+        }
+    }
+
     /// What is deposited where a challenge has no channel.
     pub(super) fn first_deposit(&self, demand: &Demand<'_, TempoSession>) -> Amount {
         let terms = &demand.request.terms;
         self.limits.first(terms.amount, terms.suggested_deposit)
-    }
-
-    /// What is added to a channel that is short.
-    fn addition(&self, channel: &Channel, price: Amount, short: Amount) -> Option<Amount> {
-        let usual = self.limits.first(price, Some(channel.deposit));
-        self.limits.more(short, usual, channel.deposit)
     }
 
     /// An amount that leaves, and the fee of its leaving.
@@ -133,10 +141,4 @@ impl Payer {
             Amount::new(call + key)
         })
     }
-}
-
-/// What a challenge costs, and the least step that its server takes.
-pub(super) fn cost(demand: &Demand<'_, TempoSession>) -> Cost {
-    let step = demand.request.details.method_details.min_voucher_delta;
-    Cost { price: demand.request.terms.amount, step: step.unwrap_or_default() }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::{
     super::{ChannelId, Payload, TempoSession},
     Payer,
-    channel::{Adding, Channel, Doubt},
+    channel::{Channel, Doubt},
     open::sendable,
     pay::{described, ended, high},
     seat::{Seat, Version},
@@ -49,7 +49,7 @@ impl Payer {
         let written = self.holder().write(node, order).await?;
         let (fee, until) = (written.fee(), written.valid_before());
         let transaction = sendable(&self.holder().sign(written).await?)?;
-        self.shelf.change(id, |channel| channel.adding = Some(Adding { amount, until }));
+        self.shelf.change(id, |channel| channel.adds(amount, until));
         // A crash in here leaves a top-up in the store that was never sent; the chain says so once its time is over.
         self.shelf.save_first(id).await?;
         self.shelf.book().signed.insert(id, Again { transaction: transaction.clone(), until });

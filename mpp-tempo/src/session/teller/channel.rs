@@ -1,5 +1,7 @@
 //! What is kept of a channel beside its account: what it is made of, and what the chain last said of it.
 
+use std::cmp::Ordering;
+
 use mpp_core::{Amount, Timestamp, teller::Standing};
 use serde::{Deserialize, Serialize};
 
@@ -88,10 +90,15 @@ impl Channel {
         self.deposit = self.deposit.max(seen.deposit);
         self.settled = self.settled.max(seen.settled);
         self.ended |= seen.ended;
-        let newer = seen.block > self.block;
-        if newer || (seen.block == self.block && seen.close_requested_at != 0) {
-            self.close_requested_at = seen.close_requested_at;
-            self.block = seen.block;
+        match seen.block.cmp(&self.block) {
+            Ordering::Less => {}
+            Ordering::Equal => {
+                self.close_requested_at = self.close_requested_at.max(seen.close_requested_at);
+            }
+            Ordering::Greater => {
+                self.close_requested_at = seen.close_requested_at;
+                self.block = seen.block;
+            }
         }
     }
 }

@@ -69,6 +69,7 @@ impl Hand {
         // A crash from here on leaves a transaction that may be mined; the chain tells, since it does all of this once.
         let mut cause = match timeout(within, node.send(signed.encode().into())).await {
             Ok(Ok(receipt)) if receipt.hash == hash => return Ok(receipt),
+            Ok(Err(cause)) if cause.took_nothing() => return Err(Unsent::Unseen(Some(cause))),
             Ok(Err(cause)) => Some(cause),
             _ => None,
         };

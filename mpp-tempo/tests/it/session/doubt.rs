@@ -177,6 +177,9 @@ async fn a_refused_opening_locks_no_second_deposit() {
     // Once its time is over without it, another channel is opened.
     later.1.store(90, Relaxed);
     assert_eq!(payer.became(&demand, &kept).await.unwrap(), Became::Dead);
+    // What that takes was not asked for, since it did not seem to be needed: that is asked the next time.
+    assert_eq!(exposed(&payer, &asked), (0, 0));
+    assert!(pay(&payer, &asked).await.is_err());
     let second = pay(&payer, &asked).await.unwrap();
     assert_eq!(second.payload.action(), "open");
     assert_ne!(id(&second.payload), first);

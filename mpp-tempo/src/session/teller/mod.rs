@@ -340,3 +340,7 @@ fn settled(channel: &Channel, by: Option<B256>) -> Settlement {
         None => settlement,
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "client")]
+mod tests;
