@@ -72,15 +72,19 @@ impl Patron {
     fn note(&self, action: &str, total: u128) -> Payment<Tab> {
         self.standing().diary.push(format!("{action} {total}"));
         let standing = self.books.clone();
-        let (of, deposit) = (action.to_owned(), self.deposit);
+        let (of, deposit, before) = (action.to_owned(), self.deposit, self.standing().signed);
         let hold = Hold::new(move |outcome| {
             let mut standing = standing.lock().unwrap();
             let word = match outcome {
                 Outcome::Accepted(_) => "accepted",
                 Outcome::Refused(problem) => {
-                    let lost = problem.is_some_and(|p| p.status == 410);
+                    let lost = problem.as_ref().is_some_and(|p| p.status == 410);
+                    let invalid = problem.is_some_and(|p| p.suffix().ends_with("signature"));
                     if lost {
                         (standing.deposit, standing.signed) = (0, 0);
+                    }
+                    if invalid {
+                        standing.signed = before;
                     }
                     "refused"
                 }
@@ -177,10 +181,11 @@ impl Payer for Patron {
     ) -> Result<Option<Payment<Tab>>, PayError> {
         let Some((action, amount, stake)) = self.wanted(wish) else { return Ok(None) };
         assert!(within.up_to.get() >= stake);
+        let payment = self.note(action, amount);
         if action == "voucher" {
             self.standing().signed = amount;
         }
-        Ok(Some(self.note(action, amount)))
+        Ok(Some(payment))
     }
 
     fn wishes(&self, _: &Demand<'_, Tab>) -> Option<Wish> {

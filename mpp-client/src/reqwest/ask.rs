@@ -104,7 +104,10 @@ async fn prove(exchange: Exchange, asked: Answer) -> Result<Option<(Exchange, Tu
 }
 
 fn put_accept(headers: &mut HeaderMap, accept: &Accept) {
-    if let Ok(value) = HeaderValue::try_from(accept.to_header()) {
+    let list = accept.to_header();
+    if !list.is_empty()
+        && let Ok(value) = HeaderValue::try_from(list)
+    {
         headers.insert(ACCEPT_PAYMENT, value);
     }
 }

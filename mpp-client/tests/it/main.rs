@@ -1,6 +1,7 @@
 //! The middleware against servers on loopback, honest ones and others.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bar;
 #[path = "../../src/double.rs"]
 mod double;
 mod doubt;
@@ -9,3 +10,7 @@ mod paying;
 mod quiet;
 mod safety;
 mod server;
+mod sessions;
+mod streams;
+#[path = "../../src/tab.rs"]
+mod tab;

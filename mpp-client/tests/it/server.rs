@@ -109,30 +109,7 @@ async fn serve(
     reply: &(dyn Fn(&Seen) -> Reply + Send + Sync),
     trickles: bool,
 ) -> std::io::Result<()> {
-    let mut bytes = Vec::new();
-    let head = loop {
-        if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
-            break end;
-        }
-        if stream.read_buf(&mut bytes).await? == 0 {
-            return Ok(());
-        }
-    };
-    let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
-    let mut lines = text.split("\r\n");
-    let line = lines.next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
-    let mut headers = HeaderMap::new();
-    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
-        let name = HeaderName::try_from(name).unwrap();
-        headers.append(name, HeaderValue::try_from(value).unwrap());
-    }
-    let length = headers.get("content-length").map_or(0, |v| v.to_str().unwrap().parse().unwrap());
-    while bytes.len() < head + 4 + length {
-        if stream.read_buf(&mut bytes).await? == 0 {
-            break;
-        }
-    }
-    let seen = Seen { line, headers, body: bytes[head + 4..].to_vec() };
+    let Some(seen) = read(&mut stream).await? else { return Ok(()) };
     let answer = reply(&seen);
     log.lock().unwrap().push(seen);
     let Some(answer) = answer else { return Ok(()) };
@@ -153,6 +130,34 @@ async fn serve(
         std::future::pending::<()>().await;
     }
     stream.shutdown().await
+}
+
+/// Reads one request; `None` where the connection ends before it.
+pub(crate) async fn read(stream: &mut TcpStream) -> std::io::Result<Option<Seen>> {
+    let mut bytes = Vec::new();
+    let head = loop {
+        if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
+            break end;
+        }
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Ok(None);
+        }
+    };
+    let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
+    let mut lines = text.split("\r\n");
+    let line = lines.next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+        let name = HeaderName::try_from(name).unwrap();
+        headers.append(name, HeaderValue::try_from(value).unwrap());
+    }
+    let length = headers.get("content-length").map_or(0, |v| v.to_str().unwrap().parse().unwrap());
+    while bytes.len() < head + 4 + length {
+        if stream.read_buf(&mut bytes).await? == 0 {
+            break;
+        }
+    }
+    Ok(Some(Seen { line, headers, body: bytes[head + 4..].to_vec() }))
 }
 
 pub(crate) fn joke() -> Response<Vec<u8>> {
