@@ -44,6 +44,13 @@ impl Ours {
                 topped_up(&client, &place, 20_000).await?;
                 (place, served)
             }
+            // All at once, on one channel.
+            "fetch" => {
+                let place = at("/data");
+                let one = || requests(&client, &place, 1);
+                let (a, b, c) = tokio::try_join!(one(), one(), one())?;
+                (place, a + b + c)
+            }
             name if name.contains("sse") => {
                 let path = if flow.sponsored { "/sse-sponsored" } else { "/sse" };
                 let place = at(&format!("{path}?n={}", flow.units));
