@@ -108,6 +108,13 @@ const flows = {
     const socket = await session.ws(`${job.url.replace('http', 'ws')}/ws`)
     return { session, served: await counted(socket, 20) }
   },
+  async bootstrap(job) {
+    const forgotten = manager(job)
+    await requests(forgotten, `${job.url}/data`, 2)
+    const session = manager(job, { bootstrap: true })
+    const statuses = await requests(session, `${job.url}/data`, 2)
+    return { session, served: 2 + statuses.length, statuses }
+  },
   async 'v1-data'(job) {
     const session = legacy(job)
     const statuses = await requests(session, `${job.url}/data`, 5)

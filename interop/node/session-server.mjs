@@ -1,19 +1,30 @@
 // mppx sells sessions on every route, until its standard input ends. RPC_URL, CHAIN_ID, MPP_SECRET_KEY and PORT (0: a free
 // one) say where; `?n=` how many tokens a stream has.
 import http from 'node:http'
+import { Credential } from 'mppx'
 import { Mppx, Request, Store, tempo } from 'mppx/server'
 import { WebSocketServer } from 'ws'
 import { PATH_USD, account, clientOf, tell } from './chain.mjs'
 
 const [recipient, sponsor] = [2, 3].map(account)
 const client = clientOf(recipient)
+/** Which channel a payer opened last: what it is told of when it proves who it is. */
+const latest = new Map()
 const common = { currency: PATH_USD, getClient: () => client, recipient: recipient.address }
 const mppx = Mppx.create({
   secretKey: process.env.MPP_SECRET_KEY,
   methods: [
     tempo.charge({ ...common, feeToken: PATH_USD, store: Store.memory() }),
-    // What a route names alone is not used to sign with: the sponsor is the method's, and routes go without.
-    tempo.session({ ...common, account: recipient, feePayer: sponsor, sse: true, store: Store.memory() }),
+    tempo.session({
+      ...common,
+      account: recipient,
+      bootstrap: true,
+      // What a route names alone is not used to sign with: the sponsor is the method's, and routes go without.
+      feePayer: sponsor,
+      resolveChannelId: ({ source }) => latest.get(source),
+      sse: true,
+      store: Store.memory(),
+    }),
   ],
 })
 const perRequest = { amount: '0.001', suggestedDeposit: '0.01', unitType: 'request' }
@@ -40,12 +51,20 @@ const tokens = (url) =>
     }
   }
 
+function remember(request) {
+  const field = request.headers.get('authorization')
+  if (!field) return
+  const { payload, source } = Credential.deserialize(field)
+  if (payload.action === 'open') latest.set(source, payload.channelId)
+}
+
 async function serve(request) {
   const url = new URL(request.url)
   const route = routes[url.pathname]
   if (!route) return new Response(null, { status: 404 })
   const result = await route(request)
   if (result.status === 402) return result.challenge
+  remember(request)
   if (!url.pathname.startsWith('/sse')) return result.withReceipt(Response.json({ ok: true, path: url.pathname }))
   if (request.method !== 'GET') return result.withReceipt(new Response(null, { status: 204 }))
   return result.withReceipt(tokens(url))

@@ -31,6 +31,8 @@ const MOST_TOKENS: u64 = 100_000;
 pub(super) struct Tellers {
     own: Arc<Teller>,
     sponsored: Arc<Teller>,
+    /// What payers that forgot their channel prove who they are by.
+    proof: Arc<Verifier>,
 }
 
 impl Tellers {
@@ -40,7 +42,8 @@ impl Tellers {
         let own =
             Teller::new(chain, RECIPIENT.address, signer, rpc.clone())?.fee_token(THETA_USD)?;
         let sponsored = own.clone().sponsor(sponsor)?;
-        Ok(Self { own: Arc::new(own), sponsored: Arc::new(sponsored) })
+        let proof = Arc::new(Verifier::new(chain, RECIPIENT.address, rpc.clone())?);
+        Ok(Self { own: Arc::new(own), sponsored: Arc::new(sponsored), proof })
     }
 }
 
@@ -51,10 +54,11 @@ pub(super) fn sell(
     tellers: &Tellers,
     charged: (Price, &Arc<Verifier>),
 ) -> anyhow::Result<Router> {
-    let Tellers { own, sponsored } = tellers;
+    let Tellers { own, sponsored, proof } = tellers;
     let (price, verifier) = charged;
-    let data = gate.session(rate("0.001 usd per request")?)?.via(own).layer()?;
-    let sse = gate.session(rate("0.0001 usd per token")?)?.via(own).metered().layer()?;
+    let data = gate.session(rate("0.001 usd per request")?)?.via(own).bootstrap(proof)?.layer()?;
+    let sse = gate.session(rate("0.0001 usd per token")?)?;
+    let sse = sse.via(own).metered().bootstrap(proof)?.layer()?;
     let sse_sponsored =
         gate.session(rate("0.0001 usd per token")?)?.via(sponsored).metered().layer()?;
     let socket = gate.session(rate("0.0001 usd per token")?)?.via(own).socket()?;

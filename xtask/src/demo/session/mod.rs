@@ -204,7 +204,7 @@ mod tests {
             tokens: 200,
             vouchers: 2,
             top_ups: 1,
-            writes: 10,
+            writes: 9,
             calls: 0,
             spent: 20_000,
             deposit: 30_000,

@@ -31,6 +31,7 @@ pub(super) const FLOWS: &[Flow] = &[
     Flow { name: "sse-sponsored", units: 10, sponsored: true, ..TOKEN },
     Flow { name: "ws", units: 20, ..TOKEN },
     Flow { name: "fetch", units: 3, ..REQUEST },
+    Flow { name: "bootstrap", units: 4, ..REQUEST },
 ];
 
 /// Every way through the escrow contract.

@@ -8,6 +8,7 @@ use mpp_core::{Amount, Challenge, Credential, Receipt, payer::Allowance, payer::
 use mpp_tempo::{
     Chain,
     chain::rpc::Rpc,
+    charge,
     session::{Payer, SessionReceipt, TempoSession},
 };
 use mpp_testkit::devnet::{BETA_USD, PAYER};
@@ -28,7 +29,7 @@ const TOP_UP: &str = "0.005";
 impl Ours {
     /// Plays a flow at a server, on a channel of its own.
     pub(super) async fn run(&self, flow: &Flow, url: &str) -> anyhow::Result<Outcome> {
-        let client = self.client()?;
+        let mut client = self.client()?;
         let at = |path: &str| format!("{url}{path}");
         let (place, served) = match flow.name {
             "topup" => {
@@ -43,6 +44,15 @@ impl Ours {
                 let served = requests(&client, &place, flow.units).await?;
                 topped_up(&client, &place, 20_000).await?;
                 (place, served)
+            }
+            // By a client that forgot its channel, and is told of it once it proved who it is.
+            "bootstrap" => {
+                let place = at("/data");
+                let before = requests(&client, &place, 2).await?;
+                client = self.client()?;
+                ensure!(client.bootstrap(&place).await?, "it was told of no channel");
+                let after = requests(&client, &place, flow.units - before).await?;
+                (place, before + after)
             }
             // All at once, on one channel.
             "fetch" => {
@@ -79,7 +89,11 @@ impl Ours {
     }
 
     fn client(&self) -> anyhow::Result<ClientWithMiddleware> {
-        let wallet = Wallet::new(Limits::usd("1.50")?).payer(self.payer()?);
+        let proving = charge::Payer::new(PAYER.key.hex().parse()?, &self.chain, self.node.clone());
+        let wallet = Wallet::new(Limits::usd("1.50")?)
+            .payer(self.payer()?)
+            .payer(proving)
+            .prefer(["tempo/session"]);
         Ok(paying(reqwest::Client::builder().no_proxy().timeout(REQUEST), wallet)?)
     }
 
