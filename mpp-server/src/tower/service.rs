@@ -258,10 +258,12 @@ fn acknowledge(acknowledged: &Acknowledged) -> Response<Bytes> {
         }
     }
     for (name, value) in &acknowledged.fields {
-        if let Ok(mut value) = HeaderValue::try_from(value.as_str()) {
+        // Methods spell names as they please.
+        let name = HeaderName::try_from(*name);
+        if let (Ok(name), Ok(mut value)) = (name, HeaderValue::try_from(value.as_str())) {
             // A snapshot holds a voucher.
-            value.set_sensitive(*name != PAYMENT_SESSION.as_str());
-            headers.insert(HeaderName::from_static(name), value);
+            value.set_sensitive(name != PAYMENT_SESSION);
+            headers.insert(name, value);
         }
     }
     expose(headers);
