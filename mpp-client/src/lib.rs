@@ -26,6 +26,8 @@ pub mod clock;
 pub mod error;
 pub mod event;
 pub mod exchange;
+#[cfg(feature = "ws")]
+pub mod frame;
 pub mod journal;
 pub mod limits;
 pub mod policy;

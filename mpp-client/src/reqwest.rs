@@ -15,6 +15,8 @@ mod parts;
 mod problem;
 mod road;
 mod sessions;
+#[cfg(feature = "ws")]
+mod socket;
 mod tend;
 
 use std::sync::Arc;
@@ -27,6 +29,8 @@ use tracing::Instrument;
 use self::{desk::Desk, drive::Drive, extend::PerRequest, road::Road};
 use crate::{error::Error, wallet::Wallet};
 
+#[cfg(feature = "ws")]
+pub use self::socket::{Socket, SocketExt};
 pub use self::{
     events::Events,
     extend::{RequestBuilderExt, ResponseExt},

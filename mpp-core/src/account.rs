@@ -109,7 +109,7 @@ impl<K> Account<K> {
         self.spend(units, price)
     }
 
-    /// Raises the credit: a sum for good, a total never down.
+    /// Raises the credit to a total, never down.
     ///
     /// # Errors
     /// A total that is more than the ceiling, less than the credit, or more by less than the least step.
@@ -124,7 +124,8 @@ impl<K> Account<K> {
             self.earned = Some(old);
         }
         self.credit = credit;
-        self.proof = raise.proof.clone().map(|text| Proof { amount: credit, text });
+        let proof = raise.proof().map(str::to_owned);
+        self.proof = proof.map(|text| Proof { amount: credit, text });
         Ok(())
     }
 
@@ -188,12 +189,15 @@ impl<K> Account<K> {
     /// Credits a settled order, once: an order seen before changes nothing.
     ///
     /// # Errors
-    /// As for [`Account::raise`].
+    /// More than 128 bits.
     pub fn credit_order(&mut self, order: &str, credit: Credit) -> Result<(), Rejection> {
         if self.has_done(order) {
             return Ok(());
         }
-        self.raise(&Raise::of(credit), None)?;
+        if let Credit::Add(more) = credit {
+            // What proves the credit of before proves it still.
+            self.credit = self.credit.checked_add(more).ok_or_else(overflow)?;
+        }
         if self.orders.len() >= ORDERS {
             self.orders.remove(0);
         }

@@ -15,7 +15,7 @@ use crate::{
     method::{AskOf, DetailsOf, Method, TermsOf},
     problem::Rejection,
     time::Timestamp,
-    verifier::{Asking, Minted},
+    verifier::{Asking, Minted, Spend},
 };
 
 /// The server half of a metered method: the engine keeps the accounts, the method says what a credential does.
@@ -50,7 +50,8 @@ pub trait Teller: Send + Sync + 'static {
         known: Option<&Account<Self::Kept>>,
     ) -> impl Future<Output = Result<Minted<DetailsOf<Self::Method>>, Rejection>> + Send;
 
-    /// Which account a credential names, in one spelling: a key of the store. Pure.
+    /// Which account a credential names, in one spelling: a key of the store, in logs and in receipts. Never what authorises by
+    /// itself: hash a secret first. Pure.
     ///
     /// # Errors
     /// It names none that could be.
@@ -71,10 +72,15 @@ pub trait Teller: Send + Sync + 'static {
         known: Option<&Account<Self::Kept>>,
     ) -> impl Future<Output = Result<Act<Self::Order, Self::Kept>, Rejection>> + Send;
 
+    /// The name of an account as somebody writes it who says that it has one, in the spelling of [`Teller::account`]; `None` where
+    /// no account can have it. Pure.
+    fn named(&self, hint: &str) -> Option<String>;
+
     /// The most that the credit may be by what is kept: a deposit. `None`: there is no such bound. Pure.
     fn ceiling(&self, kept: &Self::Kept) -> Option<Amount>;
 
-    /// What its rail has paid out already: nothing below that can be given back. Pure.
+    /// How much of what was spent its rail has paid out for good, and so cannot be given back: nothing where a deposit is the
+    /// seller's from the start and refunded at the close. Pure.
     fn paid_out(&self, kept: &Self::Kept) -> Amount;
 
     /// What the rail last said of the account. Pure.
@@ -86,10 +92,20 @@ pub trait Teller: Send + Sync + 'static {
     /// The name of an order, the same whoever sends it again: a transaction's identity, a deposit invoice's hash. Pure.
     fn name<'o>(&self, order: &'o Self::Order) -> Cow<'o, str>;
 
+    /// What an order uses up, where its money moved before it was shown or its rail would take it for another account too: an
+    /// invoice's payment hash, a card's authorisation. It is then good for one order of one account, here and on every other.
+    /// No default: decide. `None`: the rail takes an order once, for the account it names.
+    fn spends<'o>(&self, order: &'o Self::Order) -> Option<Spend<'o>>;
+
+    /// Whether the money of an order had moved before it was shown: it is then booked however late it comes, by at most
+    /// [`LATE`](crate::binding::LATE), and at whatever terms. Pure. No default: decide.
+    fn has_moved(&self, order: &Self::Order) -> bool;
+
     /// Carries an order out. Two runs of one order must move money once. A close captures what the account has spent, no
     /// less and no more, and runs on an account that does not change any more.
     ///
-    /// [`Fate::Failed`] is said only of an order that did not move money and never will.
+    /// [`Fate::Failed`] is said only of an order that did not move money and never will: an account whose close failed can be
+    /// drawn on again. Where an end cannot be taken back, what is not known yet is [`Fate::Unknown`].
     fn settle(
         &self,
         order: &Self::Order,

@@ -207,6 +207,7 @@ impl Permit {
     fn give_back(&mut self, ending: Ending) -> Option<JoinHandle<()>> {
         let session = self.session.take()?;
         let (units, name) = std::mem::take(&mut self.drawn);
+        let units = units.saturating_add(session.take_charged());
         if ending != Ending::NotDelivered || units == 0 {
             return None;
         }

@@ -1,5 +1,7 @@
 //! A rail of accounts that follows a script: a made-up method with deposits, vouchers and closes, that can fail at each step.
 
+mod slip;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -8,7 +10,7 @@ use std::{
 };
 
 use mpp_core::{
-    Amount, Challenge, Credential, Method, Timestamp,
+    Amount, Method, Timestamp,
     account::{Account, Credit, Raise},
     binding::Claim,
     credential::Source,
@@ -18,10 +20,12 @@ use mpp_core::{
     name::MethodName,
     problem::{ProblemType, Reason, Rejection},
     teller::{Act, Need, Standing, Teller},
-    verifier::{Asking, Minted},
+    verifier::{Asking, Minted, Spend},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+pub use self::slip::{Slip, answer, close, open, sign, top_up, voucher};
 
 /// The method `tab`: a deposit at a bank, drawn on by signed totals. Prices are whole `coin`s.
 #[derive(Clone, Copy, Debug)]
@@ -33,97 +37,6 @@ impl Method for TabSession {
     type Intent = Session;
     type Details = NoDetails;
     type Payload = Slip;
-}
-
-/// What a payer shows. A total's signature is [`sign`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "action", rename_all = "camelCase")]
-#[non_exhaustive]
-pub enum Slip {
-    /// Opens a tab with a deposit, and a first total.
-    Open {
-        /// The tab.
-        tab: String,
-        /// The deposit.
-        deposit: Amount,
-        /// The first total.
-        total: Amount,
-        /// Its signature.
-        signature: String,
-    },
-    /// Adds to the deposit; `order` is the name of the slip, which is good once.
-    TopUp {
-        /// The tab.
-        tab: String,
-        /// The slip's own name.
-        order: String,
-        /// How much is added.
-        more: Amount,
-    },
-    /// A new total.
-    Voucher {
-        /// The tab.
-        tab: String,
-        /// The total.
-        total: Amount,
-        /// Its signature.
-        signature: String,
-    },
-    /// A last total.
-    Close {
-        /// The tab.
-        tab: String,
-        /// The total.
-        total: Amount,
-        /// Its signature.
-        signature: String,
-    },
-}
-
-impl Slip {
-    fn tab(&self) -> &str {
-        match self {
-            Self::Open { tab, .. }
-            | Self::TopUp { tab, .. }
-            | Self::Voucher { tab, .. }
-            | Self::Close { tab, .. } => tab,
-        }
-    }
-}
-
-/// The signature of a total.
-pub fn sign(tab: &str, total: u128) -> String {
-    format!("{total} of {tab}, signed")
-}
-
-/// A slip that opens a tab.
-pub fn open(tab: &str, deposit: u128, total: u128) -> Slip {
-    let (deposit, signature) = (Amount::new(deposit), sign(tab, total));
-    Slip::Open { tab: tab.into(), deposit, total: Amount::new(total), signature }
-}
-
-/// A slip that raises a total.
-pub fn voucher(tab: &str, total: u128) -> Slip {
-    Slip::Voucher { tab: tab.into(), total: Amount::new(total), signature: sign(tab, total) }
-}
-
-/// A slip that closes a tab.
-pub fn close(tab: &str, total: u128) -> Slip {
-    Slip::Close { tab: tab.into(), total: Amount::new(total), signature: sign(tab, total) }
-}
-
-/// A slip that adds to a deposit.
-pub fn top_up(tab: &str, order: &str, more: u128) -> Slip {
-    Slip::TopUp { tab: tab.into(), order: order.into(), more: Amount::new(more) }
-}
-
-/// Answers a challenge with a slip.
-///
-/// # Panics
-/// Where the challenge is not one of this method.
-pub fn answer(challenge: &Challenge, slip: &Slip) -> Credential {
-    let demand = challenge.read::<TabSession>().expect("a challenge of the method tab");
-    Credential::answer(&demand, None, slip).expect("a slip is an object")
 }
 
 /// An order to the bank.
@@ -387,6 +300,11 @@ impl Teller for Bank {
         }
     }
 
+    fn named(&self, hint: &str) -> Option<String> {
+        let named = hint.bytes().all(|byte| byte.is_ascii_alphanumeric()) && !hint.is_empty();
+        named.then(|| hint.to_owned())
+    }
+
     fn ceiling(&self, kept: &Tab) -> Option<Amount> {
         Some(kept.deposit)
     }
@@ -409,6 +327,18 @@ impl Teller for Bank {
 
     fn name<'o>(&self, order: &'o Order) -> Cow<'o, str> {
         Cow::Owned(name_of(order))
+    }
+
+    fn spends<'o>(&self, order: &'o Order) -> Option<Spend<'o>> {
+        match order {
+            // A bank's slip that names no tab would be good for any.
+            Order::TopUp { order, .. } => Some(Spend::of(order.as_str())),
+            _ => None,
+        }
+    }
+
+    fn has_moved(&self, _: &Order) -> bool {
+        false
     }
 
     async fn settle(&self, order: &Order, account: &Account<Tab>) -> Fate {

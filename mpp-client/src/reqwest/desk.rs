@@ -22,7 +22,7 @@ use super::{
     origin,
 };
 use crate::{
-    error::Error,
+    error::{Error, Kind},
     event::Event,
     exchange::{Exchange, Turn},
     verdict::Verdict,
@@ -116,8 +116,7 @@ impl Desk {
             Some(lock) => Some(lock.lock().await),
             None => None,
         };
-        let soon = wallet.clock.now().plus(SOON);
-        if staking && challenges.iter().all(|challenge| Wallet::ends_before(challenge, &soon)) {
+        if staking && challenges.iter().all(|challenge| self.ends_soon(challenge)) {
             challenges = self.ask(url).await?;
         }
         let mut exchange = wallet.exchange(to);
@@ -172,8 +171,14 @@ impl Desk {
         }
     }
 
+    /// Whether a challenge ends before anything could be moved under it.
+    pub(super) fn ends_soon(&self, challenge: &Challenge) -> bool {
+        let soon = self.wallet().clock.now().plus(SOON);
+        challenge.expires.as_ref().is_some_and(|e| e.expired_at(&soon))
+    }
+
     /// Who may put something at stake at an origin.
-    fn funding(&self, origin: &str) -> Arc<tokio::sync::Mutex<()>> {
+    pub(super) fn funding(&self, origin: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut funding = self.0.funding.lock().unwrap_or_else(PoisonError::into_inner);
         funding.retain(|_, lock| Arc::strong_count(lock) > 1);
         funding.entry(origin.to_owned()).or_default().clone()
@@ -190,13 +195,12 @@ impl Desk {
         origin::may_carry(self.wallet(), &url)?;
         *request.timeout_mut() = Some(STEP);
         let sent = self.0.client.execute(request).await;
-        let response =
-            sent.map_err(|e| Error::untouched(crate::error::Kind::Transport).because(e))?;
+        let response = sent.map_err(|e| Error::untouched(Kind::Transport).because(e))?;
         let (from, to) = (origin::of(&url), origin::of(response.url()));
         if from == to {
             return Ok(response);
         }
-        Err(Error::untouched(crate::error::Kind::CrossOriginRedirect { from, to }))
+        Err(Error::untouched(Kind::CrossOriginRedirect { from, to }))
     }
 }
 

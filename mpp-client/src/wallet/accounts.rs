@@ -1,7 +1,7 @@
 //! What the wallet's payers say of their accounts, whichever method each is of.
 
 use mpp_core::{
-    Challenge, Receipt, Timestamp,
+    Challenge, Receipt,
     accept::{Accept, Range},
     name::MethodId,
     payer::{Site, Wish},
@@ -59,10 +59,5 @@ impl Wallet {
             granter.is_some_and(|(_, quote)| !quote.exposes.amount.is_zero())
         };
         challenges.iter().any(staking)
-    }
-
-    /// Whether a challenge ends before `by`.
-    pub(crate) fn ends_before(challenge: &Challenge, by: &Timestamp) -> bool {
-        challenge.expires.as_ref().is_some_and(|e| e.expired_at(by))
     }
 }

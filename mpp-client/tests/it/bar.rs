@@ -83,7 +83,7 @@ impl Bar {
         self.books.lock().unwrap()
     }
 
-    fn standing(&self) -> (u128, u128) {
+    pub(crate) fn standing(&self) -> (u128, u128) {
         let books = self.books();
         (books.credit, books.spent)
     }
@@ -108,7 +108,7 @@ impl Bar {
     }
 
     /// Takes the note, and draws on the tab where something is wanted.
-    fn judge(&self, seen: &Seen) -> Result<(), Response<Vec<u8>>> {
+    pub(crate) fn judge(&self, seen: &Seen) -> Result<(), Response<Vec<u8>>> {
         let mut books = self.books();
         let Ok(Some(credential)) = read_credential(&seen.headers, None) else {
             return Err(refuse(ProblemType::PAYMENT_REQUIRED, Reason::NO_CREDENTIAL));
@@ -191,7 +191,7 @@ impl Bar {
     }
 }
 
-fn need(required: u128) -> String {
+pub(crate) fn need(required: u128) -> String {
     format!("{{\"required\":\"{required}\"}}")
 }
 

@@ -11,6 +11,8 @@ mod quiet;
 mod safety;
 mod server;
 mod sessions;
+#[cfg(feature = "ws")]
+mod sockets;
 mod streams;
 #[path = "../../src/tab.rs"]
 mod tab;

@@ -9,53 +9,66 @@ use crate::{
     problem::{ProblemType, Reason, Rejection},
 };
 
-/// What a credential raises an account's credit to, or by.
+/// What a settled order does to an account's credit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Credit {
-    /// Leaves it (a bearer proof).
+    /// Leaves it: a deposit that is drawn on by vouchers.
     #[default]
     Same,
-    /// To this much in all (a cumulative voucher); never down.
-    To(Amount),
-    /// By this much (a top-up); once an order, see [`Account::credit_order`](super::Account::credit_order).
+    /// Adds this much: a deposit that is the credit. Once an order, see
+    /// [`Account::credit_order`](super::Account::credit_order).
     Add(Amount),
 }
 
 impl Credit {
     /// Whether nothing changes.
-    pub fn is_same(&self) -> bool {
+    pub(crate) fn is_same(&self) -> bool {
         *self == Self::Same
     }
 }
 
-/// A raise, as its credential asks for it. Its signature was verified; what else must be true of it is seen under the swap.
+/// To what total a credential raises a credit, if it does. It can be shown any number of times, so it never says by how much.
+/// Its signature was verified; what else must be true of it is seen under the swap.
 #[derive(Clone, Default, PartialEq)]
 pub struct Raise {
-    /// To what, or by how much.
-    pub credit: Credit,
-    /// The least step by which a total may grow (`minVoucherDelta`), in base units; equal is always taken.
-    pub least: Amount,
-    /// What proves a total, to be shown to the rail: a signature.
-    pub proof: Option<String>,
+    total: Option<Amount>,
+    least: Amount,
+    proof: Option<String>,
 }
 
 impl fmt::Debug for Raise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Raise").field("credit", &self.credit).finish_non_exhaustive()
+        f.debug_struct("Raise").field("total", &self.total).finish_non_exhaustive()
     }
 }
 
 impl Raise {
-    /// A raise that needs no proof.
-    pub fn of(credit: Credit) -> Self {
-        Self { credit, least: Amount::ZERO, proof: None }
+    /// None: a bearer's credential, which draws on what is there.
+    pub fn none() -> Self {
+        Self::default()
     }
 
-    /// A total that is proven.
+    /// To a total (a cumulative voucher) that is proven by what the rail is shown later: a signature. `least` is the least step
+    /// by which it may grow (`minVoucherDelta`), in base units; an equal total is always taken.
     pub fn proven(total: Amount, least: Amount, proof: impl Into<String>) -> Self {
-        Self { credit: Credit::To(total), least, proof: Some(proof.into()) }
+        Self { total: Some(total), least, proof: Some(proof.into()) }
+    }
+
+    /// The total, in base units.
+    pub fn total(&self) -> Option<Amount> {
+        self.total
+    }
+
+    /// What proves it. Worth that much to its payee.
+    pub fn proof(&self) -> Option<&str> {
+        self.proof.as_deref()
+    }
+
+    /// The same, however small the step.
+    pub fn by_any_step(&self) -> Self {
+        Self { least: Amount::ZERO, ..self.clone() }
     }
 
     /// The credit after it.
@@ -64,11 +77,7 @@ impl Raise {
         credit: Amount,
         ceiling: Option<Amount>,
     ) -> Result<Amount, Rejection> {
-        let total = match self.credit {
-            Credit::Same => return Ok(credit),
-            Credit::Add(more) => return credit.checked_add(more).ok_or_else(super::overflow),
-            Credit::To(total) => total,
-        };
+        let Some(total) = self.total else { return Ok(credit) };
         if ceiling.is_some_and(|ceiling| total > ceiling) {
             let detail = "The voucher is for more than the channel's deposit.";
             let kind = ProblemType::AMOUNT_EXCEEDS_DEPOSIT;

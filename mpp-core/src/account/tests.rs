@@ -55,7 +55,7 @@ fn s9_a_voucher_never_lowers_the_credit_and_an_equal_one_changes_nothing() {
     let refused = [
         (to(9), None, Reason::LOWER),
         (to(21), Some(amount(20)), Reason::OVER_DEPOSIT),
-        (Raise { least: amount(5), ..to(14) }, None, Reason::SMALL_STEP),
+        (Raise::proven(amount(14), amount(5), "p"), None, Reason::SMALL_STEP),
     ];
     for (raise, ceiling, reason) in refused {
         let mut a = with_credit(10);
@@ -65,7 +65,7 @@ fn s9_a_voucher_never_lowers_the_credit_and_an_equal_one_changes_nothing() {
     }
     let mut a = with_credit(10);
     let before = a.clone();
-    a.raise(&Raise { least: amount(5), ..to(10) }, Some(amount(10))).unwrap();
+    a.raise(&Raise::proven(amount(10), amount(5), "p"), Some(amount(10))).unwrap();
     assert_eq!(a, before);
 }
 
@@ -95,7 +95,8 @@ fn a_hold_is_as_much_as_is_covered_and_ends_in_what_was_used() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Draw(Credit, u64, u128),
+    Draw(Option<Amount>, u64, u128),
+    Deposit(Amount),
     Hold(u64, u128),
     Book(u64),
     GiveBack(u64, u128),
@@ -104,13 +105,10 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let amount = prop_oneof![0..1_000_u128, any::<u128>()].prop_map(Amount::new);
-    let credit = prop_oneof![
-        Just(Credit::Same),
-        amount.clone().prop_map(Credit::To),
-        amount.prop_map(Credit::Add)
-    ];
+    let total = prop::option::of(amount.clone());
     prop_oneof![
-        8 => (credit, 0..4_u64, 0..500_u128).prop_map(|(c, u, p)| Step::Draw(c, u, p)),
+        2 => amount.prop_map(Step::Deposit),
+        8 => (total, 0..4_u64, 0..500_u128).prop_map(|(c, u, p)| Step::Draw(c, u, p)),
         4 => (0..9_u64, 0..99_u128).prop_map(|(u, p)| Step::Hold(u, p)),
         4 => (0..9_u64).prop_map(Step::Book),
         2 => (0..4_u64, 0..500_u128).prop_map(|(u, p)| Step::GiveBack(u, p)),
@@ -128,8 +126,12 @@ proptest! {
         for step in steps {
             let before = a.clone();
             match step {
-                Step::Draw(credit, units, price) => {
-                    let raise = Raise { proof: Some("p".into()), ..Raise::of(credit) };
+                Step::Deposit(more) => {
+                    let name = before.orders.len().to_string();
+                    let _ = a.credit_order(&name, Credit::Add(more));
+                }
+                Step::Draw(total, units, price) => {
+                    let raise = total.map_or(Raise::none(), |total| Raise::proven(total, Amount::ZERO, "p"));
                     let drawn = a.draw(&raise, None, units, Amount::new(price)).is_ok();
                     prop_assert!(a.credit >= before.credit && (drawn || a.spent == before.spent));
                 }

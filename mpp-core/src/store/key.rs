@@ -53,6 +53,12 @@ impl Key {
         &self.0
     }
 
+    /// The last segment, as it was given.
+    pub fn last(&self) -> String {
+        let last = self.0.rsplit_once('/').map_or(self.0.as_str(), |(_, last)| last);
+        last.replace("%2F", "/").replace("%25", "%")
+    }
+
     /// Whether this key is `prefix`, or lies under it.
     pub fn is_under(&self, prefix: &Self) -> bool {
         self.0.strip_prefix(&prefix.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

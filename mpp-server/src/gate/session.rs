@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use mpp_core::{Challenge, Credential, binding::Recognised, problem::Rejection, transport::Wants};
+use mpp_core::{
+    Challenge, Credential,
+    binding::{Admitted, Recognised},
+    problem::{Reason, Rejection},
+    transport::Wants,
+};
 
 use super::{
     Gate,
@@ -14,7 +19,7 @@ use crate::{
     offer::Offer,
     permit::{Acknowledged, Admission, Paid, Permit},
     route::Route,
-    session::{ErasedMetered, Session, Take, Taken},
+    session::{Engine, ErasedMetered, Session, Take, Taken},
 };
 
 impl Gate {
@@ -28,21 +33,18 @@ impl Gate {
         place: Place<'_>,
     ) -> Result<Admission, Rejection> {
         known.fits_place(place.at)?;
-        let offer =
-            drawable(&route.offers, known.challenge()).ok_or_else(super::check::not_offered)?;
         let challenge = known.challenge().id().as_str().to_owned();
-        let take = Take {
-            units: route.units,
-            content: matches!(wants, Wants::Content { .. }),
-            name: asked.map(|asked| asked.name_under(&challenge)),
-            price: offer.price(),
-            at_terms: false,
+        let units = match wants {
+            Wants::Content { units } => Some(route.units.saturating_mul(units)),
+            _ => None,
         };
-        let name = take.name.clone();
+        let name = asked.map(|asked| asked.name_under(&challenge));
+        let offers = drawable(&route.offers, known.challenge());
         let admitted = known.admit_metered(&self.now())?;
         let engine = &self.0.engine;
-        let taking = offer.clone().take(engine.clone(), admitted, take);
-        let Taken { id, receipt, payer, serve, closed } = taking.await?;
+        let (offer, taken) =
+            first_that_takes(&offers, engine, &admitted, (units, name.clone())).await?;
+        let Taken { id, receipt, payer, serve, closed } = taken;
         let Some(units) = serve else {
             let fields = vec![(ACCOUNT, id)];
             return Ok(Admission::Acknowledge(Acknowledged {
@@ -53,7 +55,7 @@ impl Gate {
         };
         let till = (engine.clone(), offer.till());
         let rate = (offer.price(), offer.unit_type());
-        let session = Session::new(till, id, challenge.clone(), rate, again());
+        let session = Session::new(till, id, (challenge.clone(), units), rate, again());
         let paid = Paid { receipt: Some(receipt), method: offer.id().clone(), challenge, payer };
         Ok(Admission::Serve(Permit::drawn(paid, self.0.events.clone(), session, (units, name))))
     }
@@ -96,9 +98,38 @@ pub(super) fn is_told<'r>(route: &'r Route, credential: &Credential) -> Option<&
     (*proof.id() == challenge.method_id() && asked).then_some(proof)
 }
 
-/// The offer that a challenge is drawn by: at its terms, or else any of its method, for what needs no terms.
-fn drawable<'r>(offers: &'r [Offer], challenge: &Challenge) -> Option<&'r Arc<dyn ErasedMetered>> {
+/// The offers that a challenge may be drawn by: first those at its terms, then the others of its method, for what needs no terms.
+fn drawable(offers: &[Offer], challenge: &Challenge) -> Vec<Arc<dyn ErasedMetered>> {
     let id = challenge.method_id();
-    let same = || offers.iter().filter_map(Offer::metered).filter(|offer| *offer.id() == id);
-    same().find(|offer| offer.asked(challenge)).or_else(|| same().next())
+    let same = offers.iter().filter_map(Offer::metered).filter(|offer| *offer.id() == id);
+    let mut found: Vec<_> = same.cloned().collect();
+    if found.len() > 1 {
+        found.sort_by_cached_key(|offer| !offer.asked(challenge));
+    }
+    found
+}
+
+/// Asks one teller after the other, as long as they say that the challenge is not theirs.
+async fn first_that_takes<'o>(
+    offers: &'o [Arc<dyn ErasedMetered>],
+    engine: &Arc<Engine>,
+    admitted: &Admitted,
+    (units, name): (Option<u64>, Option<String>),
+) -> Result<(&'o Arc<dyn ErasedMetered>, Taken), Rejection> {
+    let mut refusal = super::check::not_offered();
+    for offer in offers {
+        let take = Take {
+            units: units.unwrap_or(0),
+            content: units.is_some(),
+            name: name.clone(),
+            price: offer.price(),
+            at_terms: false,
+        };
+        match offer.clone().take(engine.clone(), admitted.clone(), take).await {
+            Ok(taken) => return Ok((offer, taken)),
+            Err(refused) if refused.reason == Reason::WRONG_TERMS => refusal = refused,
+            Err(refused) => return Err(refused),
+        }
+    }
+    Err(refusal)
 }

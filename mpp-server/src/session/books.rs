@@ -128,7 +128,8 @@ impl<T: Teller> Desk<T> {
     /// The account that somebody says it has: where it is on the books, and open.
     pub(super) async fn hinted(&self, id: &str) -> Result<Option<Account<T::Kept>>, Rejection> {
         // A name that no account can have is as good as none.
-        let Ok(at) = self.at(&id.to_ascii_lowercase()) else { return Ok(None) };
+        let Some(id) = self.till.it.named(id) else { return Ok(None) };
+        let at = self.at(&id)?;
         let found = self.read(&at).await?;
         self.engine.locals.leave(&at.key, at.local);
         Ok(found.map(|(_, entry)| entry.account))

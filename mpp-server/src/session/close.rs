@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mpp_core::{
-    account::{Credit, Raise, State},
+    account::{Raise, State},
     problem::{ProblemType, Reason, Rejection},
     teller::Teller,
 };
@@ -29,11 +29,18 @@ impl<T: Teller> Desk<T> {
         let (desk, at, last) = (self.clone(), at.clone(), last.clone());
         alone(&self.engine, async move {
             let _turn = desk.turn(&at).await?;
-            desk.shut(&at).await?;
-            let marked = desk.mark_closing(&at, Some(&last), |_| Some(order_again(&order))).await?;
-            let mut done = desk.finish(&at, marked).await?;
+            let name = desk.till.it.name(&order).into_owned();
+            let mut done = match desk.shut(&at, Some(&name)).await? {
+                Some(closed) => desk.again(*closed, &order),
+                None => {
+                    let order = serde_json::value::to_raw_value(&order);
+                    let order = order.map_err(Rejection::internal)?;
+                    let marked = desk.mark_closing(&at, Some(&last), |_| Some(order.clone())).await?;
+                    desk.finish(&at, marked).await?
+                }
+            };
             // What the payer closed by is what its receipt says, though it had signed for more before.
-            if let Credit::To(total) = last.credit {
+            if let Some(total) = last.total() {
                 done.entry.account.credit = total;
             }
             Ok(done)
@@ -55,7 +62,7 @@ impl<T: Teller> Desk<T> {
             {
                 return Ok(None);
             }
-            desk.shut(&at).await?;
+            desk.shut(&at, None).await?;
             let it = desk.till.it.clone();
             let order = |entry: &Entry<T::Kept>| {
                 let order = it.close(&entry.account)?;
@@ -67,29 +74,38 @@ impl<T: Teller> Desk<T> {
         .await
     }
 
-    /// From here on nothing is drawn. A crash in here leaves an account that is closing, and a sweep closes it.
-    async fn shut(&self, at: &At) -> Result<(), Rejection> {
+    /// From here on nothing is drawn. A crash in here leaves an account that is closing, and a sweep closes it. An account that
+    /// was closed by this very order is returned as it is.
+    async fn shut(
+        &self,
+        at: &At,
+        name: Option<&str>,
+    ) -> Result<Option<Box<Entry<T::Kept>>>, Rejection> {
         loop {
             let (before, _) = self
                 .change(at, |entry, _| {
                     if let Some(pending) = &entry.pending {
-                        return Ok(Some(Box::new(pending.clone())));
+                        return Ok(Shut::Waits(Box::new(pending.clone())));
+                    }
+                    if name.is_some_and(|name| entry.account.has_done(name)) {
+                        return Ok(Shut::Before(Box::new(entry.clone())));
                     }
                     match entry.account.state {
                         State::Open | State::Closing => entry.account.state = State::Closing,
                         State::Opening => return Err(crate::ledger::in_flight()),
                         _ => return Err(mpp_core::account::closed()),
                     }
-                    Ok(None)
+                    Ok(Shut::Now)
                 })
                 .await?;
             match before {
-                None => break,
-                Some(before) => self.resume_free(at, &before).await?,
+                Shut::Now => break,
+                Shut::Before(entry) => return Ok(Some(entry)),
+                Shut::Waits(before) => self.resume_free(at, &before).await?,
             }
         }
         at.local.changed.notify_waiters();
-        self.drain(at).await
+        self.drain(at).await.map(|()| None)
     }
 
     /// Gives the meters of this process a moment to say what they used.
@@ -118,10 +134,7 @@ impl<T: Teller> Desk<T> {
             .change(at, |entry, now| {
                 // What is still set aside is being served, or was: it is spent.
                 entry.absorb(|_| true);
-                let total = match last.map(|last| last.credit) {
-                    Some(Credit::To(total)) => Some(total),
-                    _ => None,
-                };
+                let total = last.and_then(Raise::total);
                 if total.is_some_and(|total| total < entry.account.spent) {
                     entry.account.state = State::Open;
                     return Ok(Err(too_low(&entry.account.spent.to_string())));
@@ -130,9 +143,8 @@ impl<T: Teller> Desk<T> {
                     && total > entry.account.credit
                 {
                     let ceiling = it.ceiling(&entry.account.kept);
-                    let raise = Raise { least: mpp_core::Amount::ZERO, ..last.clone() };
                     // More than the deposit proves nothing more: what was accepted covers what was spent.
-                    let _ = entry.account.raise(&raise, ceiling);
+                    let _ = entry.account.raise(&last.by_any_step(), ceiling);
                 }
                 let order = order(entry).ok_or_else(|| {
                     Rejection::internal("an account that cannot be closed was to be closed")
@@ -164,8 +176,14 @@ impl<T: Teller> Desk<T> {
     }
 }
 
-fn order_again<O: serde::Serialize>(order: &O) -> Box<serde_json::value::RawValue> {
-    serde_json::value::to_raw_value(order).unwrap_or_default()
+/// How an account stands that is to be closed.
+enum Shut<K> {
+    /// It is shut from now on.
+    Now,
+    /// It was closed before.
+    Before(Box<Entry<K>>),
+    /// An order of before has to end first.
+    Waits(Box<super::entry::Pending>),
 }
 
 /// The payer's last word is for less than what it was served.

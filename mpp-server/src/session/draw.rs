@@ -2,14 +2,14 @@
 
 use mpp_core::{
     Amount,
-    account::{Account, Credit, Raise},
+    account::{Account, Raise},
     problem::{Reason, Rejection},
     teller::Teller,
 };
 
 use super::{
     books::{At, Desk, not_found},
-    entry::Entry,
+    entry::{Act, Entry},
     meter::Drawn,
     take::{Take, charged_before},
 };
@@ -99,9 +99,9 @@ impl<T: Teller> Desk<T> {
         self.change(at, |entry, _| {
             let floor = it.paid_out(&entry.account.kept);
             // What is being collected right now counts as collected.
-            let floor = match &entry.pending {
-                Some(_) => entry.account.spent,
-                None => floor,
+            let floor = match entry.pending.as_ref().map(|pending| pending.act) {
+                Some(Act::Collect | Act::Close) => entry.account.spent,
+                _ => floor,
             };
             entry.account.give_back(drawn.units, drawn.price, floor);
             entry.recent.retain(|before| Some(before.as_str()) != name);
@@ -122,7 +122,7 @@ impl<T: Teller> Desk<T> {
         take: &Take,
     ) -> Result<(), Rejection> {
         let it = &self.till.it;
-        let Credit::To(total) = raise.credit else {
+        let Some(total) = raise.total() else {
             return Err(Rejection::internal("only a proven total can be gone on with"));
         };
         let mut account = Account::of(kept);

@@ -6,7 +6,7 @@ use mpp_core::{
     store::{Key, StoreError},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
+use serde_json::{Map, Value, value::RawValue};
 
 /// The newest form, and the one that is written.
 const FORM: u8 = 1;
@@ -31,6 +31,17 @@ pub(super) struct Entry<K> {
     /// How it stood when it was last collected.
     #[serde(default, skip_serializing_if = "Collected::is_none")]
     pub(super) collected: Collected,
+    /// What the payer's last order came to, to be told again to whoever did not hear it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) done: Option<Done>,
+}
+
+/// An order of the payer's that was carried out.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Done {
+    pub(super) name: String,
+    /// Members of its receipt.
+    pub(super) extra: Map<String, Value>,
 }
 
 /// An act on the rail.
@@ -101,6 +112,7 @@ impl<K> Entry<K> {
             recent: Vec::new(),
             touched: now,
             collected: Collected { at: now, ..Collected::default() },
+            done: None,
         }
     }
 
@@ -110,6 +122,12 @@ impl<K> Entry<K> {
             self.recent.remove(0);
         }
         self.recent.push(name.to_owned());
+    }
+
+    /// What an order of this name came to, where it was the payer's last.
+    pub(super) fn told(&self, name: &str) -> Map<String, Value> {
+        let done = self.done.as_ref().filter(|done| done.name == name);
+        done.map(|done| done.extra.clone()).unwrap_or_default()
     }
 
     /// What nobody will end any more was set aside for what may have been served: it is spent.
@@ -127,11 +145,7 @@ impl<K> Entry<K> {
 impl Pending {
     /// What its credential raised the credit to.
     pub(super) fn raise(&self) -> Option<Raise> {
-        let to = self.to?;
-        Some(match &self.proof {
-            Some(proof) => Raise::proven(to, Amount::ZERO, proof.clone()),
-            None => Raise::of(mpp_core::account::Credit::To(to)),
-        })
+        Some(Raise::proven(self.to?, Amount::ZERO, self.proof.clone()?))
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) trait ErasedTill: Send + Sync {
         needs: Drawn,
         patience: Duration,
     ) -> BoxFuture<'static, Result<bool, Rejection>>;
+    /// Waits until nothing can be drawn on an account any more.
+    fn ended(self: Arc<Self>, engine: Arc<Engine>, id: String) -> BoxFuture<'static, ()>;
     /// The receipt of an account as it stands.
     fn receipt(
         self: Arc<Self>,
@@ -170,6 +172,15 @@ impl<T: Teller> ErasedTill for Till<T> {
         Box::pin(async move {
             let desk = self.desk(&engine);
             desk.changed(&desk.at(&id)?, needs, patience).await
+        })
+    }
+
+    fn ended(self: Arc<Self>, engine: Arc<Engine>, id: String) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let desk = self.desk(&engine);
+            if let Ok(at) = desk.at(&id) {
+                desk.ended(&at).await;
+            }
         })
     }
 

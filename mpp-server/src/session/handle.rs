@@ -1,6 +1,13 @@
 //! A session as a handler has it: an account that was proven, and a price.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use mpp_core::{Amount, Receipt, problem::Rejection, teller::Need, transport::Refusal};
 
@@ -13,6 +20,9 @@ use crate::gate::judge::Again;
 /// A payer's account, as the handler behind a metered route has it: to charge what it serves.
 ///
 /// Nothing is served unpaid by it: a unit is had from [`Session::charge`] or from a [`Meter`], and both deduct first.
+///
+/// It is good for as long as it is kept, past its request too, so that a job that goes on can be paid as it goes: up to what the
+/// payer has signed, and no longer than the account is open. Keep it no longer than what it pays for.
 #[derive(Clone)]
 pub struct Session(Arc<Inner>, u64);
 
@@ -24,17 +34,33 @@ struct Inner {
     price: Amount,
     unit_type: Option<Arc<str>>,
     again: Again,
+    /// Units that were charged before the handler ran, and that no meter has spent yet.
+    prepaid: AtomicU64,
+    /// Units that the handler charged by itself.
+    charged: AtomicU64,
 }
 
 impl Session {
     pub(crate) fn new(
         (engine, till): (Arc<Engine>, Arc<dyn ErasedTill>),
         id: String,
-        challenge: String,
+        (challenge, prepaid): (String, u64),
         (price, unit_type): (Amount, Option<Arc<str>>),
         again: Again,
     ) -> Self {
-        Self(Arc::new(Inner { engine, till, id, challenge, price, unit_type, again }), BATCH)
+        let (prepaid, charged) = (AtomicU64::new(prepaid), AtomicU64::new(0));
+        let inner = Inner {
+            engine,
+            till,
+            id,
+            challenge,
+            price,
+            unit_type,
+            again,
+            prepaid,
+            charged,
+        };
+        Self(Arc::new(inner), BATCH)
     }
 
     /// The account's name on its rail: a channel id.
@@ -57,7 +83,8 @@ impl Session {
         self.0.unit_type.as_deref()
     }
 
-    /// Deducts units, all or none, before they are served.
+    /// Deducts units, all or none, before they are served. What is charged so goes back to the payer where the request then fails
+    /// and nothing of a success was handed over.
     ///
     /// # Errors
     /// The refusal to answer with: the balance is short (402, with fresh challenges), or the account is closing.
@@ -65,7 +92,10 @@ impl Session {
         let drawn = Drawn { units, price: self.0.price };
         let Inner { engine, till, id, .. } = &*self.0;
         match till.clone().spend(engine.clone(), id.clone(), drawn).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.0.charged.fetch_add(units, Ordering::Relaxed);
+                Ok(())
+            }
             Err(e) => Err(self.0.again.refuse(self.0.challenge.clone(), e).await),
         }
     }
@@ -79,6 +109,13 @@ impl Session {
     /// A meter for a stream.
     pub fn meter(&self) -> Meter {
         Meter::of(self.clone()).in_batches_of(self.1)
+    }
+
+    /// Waits until nothing can be charged any more because the account is being closed. What is still set aside by meters then
+    /// should be booked soon: a close waits for them a moment, and then counts it as served.
+    pub async fn ended(&self) {
+        let Inner { engine, till, id, .. } = &*self.0;
+        till.clone().ended(engine.clone(), id.clone()).await;
     }
 
     /// The receipt of the account as it stands now.
@@ -99,6 +136,25 @@ impl Session {
         let drawn = Drawn { units, price: self.0.price };
         let Inner { engine, till, id, .. } = &*self.0;
         till.clone().give_back(engine.clone(), id.clone(), drawn, name).await
+    }
+
+    /// What the handler charged by itself so far.
+    pub(crate) fn take_charged(&self) -> u64 {
+        self.0.charged.swap(0, Ordering::Relaxed)
+    }
+
+    /// Spends units that were charged before the handler ran: how many of these there were.
+    pub(super) fn take_prepaid(&self, units: u64) -> u64 {
+        if self.0.prepaid.load(Ordering::Relaxed) == 0 {
+            return 0;
+        }
+        let left = |prepaid: u64| Some(prepaid.saturating_sub(units));
+        let before = self.0.prepaid.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
+        before.unwrap_or_default().min(units)
+    }
+
+    pub(super) fn prepaid(&self) -> u64 {
+        self.0.prepaid.load(Ordering::Relaxed)
     }
 
     pub(crate) fn busy(&self) -> Busy {

@@ -67,18 +67,27 @@ impl Meter {
         self
     }
 
-    /// The units that are set aside and not spent.
+    /// The units that are set aside and not spent, or that the request was charged for before its handler ran.
     pub fn in_hand(&self) -> u64 {
+        self.held().saturating_add(self.session.prepaid())
+    }
+
+    fn held(&self) -> u64 {
         self.held.map_or(0, |held| held.units - held.used)
     }
 
     /// Spends units in hand; false, and nothing is spent, where there are not so many.
     pub fn take(&mut self, units: u64) -> bool {
+        if self.in_hand() < units {
+            return false;
+        }
+        let units = units - self.session.take_prepaid(units);
         match &mut self.held {
             Some(held) if held.units - held.used >= units => {
                 held.used += units;
                 true
             }
+            // Another meter of the same request was faster.
             _ => units == 0,
         }
     }
@@ -95,7 +104,7 @@ impl Meter {
         match self.session.hold(drawn, self.held).await {
             Ok(Ok(held)) => {
                 self.held = Some(held);
-                match held.units >= at_least {
+                match self.in_hand() >= at_least {
                     true => Ok(()),
                     false => Err(Dry::Need(self.need(at_least).await?)),
                 }
@@ -276,6 +285,22 @@ impl<T: Teller> Desk<T> {
             // Another process may take the voucher, and does not wake us.
             let look_again = (now + LOOK_AGAIN).min(over);
             let _ = tokio::time::timeout_at(look_again, woken).await;
+        }
+    }
+
+    /// Waits until nothing can be drawn on an account any more. Of other processes it is not told: they close without us.
+    pub(super) async fn ended(&self, at: &At) {
+        loop {
+            let woken = at.local.changed.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            match self.found(at).await {
+                Ok(entry) if entry.account.state == State::Open => {}
+                // A store that does not answer ends nothing: a charge will tell.
+                Err(e) if e.kind.status >= 500 => {}
+                _ => return,
+            }
+            woken.await;
         }
     }
 

@@ -3,18 +3,20 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use mpp_core::{
-    account::{Account, Credit, Raise, State},
+    account::{Account, Raise, State},
     fate::{Fate, Settlement},
     problem::{ProblemType, Reason, Rejection},
+    store::{Keep, Key},
     teller::Teller,
+    verifier::Spend,
 };
 use serde_json::{Map, Value};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
     Engine,
-    books::{At, Desk, not_found},
-    entry::{Act, Collected, Entry, Pending},
+    books::{At, Desk, not_found, unavailable},
+    entry::{Act, Collected, Done, Entry, Pending},
     schedule::millis,
 };
 use crate::{
@@ -50,10 +52,9 @@ impl<T: Teller> Desk<T> {
         let (desk, at) = (self.clone(), at.clone());
         alone(&self.engine, async move {
             let _turn = desk.turn(&at).await?;
+            desk.use_up(&at, &order).await?;
             match desk.mark_opening(&at, &pending, &kept).await? {
-                Marked::Done(entry) => {
-                    Ok(Ordered { entry: *entry, extra: Map::new(), fresh: false })
-                }
+                Marked::Done(entry) => Ok(desk.again(*entry, &order)),
                 // A crash from here on leaves the order pending: the rail is asked what became of it.
                 Marked::Go(entry) => desk.carry_out(&at, &order, &entry.account).await,
             }
@@ -81,10 +82,51 @@ impl<T: Teller> Desk<T> {
     ) -> Result<Ordered<T::Kept>, Rejection> {
         let _turn = self.turn(at).await?;
         let name = self.till.it.name(&order).into_owned();
+        self.use_up(at, &order).await?;
         match self.mark(at, &pending, &name).await? {
-            Marked::Done(entry) => Ok(Ordered { entry: *entry, extra: Map::new(), fresh: false }),
+            Marked::Done(entry) => Ok(self.again(*entry, &order)),
             // A crash from here on leaves the order pending: the rail is asked what became of it.
             Marked::Go(entry) => self.carry_out(at, &order, &entry.account).await,
+        }
+    }
+
+    /// An order that was carried out before, and what was said of it then.
+    pub(super) fn again(&self, entry: Entry<T::Kept>, order: &T::Order) -> Ordered<T::Kept> {
+        let extra = entry.told(&self.till.it.name(order));
+        Ordered { entry, extra, fresh: false }
+    }
+
+    /// Marks what an order uses up, so that no other order of any account is ever carried out with it. A crash from here on
+    /// leaves a mark of this very order, which finds its own.
+    async fn use_up(&self, at: &At, order: &T::Order) -> Result<(), Rejection> {
+        let it = &self.till.it;
+        let Some(Spend { proof, until }) = it.spends(order) else { return Ok(()) };
+        let key = Key::of_hash(&["session-spent", self.till.id.method.as_str()], &proof)
+            .map_err(Rejection::internal)?;
+        let owner = format!("{} {}", at.id, it.name(order));
+        let now = self.engine.now();
+        let keep = match until {
+            Some(until) => Keep::For { ttl: until.since(&now), since: now },
+            None => Keep::Forever,
+        };
+        let store = &self.engine.store;
+        if store
+            .swap(&key, None, Some(owner.as_bytes()), keep)
+            .await
+            .map_err(unavailable)?
+            .is_some()
+        {
+            return Ok(());
+        }
+        let held = store.get(&key).await.map_err(unavailable)?;
+        match held.is_some_and(|held| held.value == owner.as_bytes()) {
+            true => Ok(()),
+            false => {
+                let detail =
+                    "This payment is credited to another account already. Do not pay again.";
+                let kind = ProblemType::ALREADY_CREDITED;
+                Err(Rejection::new(kind, Reason::CREDITED_ELSEWHERE, detail))
+            }
         }
     }
 
@@ -95,18 +137,14 @@ impl<T: Teller> Desk<T> {
         challenge: Option<&str>,
         raise: Option<&Raise>,
     ) -> Result<Pending, Rejection> {
-        let to = raise.and_then(|raise| match raise.credit {
-            Credit::To(total) => Some(total),
-            _ => None,
-        });
         Ok(Pending {
             act,
             order: serde_json::value::to_raw_value(order).map_err(Rejection::internal)?,
             by: self.engine.me,
             until: self.lease(),
             challenge: challenge.map(str::to_owned),
-            to,
-            proof: raise.and_then(|raise| raise.proof.clone()),
+            to: raise.and_then(Raise::total),
+            proof: raise.and_then(|raise| raise.proof().map(str::to_owned)),
         })
     }
 
@@ -228,9 +266,10 @@ impl<T: Teller> Desk<T> {
                 self.book_failed(at).await?;
                 Err(rejection)
             }
+            // What was just given to it, it has yet to hear of.
             Fate::Absent => {
-                self.book_failed(at).await?;
-                Err(unsent())
+                self.ask_after(at);
+                Err(Rejection::unknown("the rail does not know an order that it was just given"))
             }
             Fate::Unknown(cause) => {
                 self.ask_after(at);
@@ -280,6 +319,10 @@ impl<T: Teller> Desk<T> {
                         entry.collected = Collected { units, spent, at: now };
                     }
                     Act::TopUp => {}
+                }
+                if pending.act != Act::Collect {
+                    let extra = settlement.extra.clone();
+                    entry.done = Some(Done { name: name.to_owned(), extra });
                 }
                 entry.touched = now;
                 Ok(Some(pending.act))
@@ -370,12 +413,6 @@ pub(super) async fn alone<R: Send + 'static>(
         order.await
     };
     tokio::spawn(order).await.unwrap_or_else(|e| Err(Rejection::unknown(e)))
-}
-
-fn unsent() -> Rejection {
-    let detail = "The payment could not be sent now, and was not taken. Repeat this request with the same credential.";
-    Rejection::new(ProblemType::OUTCOME_UNKNOWN, Reason::OUR_FAULT, detail)
-        .retry_after(Duration::from_secs(2))
 }
 
 /// The order that is pending, read back.

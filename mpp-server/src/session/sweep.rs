@@ -69,12 +69,11 @@ impl<T: Teller> Desk<T> {
         let found = self.engine.store.scan(&prefix, after, PAGE).await.map_err(unavailable)?;
         let mut page = Vec::with_capacity(found.len());
         for (key, value) in found {
-            // The id is the last segment; ids hold no separator that would be escaped.
-            let Some((_, id)) = key.as_str().rsplit_once('/') else { continue };
+            let id = key.last();
             match Entry::read(&key, &value.value) {
                 Ok(entry) => {
                     let local = self.engine.locals.of(&key);
-                    page.push((At { id: id.to_owned(), key: key.clone(), local }, entry));
+                    page.push((At { id, key: key.clone(), local }, entry));
                 }
                 Err(e) => tracing::error!(cause = %e, "an account on the books cannot be read"),
             }

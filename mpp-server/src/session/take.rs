@@ -2,8 +2,8 @@
 
 use mpp_core::{
     Amount, Receipt,
-    account::{Credit, State},
-    binding::Claim,
+    account::State,
+    binding::{Claim, LATE},
     credential::Source,
     problem::{ProblemType, Reason, Rejection},
     teller::{Act, Standing, Teller},
@@ -12,7 +12,7 @@ use mpp_core::{
 use super::{
     books::{At, Desk},
     entry::Entry,
-    order::Ordered,
+    order::{Ordered, order_of},
     till::other_terms,
 };
 
@@ -29,6 +29,13 @@ pub(crate) struct Take {
     pub(crate) price: Amount,
     /// Whether the challenge was made at today's terms of the route.
     pub(crate) at_terms: bool,
+}
+
+impl Take {
+    /// Refuses to spend at one price what was signed at another.
+    fn is_at_terms(&self) -> Result<(), Rejection> {
+        if self.at_terms { Ok(()) } else { Err(other_terms()) }
+    }
 }
 
 /// What became of it.
@@ -68,42 +75,72 @@ impl<T: Teller> Desk<T> {
         // Reads, and verifies signatures: outside any lock, and nothing is written yet.
         let act = self.till.it.check(claim, known).await?;
         let challenge = claim.challenge.id().as_str();
-        let closes = matches!(act, Act::Close { .. });
-        if !closes && !take.at_terms {
-            return Err(other_terms());
-        }
-        let opens = matches!(act, Act::Open { .. } | Act::TopUp { .. } | Act::Adopt { .. });
-        if opens {
-            claim.in_time()?;
-        }
         match act {
             Act::Draw(raise) => {
+                take.is_at_terms()?;
                 let entry = self.draw(at, &raise, take).await?;
                 Ok(self.taken(at, challenge, take, &entry))
             }
             Act::Adopt { kept, raise } => {
+                take.is_at_terms()?;
+                claim.in_time()?;
                 self.adopt(at, kept, &raise, take).await?;
                 let entry = self.draw(at, &raise, take).await?;
                 Ok(self.taken(at, challenge, take, &entry))
             }
             Act::Open { order, kept, raise } => {
+                // What is on the books is gone on with whenever it is shown again.
+                if found.is_none() {
+                    self.admits(claim, take, &order)?;
+                }
                 let opened = self.open(at, challenge, (order, kept, raise.clone())).await?;
                 self.serve_opened(at, challenge, take, (opened, raise)).await
             }
             Act::TopUp { order } => {
+                let name = self.till.it.name(&order);
+                if !found.is_some_and(|(_, entry)| self.has(&entry, &name)) {
+                    self.admits(claim, take, &order)?;
+                }
                 let done = self.top_up(at, challenge, order).await?;
                 Ok(self.acknowledged(at, challenge, done, false))
             }
             Act::Close { order, last } => {
                 let mut done = self.close_by_payer(at, order, &last).await?;
                 // The receipt speaks of the total that it was closed by, which may be less than was signed before.
-                if let Credit::To(total) = last.credit {
+                if let Some(total) = last.total() {
                     done.entry.account.credit = total;
                 }
                 Ok(self.acknowledged(at, challenge, done, true))
             }
             _ => Err(Rejection::internal("an act that this engine does not know")),
         }
+    }
+
+    /// Whether an order is new money that is taken: in time and at today's terms; or money that has moved, which is taken late
+    /// too, and at whatever terms.
+    fn admits(
+        &self,
+        claim: &Claim<T::Method>,
+        take: &Take,
+        order: &T::Order,
+    ) -> Result<(), Rejection> {
+        if !self.till.it.has_moved(order) {
+            take.is_at_terms()?;
+            return claim.in_time();
+        }
+        match &claim.challenge.expires {
+            Some(end) if end.plus(LATE).expired_at(&self.engine.now()) => {
+                Err(Rejection::expired(end))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an order of this name was carried out, or is on its way.
+    fn has(&self, entry: &Entry<T::Kept>, name: &str) -> bool {
+        let pending = entry.pending.as_ref().and_then(|pending| order_of::<T::Order>(pending).ok());
+        entry.account.has_done(name)
+            || pending.is_some_and(|order| self.till.it.name(&order) == name)
     }
 
     /// An account that is open now is drawn upon. Where it cannot be it is acknowledged and never refused: a client that is
@@ -116,7 +153,11 @@ impl<T: Teller> Desk<T> {
         (opened, raise): (Ordered<T::Kept>, mpp_core::account::Raise),
     ) -> Result<Taken, Rejection> {
         let fresh = opened.fresh;
-        match self.draw(at, &raise, take).await {
+        let drawn = match take.is_at_terms() {
+            Ok(()) => self.draw(at, &raise, take).await,
+            Err(other) => Err(other),
+        };
+        match drawn {
             Ok(entry) => {
                 let mut taken = self.taken(at, challenge, take, &entry);
                 taken.receipt.extra.extend(opened.extra);

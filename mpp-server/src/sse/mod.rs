@@ -26,7 +26,7 @@ pub struct Sse {
 
 impl Session {
     /// Streams items, and charges for each before it is asked for: one unit, or what the [`Item`] says. Where the route counts
-    /// requests, the whole stream costs one.
+    /// requests, the whole stream costs one. Its route is to be one that charges nothing up front (`metered()`).
     ///
     /// ```
     /// # use futures_core::Stream;

@@ -45,6 +45,8 @@ pub(crate) struct Flow {
     upstream: Duration,
     timer: Pin<Box<Sleep>>,
     moved: Instant,
+    /// Ready once the account is being closed.
+    ended: Boxed<()>,
 }
 
 enum State {
@@ -67,7 +69,9 @@ impl Flow {
         // One place: what was charged and not read yet is one item, and the one that waits for its place.
         let (into, out) = mpsc::channel(1);
         let tap = Tap::new(session.clone(), shared.clone(), into, patience.voucher);
+        let payer = session.clone();
         Self {
+            ended: Box::pin(async move { payer.ended().await }),
             state: State::Running(Box::pin(code(tap))),
             out,
             shared,
@@ -91,7 +95,10 @@ impl Flow {
             match meter.finish().await {
                 Ok(receipt) => Some(receipt),
                 Err(e) => {
-                    tracing::warn!(reason = e.reason.as_str(), "a stream ended without its receipt");
+                    tracing::warn!(
+                        reason = e.reason.as_str(),
+                        "a stream ended without its receipt"
+                    );
                     None
                 }
             }
@@ -115,6 +122,11 @@ impl Flow {
                         if let Poll::Ready(Some(said)) = self.out.poll_recv(cx) {
                             self.moved = Instant::now();
                             return Poll::Ready(Some(said));
+                        }
+                        // A close waits for us only a moment, so that the payer pays for what was served and no more.
+                        if self.ended.as_mut().poll(cx).is_ready() {
+                            self.stop();
+                            continue;
                         }
                         if self.poll_stalled(cx).is_pending() {
                             return Poll::Pending;

@@ -6,7 +6,7 @@ use http::request::Parts;
 use mpp_core::{
     Charge, Intent, Price,
     amount::Decimal,
-    intent::{Metered, PriceError, Rate, Session},
+    intent::{Metered, Once, PriceError, Rate, Session},
     name::CredentialHeader,
     problem::{Reason, Rejection},
     store::BoxFuture,
@@ -163,6 +163,14 @@ impl Gate {
     }
 }
 
+impl<I: Intent<Reuse = Once>> Selling<I> {
+    /// Runs the handler first, holds its response, and takes the money only where that is a success:
+    /// [`Order::ServeFirst`].
+    pub fn charge_on_success(self) -> Self {
+        Self { manner: RouteManner { order: Order::ServeFirst, ..self.manner }, ..self }
+    }
+}
+
 impl Selling<Session> {
     /// Charges nothing before the handler runs: it takes the account as [`Session`](crate::Session), and charges what it serves.
     pub fn metered(self) -> Self {
@@ -201,12 +209,6 @@ impl<I: Intent> Selling<I> {
     pub fn in_payment_authorization(self) -> Self {
         let header = Some(CredentialHeader::PAYMENT_AUTHORIZATION);
         Self { manner: RouteManner { header, ..self.manner }, ..self }
-    }
-
-    /// Runs the handler first, holds its response, and takes the money only where that is a success:
-    /// [`Order::ServeFirst`].
-    pub fn charge_on_success(self) -> Self {
-        Self { manner: RouteManner { order: Order::ServeFirst, ..self.manner }, ..self }
     }
 
     /// Lets a proof be shown again: for [`Gate::identify`], which asks for nothing. Whether the methods agree is seen when the

@@ -17,13 +17,13 @@ use std::sync::{Arc, atomic::AtomicBool};
 use mpp_core::name::CredentialHeader;
 use tower_layer::Layer;
 
+#[cfg(feature = "ws")]
+pub use self::socket::{MeteredSocket, SocketService, Ticket};
 #[cfg(feature = "axum")]
 pub(crate) use self::{
     reading::manages,
     service::{Boxed, is_preflight},
 };
-#[cfg(feature = "ws")]
-pub use self::socket::{MeteredSocket, SocketService, Ticket};
 #[cfg(feature = "axum")]
 use crate::axum::original;
 use crate::gate::Gate;

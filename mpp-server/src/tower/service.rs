@@ -258,9 +258,9 @@ fn acknowledge(acknowledged: &Acknowledged) -> Response<Bytes> {
         }
     }
     for (name, value) in &acknowledged.fields {
-        // Methods spell names as they please.
-        let name = HeaderName::try_from(*name);
-        if let (Ok(name), Ok(mut value)) = (name, HeaderValue::try_from(value.as_str())) {
+        if let (Ok(name), Ok(mut value)) =
+            (HeaderName::try_from(*name), HeaderValue::try_from(value.as_str()))
+        {
             // A snapshot holds a voucher.
             value.set_sensitive(name != PAYMENT_SESSION);
             headers.insert(name, value);

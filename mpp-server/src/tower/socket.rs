@@ -191,7 +191,9 @@ fn refuse(refusal: Refusal) -> Response<Bytes> {
 
 /// The handler behind this layer gave an unpaid request something other than a metered socket.
 fn unmetered() -> Rejection {
-    tracing::error!("a handler behind a metered socket answered without `MeteredUpgrade`; its answer was not handed over");
+    tracing::error!(
+        "a handler behind a metered socket answered without `MeteredUpgrade`; its answer was not handed over"
+    );
     let detail = "This address serves a metered WebSocket and nothing else.";
     Rejection::new(ProblemType::INTERNAL, Reason::OUR_FAULT, detail)
 }

@@ -8,6 +8,7 @@ mod places;
 mod serve;
 mod socket;
 mod talk;
+mod work;
 
 pub(crate) use self::places::Places;
 pub use self::{

@@ -7,20 +7,18 @@ use mpp_core::{
     Credential, Receipt,
     transport::{Call, Refusal, Resource, Wants, credential_from_field},
 };
-use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     Places, Socket,
     frame::{Inbound, Outbound},
-    places::Place,
     talk::{End, Talk, not_a_session, unreadable},
+    work::{Guest, Work},
 };
 use crate::{
     gate::Gate,
     permit::{Acknowledged, Admission, Ending, Permit},
     route::Route,
-    session::Session,
     stream::{Code, Flow, Patience, Said},
 };
 
@@ -60,21 +58,6 @@ impl Doorway {
         call.host.clone_from(&self.host);
         call
     }
-}
-
-/// Something of a client's that waits for its turn.
-enum Work {
-    Judge(Box<Credential>),
-    GetReady,
-}
-
-/// Whom the socket serves.
-struct Guest {
-    session: Session,
-    /// Of the credential that was taken last: what receipts name.
-    challenge: Option<serde_json::Value>,
-    permit: Option<Permit>,
-    place: Place,
 }
 
 struct Conversation {
@@ -233,18 +216,14 @@ impl Conversation {
     }
 
     /// The first credential that serves: from here on the socket is this account's, and its stream begins.
-    async fn admitted<S: Socket>(
-        &mut self,
-        talk: &mut Talk<S>,
-        permit: Permit,
-    ) -> Result<(), End> {
+    async fn admitted<S: Socket>(&mut self, talk: &mut Talk<S>, permit: Permit) -> Result<(), End> {
         let Some(session) = permit.session().cloned() else {
             return Err(Refusal::from(not_a_session()).into());
         };
         let receipt = permit.receipt().cloned();
         let place = self.door.places.take(session.account());
         let flow = self.code.take().map(|code| code.begin(&session, self.patience));
-        self.guest = Some(Guest { session, challenge: None, permit: Some(permit), place });
+        self.guest = Some(Guest::new(session, permit, place));
         if let Some(receipt) = &receipt {
             self.took(receipt);
             talk.say(Outbound::Receipt(receipt)).await?;
@@ -255,15 +234,11 @@ impl Conversation {
 
     fn took(&mut self, receipt: &Receipt) {
         if let Some(guest) = &mut self.guest {
-            guest.challenge = receipt.extra.get(CHALLENGE).cloned();
+            guest.took(receipt);
         }
     }
 
-    async fn said<S: Socket>(
-        &mut self,
-        talk: &mut Talk<S>,
-        said: Option<Said>,
-    ) -> Result<(), End> {
+    async fn said<S: Socket>(&mut self, talk: &mut Talk<S>, said: Option<Said>) -> Result<(), End> {
         match said {
             Some(Said::Text(text)) => talk.say(Outbound::Message(&text)).await?,
             Some(Said::Need(need)) => talk.say(Outbound::Need(&need)).await?,
@@ -278,36 +253,6 @@ impl Conversation {
             }
         }
         Ok(())
-    }
-}
-
-/// The member by which a receipt says what it answers.
-const CHALLENGE: &str = "challengeId";
-
-impl Guest {
-    /// A receipt that names the credential taken last, as its client expects: a session has many challenges.
-    fn renamed(&self, mut receipt: Receipt) -> Receipt {
-        if let (Some(name), Some(latest)) = (receipt.extra.get_mut(CHALLENGE), &self.challenge) {
-            name.clone_from(latest);
-        }
-        receipt
-    }
-}
-
-impl Work {
-    /// Whether a running stream must end first.
-    fn ends_streams(&self) -> bool {
-        #[derive(Deserialize)]
-        struct Action {
-            action: Option<String>,
-        }
-        match self {
-            Self::GetReady => true,
-            // Every metered method names its acts so; one that did not would close while a stream holds units, and its engine
-            // books those either way.
-            Self::Judge(credential) => serde_json::from_str::<Action>(credential.payload_json())
-                .is_ok_and(|payload| payload.action.as_deref() == Some("close")),
-        }
     }
 }
 

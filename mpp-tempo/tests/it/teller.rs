@@ -1,6 +1,7 @@
 //! The server half of sessions: a channel's whole life, where every base unit is counted on the chain.
 
 mod attacks;
+mod both;
 mod ends;
 mod life;
 mod sponsored;

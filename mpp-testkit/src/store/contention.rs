@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use mpp_core::{
     Amount,
-    account::{Account, Credit, Raise},
+    account::{Account, Raise},
     problem::Rejection,
     store::{Keep, StoreExt, Version},
 };
@@ -76,7 +76,11 @@ pub(super) async fn nothing_is_lost(on: &Ground) {
         tokio::spawn(async move {
             for _ in 0..10 {
                 let draw = |a: &mut Account| -> Result<(), Rejection> {
-                    a.draw(&Raise::of(Credit::Add(Amount::new(3))), None, 1, Amount::new(2))
+                    a.raise(
+                        &Raise::proven(Amount::new(a.credit.get() + 3), Amount::ZERO, "p"),
+                        None,
+                    )?;
+                    a.spend(1, Amount::new(2))
                 };
                 let drawn = store.update(&k, Keep::Forever, draw).await;
                 drawn.expect("the store answers").expect("enough credit");

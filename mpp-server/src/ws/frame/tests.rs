@@ -1,3 +1,5 @@
+//! What is read as a frame, what is written as one, and that nothing forges one.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -16,8 +18,16 @@ fn need() -> Need {
 fn what_clients_of_either_form_say_is_read() {
     let authorization = Inbound::Authorization("Payment abc".into());
     for (codec, text, expected) in [
-        (Codec::Mpp, r#"{"mpp":"authorization","authorization":"Payment abc"}"#, authorization.clone()),
-        (Codec::Mpp, r#"{"authorization":"Payment abc","x":[1,{}],"mpp":"authorization"}"#, authorization.clone()),
+        (
+            Codec::Mpp,
+            r#"{"mpp":"authorization","authorization":"Payment abc"}"#,
+            authorization.clone(),
+        ),
+        (
+            Codec::Mpp,
+            r#"{"authorization":"Payment abc","x":[1,{}],"mpp":"authorization"}"#,
+            authorization.clone(),
+        ),
         (Codec::Mpp, r#"{"mpp":"payment-close-request"}"#, Inbound::CloseRequest),
         (Codec::Mpp, r#"{"mpp":"message","data":"hi"}"#, Inbound::Message),
         (Codec::Type, r#"{"type":"credential","credential":"Payment abc"}"#, authorization),
@@ -26,20 +36,37 @@ fn what_clients_of_either_form_say_is_read() {
         assert_eq!(Codec::read(None, text.as_bytes()), Ok((codec, expected.clone())), "{text}");
         assert_eq!(Codec::read(Some(codec), text.as_bytes()), Ok((codec, expected)), "{text}");
         let other = if codec == Codec::Mpp { Codec::Type } else { Codec::Mpp };
-        assert_eq!(Codec::read(Some(other), text.as_bytes()), Err(FrameError::Unreadable), "{text}");
+        assert_eq!(
+            Codec::read(Some(other), text.as_bytes()),
+            Err(FrameError::Unreadable),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn what_no_client_says_is_unreadable() {
     for text in [
-        "", "{", "null", "[]", "\"mpp\"", "{}", "{\"mpp\":1}", "{\"mpp\":null}",
-        r#"{"mpp":"authorization"}"#, r#"{"mpp":"authorization","authorization":5}"#,
+        "",
+        "{",
+        "null",
+        "[]",
+        "\"mpp\"",
+        "{}",
+        "{\"mpp\":1}",
+        "{\"mpp\":null}",
+        r#"{"mpp":"authorization"}"#,
+        r#"{"mpp":"authorization","authorization":5}"#,
         r#"{"mpp":"authorization","authorization":"Payment a""#,
-        r#"{"mpp":"payment-receipt","data":{}}"#, r#"{"mpp":"payment-close-ready","data":{}}"#,
-        r#"{"mpp":"payment-error","status":402,"message":""}"#, r#"{"mpp":"Authorization","authorization":""}"#,
-        r#"{"type":"receipt","receipt":{}}"#, r#"{"type":"challenge"}"#, r#"{"type":"credential","authorization":"x"}"#,
-        r#"{"mpp":"authorization","mpp":"message","authorization":"x"}"#, "\u{feff}{}",
+        r#"{"mpp":"payment-receipt","data":{}}"#,
+        r#"{"mpp":"payment-close-ready","data":{}}"#,
+        r#"{"mpp":"payment-error","status":402,"message":""}"#,
+        r#"{"mpp":"Authorization","authorization":""}"#,
+        r#"{"type":"receipt","receipt":{}}"#,
+        r#"{"type":"challenge"}"#,
+        r#"{"type":"credential","authorization":"x"}"#,
+        r#"{"mpp":"authorization","mpp":"message","authorization":"x"}"#,
+        "\u{feff}{}",
     ] {
         assert_eq!(Codec::read(None, text.as_bytes()), Err(FrameError::Unreadable), "{text}");
     }
@@ -64,8 +91,16 @@ fn what_a_server_says_has_the_names_of_each_form() {
     let (receipt, need) = (receipt(), need());
     let error = Outbound::Error { status: 402, message: "no", challenge: None };
     for (frame, mpp, typed) in [
-        (Outbound::Message("a\n\"b"), r#"{"data":"a\n\"b","mpp":"message"}"#, r#"{"data":"a\n\"b","type":"message"}"#),
-        (error, r#"{"message":"no","mpp":"payment-error","status":402}"#, r#"{"error":"no","type":"error"}"#),
+        (
+            Outbound::Message("a\n\"b"),
+            r#"{"data":"a\n\"b","mpp":"message"}"#,
+            r#"{"data":"a\n\"b","type":"message"}"#,
+        ),
+        (
+            error,
+            r#"{"message":"no","mpp":"payment-error","status":402}"#,
+            r#"{"error":"no","type":"error"}"#,
+        ),
         (
             Outbound::Need(&need),
             r#"{"data":{"channelId":"0xab","requiredCumulative":"8","type":"forged"},"mpp":"payment-need-voucher"}"#,

@@ -257,3 +257,63 @@ pub(super) async fn wait_for(done: impl Fn() -> bool) {
     }
     panic!("it did not come about");
 }
+
+#[tokio::test]
+async fn s1_one_slip_is_good_for_one_account() {
+    let s = Stand::new();
+    for name in ["a", "b"] {
+        s.served(&open(name, 10, 2)).await.finish(Ending::Delivered).await.unwrap();
+    }
+    s.taken(&top_up("a", "t1", 5)).await;
+    let refusal = s.manage(&top_up("b", "t1", 5)).await.unwrap_err();
+    assert_eq!(refusal.rejection.reason, Reason::CREDITED_ELSEWHERE);
+    assert!(refusal.challenges.is_empty(), "nobody is invited to pay again");
+    assert_eq!(s.bank.tab("b").unwrap().deposit.get(), 10);
+}
+
+#[tokio::test]
+async fn a_close_that_is_shown_again_gets_its_receipt_again() {
+    let s = Stand::new();
+    s.served(&open("a", 10, 2)).await.finish(Ending::Delivered).await.unwrap();
+    let first = s.taken(&close("a", 2)).await;
+    let again = s.taken(&close("a", 2)).await;
+    assert_eq!(
+        (first.extra["txHash"].as_str(), again.extra["txHash"].as_str()),
+        (Some("close a"), Some("close a"))
+    );
+    assert_eq!((s.bank.earned(), s.bank.refunded()), (2, 8));
+}
+
+#[tokio::test]
+async fn an_open_that_is_on_the_books_is_gone_on_with_after_its_challenge_has_ended() {
+    let s = Stand::new();
+    s.bank.will([mpp_testkit::bank::Mood::TakesAndIsMute]);
+    let challenge = s.challenge().await;
+    let content = Wants::Content { units: 1 };
+    assert!(s.show_under(&challenge, &open("a", 10, 2), content).await.is_err());
+    s.clock.advance(Duration::from_secs(3600));
+    let late = s.show_under(&challenge, &open("a", 10, 2), content).await.unwrap();
+    assert!(matches!(late, Admission::Serve(_)));
+}
+
+#[tokio::test]
+async fn what_a_handler_charged_by_itself_is_given_back_where_it_fails() {
+    let mut s = Stand::new();
+    s.route = s.route.metered();
+    let permit = s.served(&open("a", 100, 20)).await;
+    permit.session().unwrap().charge(5).await.unwrap();
+    let session = permit.session().unwrap().clone();
+    permit.finish(Ending::NotDelivered).await.unwrap();
+    assert_eq!(figures(&session.receipt().await.unwrap()), (20, 0, 0));
+}
+
+#[tokio::test]
+async fn a_stream_on_a_route_that_charges_up_front_is_not_charged_twice_for_its_first_unit() {
+    let s = Stand::new();
+    let permit = s.served(&open("a", 100, 20)).await;
+    let mut meter = permit.session().unwrap().meter().in_batches_of(2);
+    for _ in 0..3 {
+        meter.charge(1).await.unwrap();
+    }
+    assert_eq!(figures(&meter.finish().await.unwrap()), (20, 6, 3));
+}

@@ -256,6 +256,22 @@ async fn a_close_in_the_middle_of_a_stream_ends_it() {
 }
 
 #[tokio::test]
+async fn a_close_finds_a_waiting_stream_and_captures_what_it_served_to_the_unit() {
+    let press = Press::new();
+    let reader = streams(&press, &Words::numbered(3).and_hangs());
+    let mut events = Events::of(reader.show("GET", &open("a", 100, 100)).await);
+    for n in 0..3 {
+        assert_eq!(events.next().await, Some(message(&format!("w{n} "))));
+    }
+    let reading = tokio::spawn(events.rest());
+    let begun = std::time::Instant::now();
+    reader.manage(&close("a", 100)).await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "nobody was waited for");
+    assert_eq!((press.bank.earned(), press.bank.refunded()), (6, 94));
+    assert_eq!(figures(&ended(&reading.await.unwrap())), (100, 6, 3));
+}
+
+#[tokio::test]
 async fn a_stream_goes_on_after_a_top_up() {
     let press = Press::new();
     let reader = streams(&press, &Words::numbered(20));

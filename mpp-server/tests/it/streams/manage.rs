@@ -34,7 +34,10 @@ async fn a_handler_charges_what_it_serves_and_refuses_with_fresh_challenges_what
         (press, reader)
     };
     let served = reader.show("GET", &open("a", 100, 6)).await;
-    assert_eq!((served.status(), &served.headers()["payment-session"]), (StatusCode::OK, &"a".parse().unwrap()));
+    assert_eq!(
+        (served.status(), &served.headers()["payment-session"]),
+        (StatusCode::OK, &"a".parse().unwrap())
+    );
     let short = reader.show("GET", &voucher("a", 8)).await;
     assert_eq!(short.status(), 402);
     assert!(short.headers().contains_key("www-authenticate"));
@@ -58,7 +61,11 @@ async fn every_act_but_content_is_204_at_an_address_that_has_only_get() {
         ("POST", close("a", 6), (6, 0, 0)),
     ] {
         let response = reader.show(method, &slip).await;
-        assert_eq!((response.status(), figures(&json!(receipt(&response)))), (StatusCode::NO_CONTENT, expected), "{method} {slip:?}");
+        assert_eq!(
+            (response.status(), figures(&json!(receipt(&response)))),
+            (StatusCode::NO_CONTENT, expected),
+            "{method} {slip:?}"
+        );
         assert_eq!(response.headers()["payment-session"], "a");
     }
     assert_eq!((press.bank.earned(), press.bank.refunded()), (0, 30));
@@ -130,7 +137,10 @@ async fn management_goes_past_validation_and_the_handler() {
         ask().header("authorization", format!("Payment {credential}"))
     };
     let managed = reader.send(pay(open("a", 100, 4)).body(Body::empty()).unwrap()).await;
-    assert_eq!((managed.status(), figures(&json!(receipt(&managed)))), (StatusCode::NO_CONTENT, (4, 0, 0)));
+    assert_eq!(
+        (managed.status(), figures(&json!(receipt(&managed)))),
+        (StatusCode::NO_CONTENT, (4, 0, 0))
+    );
     let written = reader.send(pay(voucher("a", 4)).body(body()).unwrap()).await;
     assert_eq!(written.status(), 200);
     let closed = reader.send(pay(close("a", 4)).body(Body::empty()).unwrap()).await;
@@ -139,9 +149,10 @@ async fn management_goes_past_validation_and_the_handler() {
 
 #[tokio::test]
 async fn a_session_where_none_can_be_is_our_fault_and_not_a_402() {
-    let app = Router::new()
-        .route("/words", get(words))
-        .route("/maybe", get(|session: Option<Session>| async move { session.is_none().to_string() }));
+    let app = Router::new().route("/words", get(words)).route(
+        "/maybe",
+        get(|session: Option<Session>| async move { session.is_none().to_string() }),
+    );
     let reader = Reader::of(app);
     let asked = reader.send(reader.request("GET").body(Body::empty()).unwrap()).await;
     assert_eq!(asked.status(), 500);

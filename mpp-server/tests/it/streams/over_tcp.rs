@@ -7,10 +7,7 @@ use std::{
 };
 
 use axum::{Router, response::Response, routing::get};
-use mpp_core::{
-    Challenge,
-    transport::read_field,
-};
+use mpp_core::{Challenge, transport::read_field};
 use mpp_server::{Session, axum::MeteredUpgrade, sse::Sse};
 use mpp_testkit::bank::{self, Slip, close, open, voucher};
 use serde_json::{Value, json};
@@ -75,7 +72,8 @@ struct Client {
 impl Client {
     fn at(at: SocketAddr) -> Self {
         let challenge = challenge(at, "/ws");
-        let (socket, _) = tungstenite::client(format!("ws://localhost:{}/ws", at.port()), connect(at)).unwrap();
+        let (socket, _) =
+            tungstenite::client(format!("ws://localhost:{}/ws", at.port()), connect(at)).unwrap();
         Self { socket, challenge }
     }
 
@@ -122,7 +120,10 @@ async fn a_whole_session_goes_over_one_socket() {
         let last = client.hear();
         assert_eq!(figures(&last["data"]), (200, 100, 50));
         let closed = client.hear_close();
-        assert_eq!((u16::from(closed.code), closed.reason.as_str()), (1000, "payment session closed"));
+        assert_eq!(
+            (u16::from(closed.code), closed.reason.as_str()),
+            (1000, "payment session closed")
+        );
     };
     tokio::task::spawn_blocking(talk).await.unwrap();
     assert_eq!((press.bank.earned(), press.bank.refunded()), (100, 900));
@@ -136,7 +137,10 @@ async fn s13_a_frame_that_is_too_long_is_told_so_and_one_far_too_long_breaks_off
         let mut client = Client::at(at);
         client.say(&json!({ "mpp": "message", "data": "a".repeat(70 * 1024) }));
         let told = client.hear();
-        assert_eq!((&told["status"], &told["message"]), (&json!(400), &json!("payment message is too large")));
+        assert_eq!(
+            (&told["status"], &told["message"]),
+            (&json!(400), &json!("payment message is too large"))
+        );
         assert_eq!(u16::from(client.hear_close().code), 1008);
         let mut client = Client::at(at);
         let _ = client.socket.send(Message::text("a".repeat(4 * 1024 * 1024)));

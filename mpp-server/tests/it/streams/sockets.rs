@@ -42,7 +42,10 @@ async fn a_payer_without_a_socket_manages_its_account_and_is_told_where_the_word
     let reader = reader(&press);
     reader.manage(&open("a", 20, 2)).await;
     let plain = reader.show("GET", &voucher("a", 4)).await;
-    assert_eq!((plain.status(), &plain.headers()["upgrade"]), (StatusCode::UPGRADE_REQUIRED, &"websocket".parse().unwrap()));
+    assert_eq!(
+        (plain.status(), &plain.headers()["upgrade"]),
+        (StatusCode::UPGRADE_REQUIRED, &"websocket".parse().unwrap())
+    );
     let closed = reader.manage(&close("a", 4)).await;
     assert_eq!((figures(&json!(closed)), press.bank.refunded()), ((4, 0, 0), 20));
 }
@@ -75,7 +78,10 @@ async fn an_error_is_handed_on() {
     let handler = get(async || (StatusCode::SERVICE_UNAVAILABLE, "full"));
     let reader = Reader::of(Router::new().route("/words", socket.guard(handler)));
     let response = reader.send(knock()).await;
-    assert_eq!((response.status(), &*text(response).await), (StatusCode::SERVICE_UNAVAILABLE, "full"));
+    assert_eq!(
+        (response.status(), &*text(response).await),
+        (StatusCode::SERVICE_UNAVAILABLE, "full")
+    );
 }
 
 #[tokio::test]

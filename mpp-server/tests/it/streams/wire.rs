@@ -134,7 +134,11 @@ impl Client {
     /// An error frame of a status, and the close after it.
     pub(super) async fn hear_refusal(&mut self, status: u16) -> Value {
         let Heard::Frame(frame) = self.hear().await else { panic!("a frame") };
-        assert_eq!((&frame["mpp"], &frame["status"]), (&json!("payment-error"), &json!(status)), "{frame}");
+        assert_eq!(
+            (&frame["mpp"], &frame["status"]),
+            (&json!("payment-error"), &json!(status)),
+            "{frame}"
+        );
         assert_eq!(self.hear().await, Heard::Closed(1008, "payment refused"));
         frame["message"].clone()
     }

@@ -33,6 +33,8 @@ enum Step {
     Pay(u8),
     /// The server takes one of the credentials that are out, and answers.
     Serve(u8),
+    /// The server sends the transaction of one, and says nothing yet.
+    Mine(u8),
     /// The server does as if it took one, and does nothing.
     Lie(u8),
     /// An answer is lost, whether the server took the credential or not.
@@ -55,6 +57,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => (1_u8..5).prop_map(Step::Pay),
         8 => any::<u8>().prop_map(Step::Serve),
+        2 => any::<u8>().prop_map(Step::Mine),
         1 => any::<u8>().prop_map(Step::Lie),
         2 => (any::<u8>(), any::<bool>()).prop_map(|(at, took)| Step::Lose(at, took)),
         2 => (any::<u8>(), any::<bool>()).prop_map(|(at, sent)| Step::Refuse(at, sent)),
@@ -99,12 +102,13 @@ struct World {
     count: u64,
     there: HashMap<ChannelId, There>,
     mined: Vec<u64>,
+    /// Top-ups that the server said it took.
+    believed: Vec<u64>,
     /// Transactions that were signed: channel, a name of its own, what they deposit, until when.
     signed: Vec<(ChannelId, u64, u128, u64)>,
     out: Vec<Sent>,
     highest: HashMap<ChannelId, Amount>,
     honest: bool,
-    lost: bool,
 }
 
 impl World {
@@ -135,11 +139,11 @@ impl World {
             count: 0,
             there: HashMap::new(),
             mined: Vec::new(),
+            believed: Vec::new(),
             signed: Vec::new(),
             out: Vec::new(),
             highest: HashMap::new(),
             honest: true,
-            lost: false,
         }
     }
 
@@ -209,26 +213,37 @@ impl World {
         self.shelf.change(id, |channel| channel.seen(&chain, MARGIN));
     }
 
+    /// Sends what a credential carries, while that can be mined.
+    fn mine(&mut self, id: ChannelId, what: What, until: u64) {
+        let there = self.there.entry(id).or_default();
+        let can = self.at < until && !there.ended;
+        match what {
+            What::TopUp { key, amount }
+                if can && there.deposit > 0 && !self.mined.contains(&key) =>
+            {
+                self.mined.push(key);
+                there.deposit += amount;
+            }
+            What::Open { deposit, .. } if can && there.deposit == 0 => there.deposit = deposit,
+            _ => {}
+        }
+    }
+
     /// What the server does with a credential, where it is honest: what it answers.
     fn serve(&mut self, id: ChannelId, what: What, until: u64) -> Outcome {
-        let alive = self.at < until;
+        self.mine(id, what, until);
         let there = self.there.entry(id).or_default();
         if there.ended {
             return refused("session/channel-finalized", json!({}));
         }
         let (total, cost) = match what {
-            What::TopUp { key, amount } if alive && there.deposit > 0 => {
-                if !self.mined.contains(&key) {
-                    self.mined.push(key);
-                    there.deposit += amount;
-                }
+            What::TopUp { key, .. } if self.mined.contains(&key) => {
+                self.believed.push(key);
                 return accepted(id, there);
             }
-            What::Open { deposit, total, cost } if alive => {
-                there.deposit = deposit;
+            What::Open { total, cost, .. } | What::Voucher { total, cost } if there.deposit > 0 => {
                 (total, cost)
             }
-            What::Voucher { total, cost } if there.deposit > 0 => (total, cost),
             _ => return refused("verification-failed", json!({})),
         };
         if total > there.deposit {
@@ -260,15 +275,22 @@ impl World {
                 let told = self.serve(sent.id, sent.what, sent.until);
                 sent.hold.resolve(told);
             }
+            Step::Mine(at) => {
+                let Some(sent) = self.pick(at) else { return };
+                self.mine(sent.id, sent.what, sent.until);
+                self.out.push(sent);
+            }
             Step::Lie(at) => {
                 let Some(sent) = self.pick(at) else { return };
                 self.honest = false;
+                if let What::TopUp { key, .. } = sent.what {
+                    self.believed.push(key);
+                }
                 let there = self.there.get(&sent.id).copied().unwrap_or_default();
                 sent.hold.resolve(accepted(sent.id, &there));
             }
             Step::Lose(at, took) => {
                 let Some(sent) = self.pick(at) else { return };
-                self.lost = true;
                 if took {
                     self.serve(sent.id, sent.what, sent.until);
                 }
@@ -277,7 +299,7 @@ impl World {
             Step::Refuse(at, mined) => {
                 let Some(sent) = self.pick(at) else { return };
                 if mined {
-                    (self.honest, self.lost) = (false, true);
+                    self.honest = false;
                     self.serve(sent.id, sent.what, sent.until);
                 }
                 sent.hold.resolve(refused("verification-failed", json!({})));
@@ -307,7 +329,6 @@ impl World {
                 }
             }
             Step::Restart => {
-                self.lost = true;
                 let kept: Vec<Channel> =
                     self.shelf.book().channels.values().map(|c| c.clone().kept()).collect();
                 let text = serde_json::to_string(&kept).unwrap();
@@ -319,6 +340,11 @@ impl World {
                 self.shelf = store.shelf;
             }
         }
+    }
+
+    /// Whether a transaction opens its channel.
+    fn opens(&self, signed: &(ChannelId, u64, u128, u64)) -> bool {
+        self.signed.iter().find(|(id, ..)| *id == signed.0).is_some_and(|first| first.1 == signed.1)
     }
 
     fn holds(&mut self) {
@@ -350,6 +376,16 @@ impl World {
                 *alive.entry(*id).or_default() += amount;
             }
         }
+        let open = |(id, key, _, until): &&(ChannelId, u64, u128, u64)| {
+            let ended = self.there.get(id).is_none_or(|there| there.ended || there.deposit == 0);
+            let opens = self.signed.iter().any(|first| first.1 == *key && self.opens(first));
+            !ended
+                && !opens
+                && self.at < *until
+                && !self.mined.contains(key)
+                && !self.believed.contains(key)
+        };
+        assert!(self.signed.iter().filter(open).count() <= 1, "two top-ups for one need");
         assert!(alive.len() <= 1, "{} channels at once", alive.len());
         assert!(alive.values().all(|deposit| *deposit <= self.limits.max_deposit.get()));
     }
@@ -383,8 +419,79 @@ fn refused(suffix: &str, extra: serde_json::Value) -> Outcome {
     Outcome::Refused(Some(Box::new(Problem { extra, ..problem })))
 }
 
+/// A channel with ten in it, and seven more on the way.
+fn topping_up() -> Channel {
+    let world = World::new();
+    let made_of = world.seat.made_of(B256::ZERO, B256::ZERO);
+    let mut channel = Channel::of(&world.seat, world.seat.id(&made_of), made_of, Life::Open);
+    channel.deposit = Amount::new(10);
+    channel.adds(Amount::new(7), 100);
+    channel.now.busy = true;
+    channel
+}
+
+fn on_chain(deposit: u128, at: u64) -> OnChain {
+    let (deposit, settled) = (Amount::new(deposit), Amount::ZERO);
+    OnChain { deposit, settled, closing: false, gone: deposit.is_zero(), over: false, at }
+}
+
+#[test]
+fn a_top_up_is_counted_once_whoever_tells_of_it_first() {
+    let mut channel = topping_up();
+    channel.seen(&on_chain(17, 50), MARGIN);
+    channel.added();
+    assert_eq!(channel.deposit.get(), 17);
+    let mut channel = topping_up();
+    channel.added();
+    channel.now.busy = false;
+    channel.seen(&on_chain(17, 50), MARGIN);
+    assert_eq!((channel.deposit.get(), channel.adding), (17, None));
+}
+
+#[test]
+fn a_top_up_that_was_said_to_be_taken_is_missed_only_once_its_time_is_over() {
+    for (at, deposit) in [(50, 17), (100 + MARGIN, 17), (101 + MARGIN, 10)] {
+        let mut channel = topping_up();
+        channel.added();
+        channel.now.busy = false;
+        channel.seen(&on_chain(10, at), MARGIN);
+        assert_eq!(channel.deposit.get(), deposit, "{at}");
+    }
+}
+
+#[test]
+fn a_refused_close_is_signed_for_more_only_where_the_contract_takes_no_more_than_was_spent() {
+    let refused = |extra: serde_json::Value| match refused("verification-failed", extra) {
+        Outcome::Refused(Some(problem)) => problem,
+        _ => unreachable!(),
+    };
+    let told = json!({"spent": "5"});
+    let cases: [(Version, Option<&serde_json::Value>, &[u128]); 4] = [
+        (Version::V2, None, &[3, 6, 9]),
+        (Version::V2, Some(&told), &[3, 5]),
+        (Version::V1, None, &[3]),
+        (Version::V1, Some(&told), &[3, 5]),
+    ];
+    for (version, told, amounts) in cases {
+        let mut channel = topping_up();
+        channel.version = version;
+        channel.signed = Amount::new(9);
+        (channel.said, channel.charged) = (Some(Amount::new(3)), Amount::new(6));
+        let problem = told.cloned().map(refused);
+        for amount in amounts {
+            assert!(!channel.now.close_stuck);
+            assert_eq!(channel.closing_at().get(), *amount, "{version:?} {told:?}");
+            channel.close_refused(problem.as_deref());
+        }
+        let last = channel.closing_at();
+        channel.close_refused(None);
+        let stuck = version == Version::V1 || last == channel.signed;
+        assert_eq!(channel.now.close_stuck, stuck, "{version:?} {told:?}");
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn s10_no_interleaving_signs_less_than_before_more_than_there_is_or_for_two_deposits(

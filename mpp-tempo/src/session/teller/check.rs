@@ -2,7 +2,7 @@
 
 use mpp_core::{
     Amount,
-    account::{Account, Raise, closed},
+    account::{Account, Proof, Raise, closed},
     binding::Claim,
     problem::{ProblemType, Reason, Rejection},
     teller::Act,
@@ -57,7 +57,8 @@ impl Teller {
                 // However little it adds: it is the last one.
                 let proof = (*cumulative_amount, signature.as_str());
                 let last = self.raise(id, descriptor, proof, Amount::ZERO)?;
-                Ok(Act::Close { order: Order::of(Kind::Close), last })
+                let word = Proof { amount: proof.0, text: proof.1.to_ascii_lowercase() };
+                Ok(Act::Close { order: Order::of(Kind::Close(Some(word))), last })
             }
         }
     }
@@ -94,6 +95,7 @@ impl Teller {
             // It was checked before, and may have been sent: the books tell.
             Some(known) => known.kept.clone(),
             None => {
+                self.is_worth_it(open.deposit)?;
                 claim.in_time()?;
                 self.can_be_sent(claim, &deposit, by).await?;
                 Channel::unseen(descriptor, self.node.chain_id(), open.deposit)
@@ -129,6 +131,9 @@ impl Teller {
         }
         let order = Order::of(Kind::Deposit(Box::new(deposit.clone())));
         if !known.has_done(&order.name()) {
+            if deposit.awaits_sponsor() {
+                self.is_worth_it(added.get())?;
+            }
             claim.in_time()?;
             self.can_be_sent(claim, &deposit, by).await?;
         }
@@ -210,6 +215,14 @@ impl Teller {
         let digest = self.domain.digest(id, cumulative);
         VoucherKey::new(descriptor.signer()).check(digest, &bytes).map_err(refused)?;
         Ok(Raise::proven(cumulative, least, signature.to_ascii_lowercase()))
+    }
+
+    /// A deposit of nearly nothing costs more in fees than it can earn.
+    fn is_worth_it(&self, deposit: u128) -> Result<(), Rejection> {
+        if deposit >= self.least_deposit.get() {
+            return Ok(());
+        }
+        Err(failed(reason::SMALL_DEPOSIT, "The deposit is smaller than this seller takes."))
     }
 
     fn read(&self, transaction: &str) -> Result<(Deposit, Recovered), Rejection> {

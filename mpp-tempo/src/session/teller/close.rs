@@ -3,9 +3,13 @@
 //! A channel closes once, whoever sends how often. So nothing that is signed here is written down, and what the chain has is
 //! asked for first.
 
-use mpp_core::{Amount, account::Account, fate::Fate};
+use mpp_core::{
+    Amount,
+    account::{Account, Proof},
+    fate::Fate,
+};
 
-use super::{Channel, Teller, look, send::Unsent, settled};
+use super::{Channel, Teller, look, look::Gone, send::Unsent, settled};
 use crate::chain::{
     look::Unclear,
     parse_hex,
@@ -34,18 +38,22 @@ pub(super) enum Stuck {
 impl Teller {
     /// Closes the channel. Never [`Fate::Failed`]: a transaction of an earlier run may be on its way, and must not find a channel
     /// that is served from again.
-    pub(super) async fn end(&self, account: &Account<Channel>) -> Fate {
-        self.try_end(account).await.unwrap_or_else(Fate::unknown)
+    pub(super) async fn end(&self, account: &Account<Channel>, last: Option<&Proof>) -> Fate {
+        self.try_end(account, last).await.map_or_else(Fate::unknown, |gone| closed(&gone, last))
     }
 
-    async fn try_end(&self, account: &Account<Channel>) -> Result<Fate, Stuck> {
+    async fn try_end(
+        &self,
+        account: &Account<Channel>,
+        last: Option<&Proof>,
+    ) -> Result<Gone, Stuck> {
         let (node, kept) = (self.reached().await?, &account.kept);
         let Some(seen) = look::now(node, kept).await? else { return ended(node, kept).await };
-        let call = closing(account, &seen)?;
+        let call = closing(account, &seen, last)?;
         // A crash in here leaves a close that may be mined: the next run finds the channel gone.
         let cause = match self.send(node, vec![call]).await {
             Ok(receipt) => match closed_by(&receipt, kept) {
-                Some(fate) => return Ok(fate),
+                Some(gone) => return Ok(gone),
                 None => Stuck::Failed,
             },
             Err(cause) => cause.into(),
@@ -58,11 +66,11 @@ impl Teller {
     }
 
     /// Whether the channel is closed. Sends nothing.
-    pub(super) async fn has_ended(&self, account: &Account<Channel>) -> Fate {
+    pub(super) async fn has_ended(&self, account: &Account<Channel>, last: Option<&Proof>) -> Fate {
         let asked = async {
             let node = self.reached().await?;
             match look::now(node, &account.kept).await? {
-                None => ended(node, &account.kept).await,
+                None => ended(node, &account.kept).await.map(|gone| closed(&gone, last)),
                 Some(_) => Ok(Fate::Absent),
             }
         };
@@ -79,12 +87,16 @@ impl Teller {
 }
 
 /// The call that captures exactly what was spent, or what was taken already where that is more.
-fn closing(account: &Account<Channel>, seen: &Channel) -> Result<Call, Stuck> {
+fn closing(
+    account: &Account<Channel>,
+    seen: &Channel,
+    last: Option<&Proof>,
+) -> Result<Call, Stuck> {
     let taken = account.kept.settled.max(seen.settled);
     let capture = account.spent.max(taken);
     let descriptor = &account.kept.descriptor;
-    let proofs = [&account.proof, &account.earned].into_iter().flatten();
-    let proof = proofs.filter(|proof| proof.amount >= capture).max_by_key(|proof| proof.amount);
+    let proofs = [last, account.proof.as_ref(), account.earned.as_ref()];
+    let proof = proofs.into_iter().flatten().find(|proof| proof.amount >= capture);
     let (cumulative, signature) = match proof {
         Some(proof) => (proof.amount, parse_hex(&proof.text).ok_or(Stuck::NoProof)?),
         // Where nothing more is taken the chain looks at no signature.
@@ -94,16 +106,24 @@ fn closing(account: &Account<Channel>, seen: &Channel) -> Result<Call, Stuck> {
     Ok(reserve::close(descriptor, cumulative.get(), capture.get(), &signature))
 }
 
-fn closed_by(receipt: &Receipt, kept: &Channel) -> Option<Fate> {
+fn closed_by(receipt: &Receipt, kept: &Channel) -> Option<Gone> {
     let id = kept.id();
     let mut logs = receipt.logs.iter().filter_map(ChannelClosed::read);
     let log = logs.find(|log| log.channel == id).filter(|_| receipt.success)?;
-    let gone = kept.gone(Amount::new(log.settled), receipt.block_number);
-    Some(Fate::Settled(settled(&gone, Some(receipt.hash))))
+    let channel = kept.gone(Amount::new(log.settled), receipt.block_number);
+    Some(Gone { channel, by: Some(receipt.hash) })
 }
 
 /// A channel that the chain does not show is closed, by whomever, once that is certain: what was captured is in what is kept.
-async fn ended(node: &dyn Rpc, kept: &Channel) -> Result<Fate, Stuck> {
-    let gone = look::gone(node, kept).await?.ok_or(Stuck::Missing)?;
-    Ok(Fate::Settled(settled(&gone.channel, gone.by)))
+async fn ended(node: &dyn Rpc, kept: &Channel) -> Result<Gone, Stuck> {
+    look::gone(node, kept).await?.ok_or(Stuck::Missing)
+}
+
+/// A payer who asked for the close finds in its receipt the very total that it signed for that.
+fn closed(gone: &Gone, last: Option<&Proof>) -> Fate {
+    let settlement = settled(&gone.channel, gone.by);
+    Fate::Settled(match last {
+        Some(last) => settlement.with("acceptedCumulative", last.amount.to_string()),
+        None => settlement,
+    })
 }

@@ -6,7 +6,6 @@ use alloy::primitives::{Address, B256};
 use mpp_core::{
     Amount,
     account::{Account, Proof},
-    amount::{AmountError, Decimal},
     binding::Claim,
     credential::Source,
     fate::{Fate, Settlement},
@@ -15,23 +14,17 @@ use mpp_core::{
     problem::Rejection,
     teller::{Act, Need, Standing},
     time::Clock,
-    verifier::{Asking, Minted},
+    verifier::{Asking, Minted, Spend},
 };
 use serde_json::{Map, Value};
 
-use super::{Details, Domain, TempoSession};
+use super::{ChannelId, Details, Domain, TempoSession};
 use crate::{
-    chain::{
-        AddressError, Chain, DECIMALS,
-        did::Did,
-        parse_address, parse_token,
-        rpc::{Pinned, Rpc},
-        signer::Signer,
-    },
-    charge::{OtherChain, sponsor::Sponsor, verifier::unavailable},
-    clock::SystemClock,
+    chain::{Chain, did::Did, rpc::Pinned},
+    charge::{sponsor::Sponsor, verifier::unavailable},
 };
 
+mod build;
 mod channel;
 mod check;
 mod close;
@@ -45,7 +38,7 @@ pub mod reason;
 mod send;
 mod trial;
 
-pub use self::{channel::Channel, order::Order};
+pub use self::{build::OperatorError, channel::Channel, order::Order};
 use self::{fund::Funding, order::Kind, send::Hand};
 
 /// Sells by vouchers of payers' channels on one Tempo chain (TIP-1034).
@@ -64,7 +57,8 @@ use self::{fund::Funding, order::Kind, send::Hand};
 /// let key: Key = "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a".parse()?;
 /// let recipient = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"; // this key's account
 /// let teller = Teller::new(&Chain::MODERATO, recipient, Arc::new(key), node)?
-///     .min_voucher_delta("0.0005")?;
+///     .min_voucher_delta("0.0005")?
+///     .min_deposit("1.00")?;
 /// # let _ = teller; // hand it to a gate of `mpp-server`, with a rate: "0.0001 usd per token"
 /// # Ok(())
 /// # }
@@ -82,121 +76,17 @@ pub struct Teller {
     hand: Hand,
     sponsor: Option<Sponsor>,
     least: Amount,
+    least_deposit: Amount,
     settle_deadline: Duration,
     longest_validity: Duration,
     clock: Arc<dyn Clock>,
 }
 
 impl Teller {
-    /// Sells on a chain, in its own currency, to an account. The signer settles and closes: where it is another account's than the
-    /// recipient's, that one is the operator of all channels.
-    ///
-    /// An access key has to be known to the chain already. Fees of up to half a dollar are paid for one transaction, in the chain's
-    /// own currency.
-    ///
-    /// # Errors
-    /// [`AddressError`] for a recipient that is no address.
-    pub fn new(
-        chain: &Chain,
-        recipient: &str,
-        signer: Arc<dyn Signer>,
-        rpc: Arc<dyn Rpc>,
-    ) -> Result<Self, AddressError> {
-        let recipient = parse_address(recipient)?;
-        let own = signer.account() == recipient;
-        Ok(Self {
-            chain: chain.clone(),
-            token: chain.currency,
-            recipient,
-            operator: if own { Address::ZERO } else { signer.account() },
-            node: Pinned::new(rpc, chain.id),
-            domain: Domain::v2(chain.id),
-            hand: Hand { signer, fee_token: chain.currency, max_fee: 500_000 },
-            sponsor: None,
-            least: Amount::ZERO,
-            settle_deadline: Duration::from_secs(20),
-            longest_validity: Duration::from_secs(30),
-            clock: Arc::new(SystemClock),
-        })
-    }
-
-    /// Sells in another TIP-20 token.
-    ///
-    /// # Errors
-    /// [`AddressError`] for text that is no address, and for one where no TIP-20 token can be.
-    pub fn currency(self, token: &str) -> Result<Self, AddressError> {
-        Ok(Self { token: parse_token(token)?, ..self })
-    }
-
-    /// Lets another account than the recipient settle and close too: channels name it as their operator. Only of use where the
-    /// signer is the recipient's own, and somebody else settles as well.
-    ///
-    /// # Errors
-    /// [`OperatorError`] for text that is no address, and where the signer could then settle nothing.
-    pub fn operator(self, operator: &str) -> Result<Self, OperatorError> {
-        let operator = parse_address(operator)?;
-        if ![self.recipient, operator].contains(&self.hand.signer.account()) {
-            return Err(OperatorError::Signer);
-        }
-        Ok(Self { operator, ..self })
-    }
-
-    /// Pays the fees of the transactions that open channels and add to them: payers need no other token than the one they deposit.
-    ///
-    /// # Errors
-    /// [`OtherChain`] for a sponsor on another chain.
-    pub fn sponsor(self, sponsor: Sponsor) -> Result<Self, OtherChain> {
-        if sponsor.chain_id() != self.chain.id {
-            return Err(OtherChain);
-        }
-        Ok(Self { sponsor: Some(sponsor), ..self })
-    }
-
-    /// Takes no voucher that raises the total by less than this, in display units of the token; anything unless said otherwise.
-    ///
-    /// # Errors
-    /// [`AmountError`] for what is no decimal, or not exact in the token's units.
-    pub fn min_voucher_delta(self, least: &str) -> Result<Self, AmountError> {
-        Ok(Self { least: least.parse::<Decimal>()?.to_base_units(DECIMALS)?, ..self })
-    }
-
-    /// Waits so long for a transaction to be mined before its fate is called unknown; 20 seconds unless said otherwise.
-    pub fn settle_deadline(self, settle_deadline: Duration) -> Self {
-        Self { settle_deadline, ..self }
-    }
-
-    /// Takes deposits that are valid for so long, give or take two seconds; 30 unless said otherwise, as nodes do.
-    pub fn longest_validity(self, longest_validity: Duration) -> Self {
-        Self { longest_validity, ..self }
-    }
-
-    /// Pays the fees of settlements and closes in this token; in the chain's own currency unless said otherwise.
-    ///
-    /// # Errors
-    /// As for [`Teller::currency`].
-    pub fn fee_token(mut self, token: &str) -> Result<Self, AddressError> {
-        self.hand.fee_token = parse_token(token)?;
-        Ok(self)
-    }
-
-    /// Pays no more than this for one transaction, in display units of a dollar token; `0.50` unless said otherwise.
-    ///
-    /// # Errors
-    /// [`AmountError`] for what is no decimal, or not exact in the token's units.
-    pub fn max_fee(mut self, most: &str) -> Result<Self, AmountError> {
-        self.hand.max_fee = most.parse::<Decimal>()?.to_base_units(DECIMALS)?.get();
-        Ok(self)
-    }
-
-    /// Judges validity by another clock than the system's.
-    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
-        Self { clock, ..self }
-    }
-
     async fn carry_out(&self, order: &Order, account: &Account<Channel>) -> Fate {
         match &order.kind {
             Kind::Deposit(deposit) => Funding { teller: self, deposit, account }.settle().await,
-            Kind::Close => self.end(account).await,
+            Kind::Close(last) => self.end(account, last.as_ref()).await,
             Kind::Collect(proof) => self.collect_one((proof, account)).await,
         }
     }
@@ -242,6 +132,10 @@ impl mpp_core::teller::Teller for Teller {
         self.checked(claim, known).await
     }
 
+    fn named(&self, hint: &str) -> Option<String> {
+        hint.parse::<ChannelId>().ok().map(|id| id.to_string())
+    }
+
     fn ceiling(&self, kept: &Channel) -> Option<Amount> {
         Some(kept.deposit)
     }
@@ -262,6 +156,16 @@ impl mpp_core::teller::Teller for Teller {
         order.name()
     }
 
+    /// The chain takes a deposit once, for the channel that it names.
+    fn spends<'o>(&self, _: &'o Order) -> Option<Spend<'o>> {
+        None
+    }
+
+    /// A payer signs a deposit, and this server sends it.
+    fn has_moved(&self, _: &Order) -> bool {
+        false
+    }
+
     async fn settle(&self, order: &Order, account: &Account<Channel>) -> Fate {
         self.carry_out(order, account).await
     }
@@ -269,7 +173,7 @@ impl mpp_core::teller::Teller for Teller {
     async fn reconcile(&self, order: &Order, account: &Account<Channel>) -> Fate {
         match &order.kind {
             Kind::Deposit(deposit) => Funding { teller: self, deposit, account }.reconcile().await,
-            Kind::Close => self.has_ended(account).await,
+            Kind::Close(last) => self.has_ended(account, last.as_ref()).await,
             Kind::Collect(proof) => self.has_collected((proof, account)).await,
         }
     }
@@ -281,7 +185,7 @@ impl mpp_core::teller::Teller for Teller {
     }
 
     fn close(&self, account: &Account<Channel>) -> Option<Order> {
-        (!account.kept.ended).then(|| Order::of(Kind::Close))
+        (!account.kept.ended).then(|| Order::of(Kind::Close(None)))
     }
 
     async fn settle_together(&self, orders: &[(Order, Account<Channel>)]) -> Vec<Fate> {
@@ -312,18 +216,6 @@ impl mpp_core::teller::Teller for Teller {
     ) -> Vec<(&'static str, String)> {
         offer::fields(self, id, account, terms)
     }
-}
-
-/// Why an account cannot be the operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum OperatorError {
-    /// It is no address.
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    /// The signer is neither the recipient nor the operator, and could settle nothing.
-    #[error("the signer is neither the recipient's nor the operator's")]
-    Signer,
 }
 
 fn payer(kept: &Channel) -> Source {

@@ -38,6 +38,9 @@ impl Teller {
         };
         let amount = in_units(&ask.per_unit)?;
         let deposit = ask.suggested_deposit.as_ref().map(in_units).transpose()?;
+        let least = Some(self.least_deposit).filter(|least| !least.is_zero());
+        // None is less than any.
+        let deposit = deposit.max(least);
         let terms = SessionTerms::of(ask, amount, format!("{:#x}", self.token));
         Ok(terms.to(self.recipient.to_string()).suggesting(deposit))
     }

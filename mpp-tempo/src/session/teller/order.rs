@@ -20,8 +20,8 @@ pub struct Order {
 pub(super) enum Kind {
     /// The payer's transaction, to be sent.
     Deposit(Box<Deposit>),
-    /// The channel's end, and the capture of what was spent.
-    Close,
+    /// The channel's end, and the capture of what was spent; by the payer's last word, where there is one.
+    Close(Option<Proof>),
     /// What a voucher of before is good for, the channel staying open.
     Collect(Proof),
 }
@@ -30,7 +30,7 @@ impl Order {
     pub(super) fn of(kind: Kind) -> Self {
         let name = match &kind {
             Kind::Deposit(deposit) => format!("{:#x}", deposit.id),
-            Kind::Close => CLOSE.to_owned(),
+            Kind::Close(_) => CLOSE.to_owned(),
             Kind::Collect(proof) => format!("settle/{}", proof.amount),
         };
         Self { kind, name }
@@ -62,11 +62,30 @@ enum Written {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         exchange: Option<String>,
     },
-    Close,
-    Settle {
-        amount: Amount,
-        signature: String,
+    Close {
+        #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+        last: Option<Voucher>,
     },
+    Settle(Voucher),
+}
+
+/// A voucher at rest.
+#[derive(Serialize, Deserialize)]
+struct Voucher {
+    amount: Amount,
+    signature: String,
+}
+
+impl From<Proof> for Voucher {
+    fn from(Proof { amount, text }: Proof) -> Self {
+        Self { amount, signature: text }
+    }
+}
+
+impl From<Voucher> for Proof {
+    fn from(Voucher { amount, signature }: Voucher) -> Self {
+        Self { amount, text: signature }
+    }
 }
 
 impl From<Order> for Written {
@@ -77,8 +96,8 @@ impl From<Order> for Written {
                 let exchange = calls.get(1).map(|swap| swap.to.to_string());
                 Self::Deposit { transaction: deposit.raw().to_string(), exchange }
             }
-            Kind::Close => Self::Close,
-            Kind::Collect(Proof { amount, text }) => Self::Settle { amount, signature: text },
+            Kind::Close(last) => Self::Close { last: last.map(Voucher::from) },
+            Kind::Collect(proof) => Self::Settle(proof.into()),
         }
     }
 }
@@ -92,10 +111,8 @@ impl TryFrom<Written> for Order {
                 let deposit = read(&transaction, exchange.as_deref()).map_err(Unreadable)?;
                 Kind::Deposit(Box::new(deposit))
             }
-            Written::Close => Kind::Close,
-            Written::Settle { amount, signature } => {
-                Kind::Collect(Proof { amount, text: signature })
-            }
+            Written::Close { last } => Kind::Close(last.map(Proof::from)),
+            Written::Settle(voucher) => Kind::Collect(voucher.into()),
         }))
     }
 }

@@ -13,6 +13,8 @@ pub const WRONG_DESCRIPTOR: Reason = Reason::new("wrong-descriptor");
 pub const WRONG_OPERATOR: Reason = Reason::new("wrong-operator");
 /// The transaction opens another channel, or adds to another one, than the credential says.
 pub const WRONG_DEPOSIT: Reason = Reason::new("wrong-deposit");
+/// Less would be deposited than this seller opens channels for.
+pub const SMALL_DEPOSIT: Reason = Reason::new("small-deposit");
 /// The voucher's signature is no signature, or not in the one spelling that the chain takes.
 pub const BAD_SIGNATURE: Reason = Reason::new("bad-voucher-signature");
 /// Somebody else signed the voucher, or it was signed for another amount or channel.

@@ -18,6 +18,7 @@ async fn a_close_captures_exactly_what_was_spent_and_gives_back_the_rest() {
     assert!(matches!(stage.teller.reconcile(&order, &account).await, Fate::Absent));
     let first = settled(stage.teller.settle(&order, &account).await);
     let hash = first.extra["txHash"].clone();
+    assert_eq!(first.extra["acceptedCumulative"], "7000");
     stage.merge(&mut account, &first);
     assert_eq!(account.kept.settled.get(), 3_000, "spent, and not what the voucher is good for");
     assert_eq!(stage.held(&stage.payer).await - payer, 7_000);

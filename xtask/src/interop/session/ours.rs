@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use mpp_client::{Limits, ResponseExt, SessionExt, Wallet, paying};
+use mpp_client::{Limits, ResponseExt, SessionExt, Wallet, paying, reqwest::SocketExt};
 use mpp_core::{Amount, Challenge, Credential, Receipt, payer::Allowance, payer::Payer as _};
 use mpp_tempo::{
     Chain,
@@ -45,6 +45,7 @@ impl Ours {
                 topped_up(&client, &place, 20_000).await?;
                 (place, served)
             }
+            "ws" => return poured(&client, url, flow).await,
             // By a client that forgot its channel, and is told of it once it proved who it is.
             "bootstrap" => {
                 let place = at("/data");
@@ -74,8 +75,7 @@ impl Ours {
             }
         };
         let closed = client.close_session(&place).await?.context("it closed without a receipt")?;
-        let channel = SessionReceipt::read(&closed).context("its last receipt")?.channel_id;
-        Ok(Outcome { channel, served, close: serde_json::to_value(closed)? })
+        Outcome::of(&closed, served)
     }
 
     /// Answers a challenge by opening a channel, and sends the answer nowhere.
@@ -104,6 +104,13 @@ impl Ours {
     }
 }
 
+impl Outcome {
+    fn of(closed: &Receipt, served: u64) -> anyhow::Result<Self> {
+        let channel = SessionReceipt::read(closed).context("its last receipt")?.channel_id;
+        Ok(Self { channel, served, close: serde_json::to_value(closed)? })
+    }
+}
+
 /// How many of so many requests were served: all, or an error.
 async fn requests(client: &ClientWithMiddleware, url: &str, times: u64) -> anyhow::Result<u64> {
     for _ in 0..times {
@@ -126,6 +133,19 @@ async fn streamed(client: &ClientWithMiddleware, url: &str) -> anyhow::Result<u6
     }
     ensure!(events.receipt().is_some(), "no receipt came at the end");
     Ok(served)
+}
+
+/// A socket to its stream's end, and closed over the socket.
+async fn poured(client: &ClientWithMiddleware, url: &str, flow: &Flow) -> anyhow::Result<Outcome> {
+    let url = format!("{}/ws?n={}", url.replacen("http", "ws", 1), flow.units);
+    let mut socket = client.socket(&url).await?;
+    let mut served = 0;
+    while let Some(text) = socket.next().await {
+        text?;
+        served += 1;
+    }
+    let closed = socket.close().await?.context("it closed without a receipt")?;
+    Outcome::of(&closed, served)
 }
 
 async fn topped_up(

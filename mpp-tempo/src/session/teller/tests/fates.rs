@@ -144,6 +144,34 @@ async fn an_open_is_failed_only_once_it_can_no_longer_be_mined() {
 }
 
 #[tokio::test]
+async fn an_open_that_is_on_the_books_is_the_same_order_however_late_it_is_shown() {
+    let (order, account, _) = opening();
+    let Kind::Deposit(deposit) = &order.kind else { panic!("a deposit") };
+    let descriptor = deposit.descriptor();
+    let payload = Payload::Open {
+        channel_id: id(&descriptor),
+        transaction: deposit.raw().to_string(),
+        signature: signed(&payer(), &descriptor, 1_000),
+        cumulative_amount: Amount::new(1_000),
+        descriptor: Some(DescriptorText::from(&descriptor)),
+        authorized_signer: None,
+    };
+    let node = Arc::new(Scripted::default());
+    let late = teller_at(node.clone()).clock(Arc::new(Still(NOW + 3_600)));
+    let shown = claim(&late, &payload);
+    let act = late.check(&shown, Some(&account)).await.unwrap();
+    let Act::Open { order: again, kept, .. } = act else { panic!("{act:?}") };
+    assert_eq!((again.name(), kept), (order.name(), account.kept));
+    assert!(node.asked().is_empty());
+    let refused = late.check(&shown, None).await.unwrap_err();
+    assert_eq!(refused.reason, Reason::EXPIRED, "of nobody else's");
+    // Less than this seller opens channels for.
+    let wary = teller().min_deposit("1.00").unwrap();
+    let refused = wary.check(&claim(&wary, &payload), None).await.unwrap_err();
+    assert_eq!(refused.reason, reason::SMALL_DEPOSIT);
+}
+
+#[tokio::test]
 async fn only_the_channels_own_log_proves_that_it_was_opened() {
     let (order, account, hash) = opening();
     type Edit = fn(&mut Receipt);
@@ -291,8 +319,10 @@ async fn a_fee_above_what_is_allowed_is_not_paid() {
 fn an_order_is_read_as_it_was_written_and_shows_nothing() {
     let (order, ..) = opening();
     let (proof, close) =
-        (Proof { amount: Amount::new(5), text: "0xab".into() }, Order::of(Kind::Close));
-    for order in [order, close, Order::of(Kind::Collect(proof))] {
+        (Proof { amount: Amount::new(5), text: "0xab".into() }, Order::of(Kind::Close(None)));
+    for order in
+        [order, close, Order::of(Kind::Close(Some(proof.clone()))), Order::of(Kind::Collect(proof))]
+    {
         let written = serde_json::to_string(&order).unwrap();
         let read: Order = serde_json::from_str(&written).unwrap();
         assert_eq!((read.name(), serde_json::to_string(&read).unwrap()), (order.name(), written));

@@ -36,6 +36,15 @@ fn a_rate_is_exact_or_an_error_and_never_nothing() {
     let suggested = |rate: &Rate| teller.terms(rate).map(|terms| terms.suggested_deposit);
     assert_eq!(suggested(&deposit("2.50 usd")), Ok(Some(Amount::new(2_500_000))));
     assert_eq!(suggested(&deposit("0.0000001 usd")).map_err(drop), Err(()));
+    let wary = teller.clone().min_deposit("3").unwrap();
+    for (rate, least) in [("1 usd", 3_000_000), ("4 usd", 4_000_000)] {
+        let terms = wary.terms(&deposit(rate)).unwrap();
+        assert_eq!(terms.suggested_deposit.unwrap().get(), least);
+    }
+    assert_eq!(
+        wary.terms(&"0.001 usd".parse().unwrap()).unwrap().suggested_deposit,
+        Some(Amount::new(3_000_000))
+    );
 }
 
 async fn details(teller: &Teller, known: Option<&Account<Channel>>) -> (Value, bool) {

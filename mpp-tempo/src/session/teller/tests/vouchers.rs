@@ -3,7 +3,7 @@
 use super::*;
 use crate::chain::{
     signature::Keychain,
-    signer::{Passkey, SoftwareAuthenticator},
+    signer::{Passkey, Signer as _, SoftwareAuthenticator},
 };
 
 async fn shown(descriptor: &Descriptor, signature: String) -> Result<Raise, Rejection> {
