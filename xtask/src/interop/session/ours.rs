@@ -45,7 +45,7 @@ impl Ours {
                 topped_up(&client, &place, 20_000).await?;
                 (place, served)
             }
-            "ws" => return poured(&client, url, flow).await,
+            "ws" => return poured(&client, url).await,
             // By a client that forgot its channel, and is told of it once it proved who it is.
             "bootstrap" => {
                 let place = at("/data");
@@ -136,8 +136,9 @@ async fn streamed(client: &ClientWithMiddleware, url: &str) -> anyhow::Result<u6
 }
 
 /// A socket to its stream's end, and closed over the socket.
-async fn poured(client: &ClientWithMiddleware, url: &str, flow: &Flow) -> anyhow::Result<Outcome> {
-    let url = format!("{}/ws?n={}", url.replacen("http", "ws", 1), flow.units);
+async fn poured(client: &ClientWithMiddleware, url: &str) -> anyhow::Result<Outcome> {
+    // Without a query: mppx takes an opening at an address with one for a request that is paid for by itself.
+    let url = format!("{}/ws", url.replacen("http", "ws", 1));
     let mut socket = client.socket(&url).await?;
     let mut served = 0;
     while let Some(text) = socket.next().await {
