@@ -21,7 +21,7 @@ const STAGES: &[(&str, Run)] = &[
     ("differential", compared),
     ("fuzz", |_, to| fuzz::gate(to).map(Outcome::from)),
     ("interop", |on, to| interop::command(on, to, &interop::Options::default()).map(Outcome::from)),
-    ("demo", |_, to| demo::command(to).map(Outcome::from)),
+    ("demo", |_, to| demo::gate(to).map(Outcome::from)),
     ("docs", |on, to| docs::command(on, to).map(Outcome::from)),
     ("bench", bench),
 ];

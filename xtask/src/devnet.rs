@@ -19,6 +19,10 @@ pub(crate) struct Kind {
     /// The node alone, with its gaps: no faucet, no sponsor, and `calls` are not run in estimates.
     #[arg(long)]
     bare: bool,
+    /// Sign as the sponsor whenever a transaction with `feePayer` is filled in, as the relay of a sponsor does. Servers that
+    /// sponsor sessions by themselves refuse what was signed so.
+    #[arg(long)]
+    sponsor_fills: bool,
 }
 
 /// Starts a chain, says in one line of JSON where it is and who has money on it, and stays until SIGTERM or an interrupt:
@@ -28,7 +32,8 @@ pub(crate) fn command(console: Console, kind: &Kind) -> anyhow::Result<bool> {
         // Before it starts: a signal in between must not be missed.
         let mut interrupted = signal(SignalKind::interrupt())?;
         let mut terminated = signal(SignalKind::terminate())?;
-        let options = Options { complete: !kind.bare, port: kind.port, ..Options::default() };
+        let Kind { port, bare, sponsor_fills } = *kind;
+        let options = Options { complete: !bare, port, sponsor_fills, ..Options::default() };
         let chain = Devnet::start_with(options).await?;
         console.note(format_args!(
             "Tempo chain {} at {}; interrupt to stop it",

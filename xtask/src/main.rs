@@ -67,7 +67,7 @@ enum Command {
         quick: bool,
     },
     /// Start a local Tempo chain, a paid API and a client that pays it, and show each step.
-    Demo,
+    Demo(demo::Options),
     /// Serve a paid API on 127.0.0.1 for clients and validators of other SDKs, until SIGTERM.
     Serve {
         /// The node to settle on.
@@ -129,7 +129,7 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
         Command::Differential { options } => differential::command(&workspace, console, options),
         Command::Fuzz { options } => fuzz::command(console, options),
         Command::Bench { quick } => bench::command(&workspace, console, *quick),
-        Command::Demo => demo::command(console),
+        Command::Demo(options) => demo::command(console, options),
         Command::Serve { rpc, port } => serve::command(console, rpc, *port),
         Command::Pay(options) => pay::command(console, options),
         Command::Interop(options) => interop::command(&workspace, console, options),

@@ -17,6 +17,7 @@ use reqwest::{Client, Method, Request, Response, Url};
 use reqwest_middleware::Error as Failure;
 
 use super::{
+    events,
     heard::{asked_to_wait, broke, heard, without_content},
     origin,
 };
@@ -81,7 +82,9 @@ impl Desk {
 
     /// Lets a response know the account that it drew upon, and does what the payer would rather do before it must.
     pub(super) fn after(&self, exchange: &Exchange, response: &mut Response) {
-        let served = exchange.verdict().is_some_and(|v| v.served && v.receipt().is_some());
+        // Some say nothing of a stream's payment before its end.
+        let told = |v: &Verdict| v.receipt().is_some() || events::is_stream(response);
+        let served = exchange.verdict().is_some_and(|v| v.served && told(v));
         let challenge = exchange.challenge().filter(|challenge| is_metered(challenge));
         let Some(challenge) = challenge.filter(|_| served) else { return };
         let url = response.url().clone();

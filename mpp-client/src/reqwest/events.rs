@@ -54,12 +54,17 @@ enum Woke {
     Late,
 }
 
-/// The events of a response.
-pub(super) fn of(response: Response) -> Result<Events, Error> {
+/// Whether a response says that it is a stream of events.
+pub(super) fn is_stream(response: &Response) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("text/event-stream")
+}
+
+/// The events of a response.
+pub(super) fn of(response: Response) -> Result<Events, Error> {
     let drawn = response.extensions().get::<Drawn>().cloned();
-    if !response.status().is_success() || !kind.eq_ignore_ascii_case("text/event-stream") {
+    if !response.status().is_success() || !is_stream(&response) {
         return Err(Error::in_doubt(Kind::NotAStream, funds(drawn.as_ref()), None));
     }
     let receipt = response.extensions().get::<Receipt>().cloned();

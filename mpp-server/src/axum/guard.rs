@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::MethodRouter,
 };
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use http_body::Body as _;
 use mpp_core::name::CredentialHeader;
 use tower_layer::Layer;
@@ -72,7 +72,9 @@ impl Service<Request> for Desk {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        // No handler reads it: an address with a query is managed at that address.
+        head.uri = without_query(head.uri);
         let ours = body.is_end_stream() && manages(&head, self.header.as_ref());
         let request = Request::from_parts(head, body);
         if !ours && !is_preflight(&request) {
@@ -81,6 +83,12 @@ impl Service<Request> for Desk {
         let answering = self.walled.call(request);
         Box::pin(async move { Ok(answering.await?.map(Body::new)) })
     }
+}
+
+fn without_query(uri: Uri) -> Uri {
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = uri.path().parse().ok();
+    Uri::from_parts(parts).unwrap_or(uri)
 }
 
 /// No handler answers this method here.

@@ -30,12 +30,20 @@ impl<T: Teller> Desk<T> {
         alone(&self.engine, async move {
             let _turn = desk.turn(&at).await?;
             let name = desk.till.it.name(&order).into_owned();
-            if let Some(closed) = desk.shut(&at, Some(&name)).await? {
-                return Ok(desk.again(*closed, &order));
+            let mut done = match desk.shut(&at, Some(&name)).await? {
+                Some(closed) => desk.again(*closed, &order),
+                None => {
+                    let order = serde_json::value::to_raw_value(&order);
+                    let order = order.map_err(Rejection::internal)?;
+                    let marked = desk.mark_closing(&at, Some(&last), |_| Some(order.clone())).await?;
+                    desk.finish(&at, marked).await?
+                }
+            };
+            // What the payer closed by is what its receipt says, though it had signed for more before.
+            if let Some(total) = last.total() {
+                done.entry.account.credit = total;
             }
-            let written = serde_json::value::to_raw_value(&order).map_err(Rejection::internal)?;
-            let marked = desk.mark_closing(&at, Some(&last), |_| Some(written.clone())).await?;
-            desk.finish(&at, marked).await
+            Ok(done)
         })
         .await
     }

@@ -58,7 +58,7 @@ pub enum Dry {
 }
 
 /// How many units are set aside at a time, unless said otherwise.
-const BATCH: u64 = 16;
+pub(super) const BATCH: u64 = 16;
 
 impl Meter {
     pub(super) fn of(session: Session) -> Self {

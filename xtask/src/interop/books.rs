@@ -50,7 +50,8 @@ impl Books {
         Ok(held)
     }
 
-    async fn balance(&self, token: &str, account: &str) -> anyhow::Result<i128> {
+    /// What an account holds of a token.
+    pub(super) async fn balance(&self, token: &str, account: &str) -> anyhow::Result<i128> {
         let data = format!("0x70a08231{:0>64}", digits(account));
         let word = self.rpc("eth_call", json!([{ "to": token, "data": data }, "latest"])).await?;
         number(&word).context("the token's answer is no balance")
@@ -81,7 +82,8 @@ impl Books {
         Ok(receipt)
     }
 
-    async fn rpc(&self, method: &str, params: Value) -> anyhow::Result<Value> {
+    /// What the node answers.
+    pub(super) async fn rpc(&self, method: &str, params: Value) -> anyhow::Result<Value> {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let request = self.http.post(&self.url).header("content-type", "application/json");
         let answer = request.body(body.to_string()).send().await?.bytes().await?;
@@ -139,8 +141,8 @@ fn watched(payer: &str) -> [&str; ROLES.len()] {
     [payer, RECIPIENT.address, SPONSOR.address, SPLIT.address, SHAREHOLDER]
 }
 
-/// What an account paid in fees of a token by this transaction, less what came back.
-fn fee(receipt: &Value, account: &str, token: &str) -> i128 {
+/// What an account paid in fees of a token by what has these logs, less what came back.
+pub(super) fn fee(receipt: &Value, account: &str, token: &str) -> i128 {
     let logs = receipt["logs"].as_array().into_iter().flatten();
     let mut fee = 0;
     for log in logs.filter(|log| log["address"] == token && log["topics"][0] == TRANSFER) {
@@ -161,11 +163,12 @@ fn fee(receipt: &Value, account: &str, token: &str) -> i128 {
 }
 
 /// Hex digits in lower case, without their prefix.
-fn digits(hex: &str) -> String {
+pub(super) fn digits(hex: &str) -> String {
     hex.trim_start_matches("0x").to_ascii_lowercase()
 }
 
-fn number(word: &Value) -> Option<i128> {
+/// A number in hex.
+pub(super) fn number(word: &Value) -> Option<i128> {
     let digits = word.as_str()?.strip_prefix("0x")?;
     i128::from_str_radix(digits.trim_start_matches('0'), 16)
         .ok()

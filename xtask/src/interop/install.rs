@@ -14,6 +14,8 @@ use crate::{console::Console, workspace::Workspace};
 pub(super) struct Installed {
     /// The folder of mppx and of the programs that use it.
     pub(super) node: PathBuf,
+    /// The folder of the last mppx that sells by sessions v1.
+    pub(super) legacy: PathBuf,
     /// The interpreter that finds pympp.
     pub(super) python: PathBuf,
     /// The programs that use it.
@@ -24,16 +26,12 @@ impl Installed {
     /// Installs what is missing, or was installed by another lock file.
     pub(super) fn ready(workspace: &Workspace, console: Console) -> anyhow::Result<Self> {
         let (from, to) = (workspace.root.join("interop"), workspace.target().join("interop"));
-        let (node, venv) = (to.join("node"), to.join("python"));
-        fs::create_dir_all(&node)?;
-        // Node looks for packages beside a program, wherever it was started.
-        copy(&from.join("node"), &node)?;
-        locked(&from.join("node/package-lock.json"), &node, || {
-            let mut npm = Command::new("npm");
-            npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&node);
-            ensure!(console.run(&mut npm)?, "npm could not install mppx");
-            Ok(())
-        })?;
+        let (node, legacy) = (to.join("node"), to.join("node-legacy"));
+        let venv = to.join("python");
+        for (name, folder) in [("node", &node), ("node-legacy", &legacy)] {
+            packages(&from.join(name), folder, console)?;
+        }
+        fs::copy(from.join("node/chain.mjs"), legacy.join("chain.mjs"))?;
         let requirements = from.join("python/requirements.txt");
         locked(&requirements, &venv, || {
             let mut new = Command::new("python3");
@@ -45,8 +43,21 @@ impl Installed {
             ensure!(console.run(&mut pip)?, "pip could not install pympp");
             Ok(())
         })?;
-        Ok(Self { node, python: venv.join("bin/python"), scripts: from.join("python") })
+        Ok(Self { node, legacy, python: venv.join("bin/python"), scripts: from.join("python") })
     }
+}
+
+/// The programs of a folder, and the packages that they use.
+fn packages(from: &Path, to: &Path, console: Console) -> anyhow::Result<()> {
+    fs::create_dir_all(to)?;
+    // Node looks for packages beside a program, wherever it was started.
+    copy(from, to)?;
+    locked(&from.join("package-lock.json"), to, || {
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(to);
+        ensure!(console.run(&mut npm)?, "npm could not install mppx");
+        Ok(())
+    })
 }
 
 /// Installs unless a copy of the same lock file says that it was done: written last, it is never there for a half.

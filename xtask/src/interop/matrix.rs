@@ -10,6 +10,8 @@ pub(super) struct Matrix(Vec<Cell>);
 
 /// One of them.
 pub(super) struct Cell {
+    /// What is bought by: `charge` or `session`.
+    intent: &'static str,
     client: &'static str,
     server: &'static str,
     flow: &'static str,
@@ -26,7 +28,12 @@ impl Cell {
         got: Result<String, String>,
     ) -> Self {
         let (client, server) = (pair.client.name(), pair.server.name());
-        Self { client, server, flow, expect: expect.word(), got }
+        Self { intent: "charge", client, server, flow, expect: expect.word(), got }
+    }
+
+    /// The same, of sessions.
+    pub(super) fn of_sessions(self) -> Self {
+        Self { intent: "session", ..self }
     }
 
     /// What `--only` looks in.
@@ -39,7 +46,7 @@ impl Cell {
         let mark = if self.got.is_ok() { "ok    " } else { "FAILED" };
         let (Ok(got) | Err(got)) = &self.got;
         let Self { client, server, flow, .. } = self;
-        format!("{mark} {client:>5} → {server:<5} {flow:<32} {got}")
+        format!("{mark} {client:>5} → {server:<8} {flow:<32} {got}")
     }
 }
 
@@ -48,15 +55,34 @@ impl Matrix {
         self.0.push(cell);
     }
 
+    /// These cells, and those.
+    pub(super) fn join(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
     pub(super) fn failed(&self) -> usize {
         self.0.iter().filter(|cell| cell.got.is_err()).count()
     }
 
     /// Flows by pairs, and below what failed.
     pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![String::new()];
+        for intent in ["charge", "session"] {
+            lines.extend(self.table(intent));
+        }
+        lines.extend(self.0.iter().filter(|cell| cell.got.is_err()).map(Cell::line));
+        lines.push(format!("interop: {} cells, {} failed", self.0.len(), self.failed()));
+        lines
+    }
+
+    fn table(&self, intent: &str) -> Vec<String> {
+        let cells = Vec::from_iter(self.0.iter().filter(|cell| cell.intent == intent));
+        if cells.is_empty() {
+            return Vec::new();
+        }
         let mut pairs = Vec::new();
         let mut flows = Vec::new();
-        for cell in &self.0 {
+        for cell in &cells {
             let pair = (cell.client, cell.server);
             pairs.extend((!pairs.contains(&pair)).then_some(pair));
             flows.extend((!flows.contains(&cell.flow)).then_some(cell.flow));
@@ -66,11 +92,10 @@ impl Matrix {
             format!("{name:<32} {}", cells.join(" ")).trim_end().to_owned()
         };
         let heads = pairs.iter().map(|(client, server)| format!("{client} → {server}"));
-        let mut lines = vec![String::new(), row("", heads.collect())];
+        let mut lines = vec![row(intent, heads.collect())];
         for flow in flows {
             let found = pairs.iter().map(|pair| {
-                let mut cells = self.0.iter();
-                cells.find(|cell| (cell.client, cell.server) == *pair && cell.flow == flow)
+                cells.iter().find(|cell| (cell.client, cell.server) == *pair && cell.flow == flow)
             });
             let words = found.map(|cell| match cell {
                 Some(cell) if cell.got.is_ok() => cell.expect,
@@ -80,8 +105,6 @@ impl Matrix {
             lines.push(row(flow, words.map(str::to_owned).collect()));
         }
         lines.push(String::new());
-        lines.extend(self.0.iter().filter(|cell| cell.got.is_err()).map(Cell::line));
-        lines.push(format!("interop: {} cells, {} failed", self.0.len(), self.failed()));
         lines
     }
 
@@ -92,7 +115,7 @@ impl Matrix {
                 Err(wrong) => wrong,
             };
             json!({
-                "client": cell.client, "server": cell.server, "flow": cell.flow,
+                "intent": cell.intent, "client": cell.client, "server": cell.server, "flow": cell.flow,
                 "expect": cell.expect, "got": got, "ok": cell.got.is_ok(),
             })
         }));
@@ -117,7 +140,7 @@ mod tests {
         assert_eq!(
             json["cells"][1],
             json!({
-                "client": "ours", "server": "mppx", "flow": "garbage",
+                "intent": "charge", "client": "ours", "server": "mppx", "flow": "garbage",
                 "expect": "refused", "got": "it was served", "ok": false,
             })
         );

@@ -10,12 +10,13 @@ mod party;
 mod peer;
 mod refused;
 mod round;
+mod session;
 
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
-use mpp_testkit::devnet::Devnet;
+use clap::{Args, ValueEnum};
+use mpp_testkit::devnet::{self, Devnet};
 use serde_json::json;
 
 use self::{install::Installed, matrix::Matrix, round::Round};
@@ -24,6 +25,8 @@ use crate::{console::Console, workspace::Workspace};
 /// What is played, and where.
 #[derive(Args, Default)]
 pub(crate) struct Options {
+    /// What is bought by; all, where it is not said.
+    intent: Option<Intent>,
     /// Play only the cells whose name contains this: "mppx → ours: push".
     #[arg(long)]
     only: Option<String>,
@@ -33,6 +36,21 @@ pub(crate) struct Options {
     /// Let the others pay each other instead: what fails there is not of our making.
     #[arg(long)]
     peers_only: bool,
+}
+
+/// What is bought by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Intent {
+    /// A payment for each request.
+    Charge,
+    /// Vouchers from a channel.
+    Session,
+}
+
+impl Options {
+    fn play(&self, intent: Intent) -> bool {
+        self.intent.is_none_or(|only| only == intent)
+    }
 }
 
 /// How long a cell may take.
@@ -55,18 +73,33 @@ pub(crate) fn command(
 
 async fn run(installed: &Installed, console: Console, options: &Options) -> anyhow::Result<Matrix> {
     if let Some(rpc) = &options.rpc {
-        return Round::begin(installed, rpc, options).await?.play(console).await;
+        return play(installed, rpc, console, options).await;
     }
-    // Bare, it refuses what pympp's server and sponsors ask of it.
-    let chain = Devnet::start_complete().await.context("no local chain")?;
+    // Bare, it refuses what pympp's server and sponsors ask of it; and servers that sponsor sessions by themselves refuse what
+    // a wallet's node had signed by another sponsor.
+    let kind = devnet::Options { complete: true, sponsor_fills: false, ..Default::default() };
+    let chain = Devnet::start_with(kind).await.context("no local chain")?;
     // A fresh chain's base fee falls from block to block, and pympp signs for exactly what the next one asks: our server,
     // which goes by the last one, would refuse it. Tempo's own does not move.
     chain.rpc("anvil_setNextBlockBaseFeePerGas", json!(["0x7"])).await?;
     chain.rpc("evm_mine", json!([])).await?;
-    let played = match Round::begin(installed, chain.rpc_url(), options).await {
-        Ok(round) => round.play(console).await,
-        Err(error) => Err(error),
-    };
+    let played = play(installed, chain.rpc_url(), console, options).await;
     chain.stop().await;
     played
+}
+
+async fn play(
+    installed: &Installed,
+    rpc: &str,
+    console: Console,
+    options: &Options,
+) -> anyhow::Result<Matrix> {
+    let mut matrix = Matrix::default();
+    if options.play(Intent::Charge) {
+        matrix.join(Round::begin(installed, rpc, options).await?.play(console).await?);
+    }
+    if options.play(Intent::Session) {
+        matrix.join(session::Round::begin(installed, rpc, options).await?.play(console).await?);
+    }
+    Ok(matrix)
 }

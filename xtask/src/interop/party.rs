@@ -24,6 +24,8 @@ pub(super) enum Sdk {
     Mppx,
     /// Its sibling in Python.
     Pympp,
+    /// The reference as it was when it last sold by sessions v1.
+    Legacy,
 }
 
 impl Sdk {
@@ -33,19 +35,29 @@ impl Sdk {
             Self::Ours => "ours",
             Self::Mppx => "mppx",
             Self::Pympp => "pympp",
+            Self::Legacy => "mppx 0.8",
         }
     }
 
     /// Its program of this name, pointed at a chain.
-    fn program(self, name: &str, installed: &Installed, rpc: &str, chain: &Chain) -> Command {
+    pub(super) fn program(
+        self,
+        name: &str,
+        installed: &Installed,
+        rpc: &str,
+        chain: &Chain,
+    ) -> Command {
         let (interpreter, folder, ending) = match self {
             Self::Pympp => (installed.python.as_os_str(), &installed.scripts, "py"),
+            Self::Legacy => ("node".as_ref(), &installed.legacy, "mjs"),
             _ => ("node".as_ref(), &installed.node, "mjs"),
         };
         let mut command = Command::new(interpreter);
         command.arg(folder.join(format!("{name}.{ending}")));
         command.env("RPC_URL", rpc).env("CHAIN_ID", chain.id.to_string());
         command.env("PORT", "0").env("MPP_SECRET_KEY", serve::SECRET);
+        // What is quoted of it is to be its own words.
+        command.env("NODE_NO_WARNINGS", "1");
         match self {
             // It would say "localhost" to whoever asked 127.0.0.1.
             Self::Pympp => command.env("MPP_REALM", serve::REALM),
@@ -186,7 +198,11 @@ impl Server {
             return Ok(Self { url, keeper: Keeper::Ours(serving) });
         }
         let (chain, _) = pay::chain_at(rpc).await?;
-        let program = sdk.program("server", installed, rpc, &chain);
+        Self::started(sdk, sdk.program("server", installed, rpc, &chain)).await
+    }
+
+    /// One of another SDK, by its program.
+    pub(super) async fn started(sdk: Sdk, program: Command) -> anyhow::Result<Self> {
         let (peer, ready) = Peer::start(program).await.with_context(|| sdk.name())?;
         let url = ready.get("url").and_then(Value::as_str).context("it does not say where")?;
         Ok(Self { url: url.to_owned(), keeper: Keeper::Other(Box::new(peer)) })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use http::{HeaderMap, header};
+use http::{HeaderMap, Method, header};
 use mpp_core::{Challenge, transport::read_challenges};
 use mpp_testkit::devnet::PAYER;
 use serde_json::Value;
@@ -37,7 +37,7 @@ pub(super) async fn prepare(
         let authorization = "Payment bm90IGEgY3JlZGVudGlhbA".to_owned();
         return Ok(Shown { url, authorization });
     }
-    let asked = asked(&url).await?;
+    let asked = asked(&url, "tempo/charge").await?;
     let answered = match fraud {
         Fraud::Expired => forge::ending(&asked, ENDS)?,
         Fraud::ChangedPrice => forge::cheaper(&asked)?,
@@ -74,7 +74,7 @@ pub(super) async fn show(shown: &Shown, books: &Books) -> anyhow::Result<String>
 
 impl Shown {
     async fn show(&self) -> anyhow::Result<(u16, HeaderMap, String)> {
-        get(&self.url, Some(&self.authorization)).await
+        send(Method::GET, &self.url, Some(&self.authorization)).await
     }
 }
 
@@ -87,18 +87,23 @@ pub(super) fn is_refusal(status: u16, body: &str) -> anyhow::Result<String> {
     Ok(format!("refused {status} {}", problem.unwrap_or_default()).trim_end().to_owned())
 }
 
-/// The challenge of a route that was not paid.
-async fn asked(url: &str) -> anyhow::Result<Challenge> {
-    let (status, headers, body) = get(url, None).await?;
+/// The challenge of a route that was not paid, of this method and intent.
+pub(super) async fn asked(url: &str, of: &str) -> anyhow::Result<Challenge> {
+    let (status, headers, body) = send(Method::GET, url, None).await?;
     ensure!(status == 402, "unpaid, the route answers {status}: {}", body.trim());
     let challenges = read_challenges(&headers);
-    let charge = challenges.into_iter().find(|c| c.method_id().to_string() == "tempo/charge");
-    charge.context("the route asks no charge")
+    let found = challenges.into_iter().find(|c| c.method_id().to_string() == of);
+    found.with_context(|| format!("the route asks no {of}"))
 }
 
-async fn get(url: &str, authorization: Option<&str>) -> anyhow::Result<(u16, HeaderMap, String)> {
+/// A bare request, with this credential.
+pub(super) async fn send(
+    method: Method,
+    url: &str,
+    authorization: Option<&str>,
+) -> anyhow::Result<(u16, HeaderMap, String)> {
     let client = reqwest::Client::builder().no_proxy().timeout(REQUEST).build()?;
-    let mut request = client.get(url);
+    let mut request = client.request(method, url);
     if let Some(authorization) = authorization {
         request = request.header(header::AUTHORIZATION, authorization);
     }

@@ -1,6 +1,7 @@
 //! A paid API with the routes of the interop servers of other SDKs, for their clients and validators to pay.
 
 mod routes;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -20,7 +21,10 @@ use mpp_testkit::devnet::{RECIPIENT, SPONSOR};
 use serde_json::json;
 use tokio::{net::TcpListener, signal::unix};
 
-use self::routes::{Route, Share};
+use self::{
+    routes::{Route, Share},
+    sessions::Tellers,
+};
 use crate::{console::Console, pay};
 
 /// What seals the challenges of interop servers, ours and others, unless the environment says otherwise.
@@ -70,7 +74,12 @@ pub(crate) async fn app(rpc_url: &str, gate: &Gate) -> anyhow::Result<Router> {
         .route("/health", get(async move || Json(health)))
         .route("/openapi.json", get(async move || ([(header::CACHE_CONTROL, "max-age=300")], Json(described))))
         .route("/llms.txt", get(async || "# Interop\n\n> Paid routes for clients of other SDKs.\n\n[OpenAPI discovery](/openapi.json)\n"));
+    let tellers = Tellers::new(&chain, &rpc, sponsor(&chain, &books)?)?;
     for (route, seller) in sold {
+        if route.path == "/sponsored" {
+            app = sessions::sell(app, gate, &tellers, (route.price, &seller))?;
+            continue;
+        }
         let paywall = gate.charge(route.price)?.via(&seller).layer()?;
         app = app.route(route.path, get(ok).layer(paywall));
     }
@@ -95,13 +104,16 @@ fn seller(
         seller = seller.modes(route.modes.iter().cloned());
     }
     if route.sponsored {
-        let signer = Arc::new(SPONSOR.key.hex().parse::<Key>()?);
-        // A bare development node simulates nothing: it then runs the calls alone.
-        let policy = Policy { require_simulation: false, ..Policy::on(chain) };
-        let sponsor = Sponsor::new(chain, signer, books.clone())?.policy(policy);
-        seller = seller.sponsored_by(sponsor)?;
+        seller = seller.sponsored_by(sponsor(chain, books)?)?;
     }
     Ok(seller)
+}
+
+fn sponsor(chain: &Chain, books: &Arc<dyn Store>) -> anyhow::Result<Sponsor> {
+    let signer = Arc::new(SPONSOR.key.hex().parse::<Key>()?);
+    // A bare development node simulates nothing: it then runs the calls alone.
+    let policy = Policy { require_simulation: false, ..Policy::on(chain) };
+    Ok(Sponsor::new(chain, signer, books.clone())?.policy(policy))
 }
 
 /// A gate that forgets with its process.

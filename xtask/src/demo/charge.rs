@@ -1,4 +1,4 @@
-//! The whole of it, once: a real local chain, a paid API, a client that pays it, and what that did to both accounts.
+//! One payment for one request: a paid API, a client that pays it, and what that did to both accounts.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -75,8 +75,8 @@ async fn run(console: Console, chain: &Devnet) -> anyhow::Result<Value> {
 /// The seller: an axum API with one paid route.
 async fn sell(tempo: &Chain, rpc: Arc<dyn Rpc>) -> anyhow::Result<String> {
     let verifier = Arc::new(charge::Verifier::new(tempo, RECIPIENT.address, rpc)?);
-    let secret: String = (0..4).map(|_| format!("{:016x}", rand_u64())).collect();
-    let gate = Gate::builder(Memory::volatile()).realm("127.0.0.1").secret(secret).build()?;
+    let gate =
+        Gate::builder(Memory::volatile()).realm("127.0.0.1").secret(super::secret()).build()?;
     let paywall = gate.charge(PRICE)?.via(&verifier).layer()?;
     let app = Router::new().route("/joke", get(async |_: Paid| JOKE).layer(paywall));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -169,10 +169,4 @@ async fn moved_once(
         "the receipt names another transaction"
     );
     Ok(())
-}
-
-/// Different each run; a challenge secret of a server that lives for seconds.
-fn rand_u64() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::time::SystemTime::now())
 }
