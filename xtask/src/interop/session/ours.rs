@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use mpp_client::{Limits, ResponseExt, SessionExt, Wallet, paying, reqwest::SocketExt};
+use mpp_client::{Limits, ResponseExt, SessionExt, Wallet, paying, ws::SocketExt};
 use mpp_core::{Amount, Challenge, Credential, Receipt, payer::Allowance, payer::Payer as _};
 use mpp_tempo::{
     Chain,
