@@ -61,6 +61,11 @@ impl Raise {
         self.total
     }
 
+    /// The least step by which it may grow, in base units.
+    pub fn least(&self) -> Amount {
+        self.least
+    }
+
     /// What proves it. Worth that much to its payee.
     pub fn proof(&self) -> Option<&str> {
         self.proof.as_deref()

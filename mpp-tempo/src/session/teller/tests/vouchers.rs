@@ -135,7 +135,7 @@ async fn a_close_wants_the_payers_word_and_no_least_step() {
     let good = closing(signed(&payer(), &channel(), 3_001));
     let act = teller.check(&claim(&teller, &good), Some(&account)).await.unwrap();
     let Act::Close { last, .. } = act else { panic!("{act:?}") };
-    assert_eq!(last.least, Amount::ZERO);
+    assert_eq!(last.least(), Amount::ZERO);
     let forged = closing(signed(&payee(), &channel(), 3_001));
     let refused = teller.check(&claim(&teller, &forged), Some(&account)).await.unwrap_err();
     assert_eq!(refused.kind, ProblemType::SIGNER_MISMATCH);
@@ -144,7 +144,7 @@ async fn a_close_wants_the_payers_word_and_no_least_step() {
     let step = voucher(&channel(), 4_000, signed(&payer(), &channel(), 4_000));
     let act = teller.check(&claim(&teller, &step), Some(&account)).await.unwrap();
     let Act::Draw(raise) = act else { panic!("{act:?}") };
-    assert_eq!(raise.least.get(), 1_000);
+    assert_eq!(raise.least().get(), 1_000);
 }
 
 #[tokio::test]
