@@ -40,8 +40,7 @@ impl Shop {
     pub fn over(store: impl Store) -> Self {
         let node = Arc::new(Counting::default());
         let key: Key = RECIPIENT.key.hex().parse().expect("a key");
-        let teller =
-            Teller::new(&Chain::MODERATO, RECIPIENT.address, Arc::new(key), node.clone());
+        let teller = Teller::new(&Chain::MODERATO, RECIPIENT.address, Arc::new(key), node.clone());
         let teller = Arc::new(teller.expect("an address"));
         let gate = Gate::builder(store).realm(REALM).secret(SECRET).recover_by_hand().build();
         let offers = Offers::<Session>::of(RATE.parse().expect("a rate"));

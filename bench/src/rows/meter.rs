@@ -18,7 +18,7 @@ const BATCHES: [(u64, bool); 2] = [(16, false), (256, true)];
 /// Measures.
 pub fn rows(effort: Effort) -> Vec<Row> {
     let one = |(batch, bulk): (u64, bool)| {
-        let rate = median((0..effort.rounds).map(|_| units_per_second(batch, effort)));
+        let rate = median((0..effort.rounds).map(|_| units_per_second(batch)));
         let name = format!("units of a stream, {batch} set aside at a time");
         let row = Row::rate(name, "units/s", rate, None);
         if bulk { row.to_reach(Goal::Rate(1_000_000.0)) } else { row }
@@ -26,13 +26,16 @@ pub fn rows(effort: Effort) -> Vec<Row> {
     BATCHES.map(one).into()
 }
 
-fn units_per_second(batch: u64, effort: Effort) -> f64 {
-    let units = batch * effort.requests as u64;
+/// Of one short stream: most of them are disturbed by nobody.
+fn units_per_second(batch: u64) -> f64 {
+    let units = batch * 50;
     runtime().block_on(async {
         let shop = Shop::over(Memory::volatile());
-        // One unit is the request's own.
-        let head = Payer::numbered(1).pays(&shop.challenge().await, u128::from(units) + 1);
-        let permit = shop.take(&head).await;
+        let (payer, challenge) = (Payer::numbered(1), shop.challenge().await);
+        // A unit for the request that opens, one for the request that streams, and the stream's own.
+        let opens = shop.take(&payer.pays(&challenge, 1)).await;
+        opens.finish(Ending::Delivered).await.expect("nothing is to be written");
+        let permit = shop.take(&payer.pays(&challenge, u128::from(units) + 2)).await;
         let session = permit.session().expect("the route is metered");
         let mut meter = session.meter().in_batches_of(batch);
         let began = Instant::now();

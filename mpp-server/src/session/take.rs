@@ -63,8 +63,8 @@ impl<T: Teller> Desk<T> {
         claim: &Claim<T::Method>,
         take: &Take,
     ) -> Result<Taken, Rejection> {
-        let found = self.read(at).await?;
-        let known = found.as_ref().map(|(_, entry)| &entry.account);
+        let seen = self.see(at).await?;
+        let known = seen.as_ref().map(|seen| &seen.entry.account);
         // Reads, and verifies signatures: outside any lock, and nothing is written yet.
         let act = self.till.it.check(claim, known).await?;
         let challenge = claim.challenge.id().as_str();
@@ -78,12 +78,12 @@ impl<T: Teller> Desk<T> {
         }
         match act {
             Act::Draw(raise) => {
-                let entry = self.draw(at, &raise, take).await?;
+                let entry = self.draw(at, seen, &raise, take).await?;
                 Ok(self.taken(at, challenge, take, &entry))
             }
             Act::Adopt { kept, raise } => {
                 self.adopt(at, kept, &raise, take).await?;
-                let entry = self.draw(at, &raise, take).await?;
+                let entry = self.draw(at, None, &raise, take).await?;
                 Ok(self.taken(at, challenge, take, &entry))
             }
             Act::Open { order, kept, raise } => {
@@ -112,7 +112,7 @@ impl<T: Teller> Desk<T> {
         (opened, raise): (Ordered<T::Kept>, mpp_core::account::Raise),
     ) -> Result<Taken, Rejection> {
         let fresh = opened.fresh;
-        match self.draw(at, &raise, take).await {
+        match self.draw(at, None, &raise, take).await {
             Ok(entry) => {
                 let mut taken = self.taken(at, challenge, take, &entry);
                 taken.receipt.extra.extend(opened.extra);
