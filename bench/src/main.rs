@@ -1,4 +1,4 @@
-//! Measures every row and prints one JSON object; `--quick` looks less closely, `--stores` and `--tempo` at those alone.
+//! Measures every row and prints one JSON object; `--quick` looks less closely, `--stores`, `--tempo` and `--sessions` at those alone.
 
 use std::{env, error::Error, io::Write, process::Command};
 
@@ -19,6 +19,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         table.extend(rows::charge::rows());
         return print(&table);
     }
+    if given("--sessions") {
+        return print(&sessions(effort, &counted()?)?);
+    }
     let mut table = vec![
         rows::id::row(effort),
         rows::issue::row(effort),
@@ -31,8 +34,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     table.extend(rows::check::rows(effort));
     table.extend(rows::charge::rows());
     table.extend(rows::stores::rows(effort)?);
-    table.splice(2..2, rows::allocations::rows(&counted()?));
+    let counted = counted()?;
+    table.extend(sessions(effort, &counted)?);
+    table.splice(2..2, rows::allocations::rows(&counted));
     print(&table)
+}
+
+fn sessions(effort: Effort, counted: &Count) -> Result<Vec<Row>, Box<dyn Error>> {
+    let mut table = rows::voucher::rows(effort);
+    table.extend(rows::accept::rows(effort)?);
+    table.extend(rows::meter::rows(effort));
+    table.push(rows::idle::row(counted.idle));
+    Ok(table)
 }
 
 fn print(table: &[Row]) -> Result<(), Box<dyn Error>> {

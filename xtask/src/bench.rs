@@ -69,12 +69,15 @@ fn lines(rows: &[Row]) -> Vec<String> {
             Some(false) => "missed",
             None => "",
         };
-        // A goal for a count is the most it may be; any other is the least the ratio may be.
-        let goal = match row.unit.as_str() {
-            "requests/s" => row.goal.map_or_else(|| "–".into(), |goal| format!("≥ {goal}")),
-            "allocations" => row.goal.map_or_else(|| "–".into(), |goal| format!("≤ {goal}")),
-            _ => row.goal.map_or_else(|| "–".into(), |goal| format!("≥ {goal:.2}")),
-        };
+        // A goal for a count is the most it may be, one for a rate the least; any other is the least the ratio may be.
+        let goal = row.goal.map_or_else(
+            || "–".into(),
+            |goal| match row.unit.as_str() {
+                "allocations" | "bytes" | "calls" => format!("≤ {goal}"),
+                rate if rate.ends_with("/s") => format!("≥ {goal}"),
+                _ => format!("≥ {goal:.2}"),
+            },
+        );
         line(&[
             row.name.clone(),
             row.unit.clone(),
@@ -91,7 +94,7 @@ fn lines(rows: &[Row]) -> Vec<String> {
 
 fn line(cells: &[String; 8]) -> String {
     let [name, unit, ours, peer, floor, ratio, goal, met] = cells;
-    format!("{name:<44} {unit:<12} {ours:>9} {peer:>9} {floor:>9} {ratio:>7} {goal:>7}  {met}")
+    format!("{name:<44} {unit:<12} {ours:>9} {peer:>9} {floor:>9} {ratio:>7} {goal:>9}  {met}")
         .trim_end()
         .to_owned()
 }

@@ -5,7 +5,10 @@ use std::{error::Error, io::Write};
 use bench::rows::allocations;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let count = allocations::count(|run| allocation_counter::measure(run).count_total);
+    let count = allocations::count(
+        |run| allocation_counter::measure(run).count_total,
+        |run| allocation_counter::measure(run).bytes_current,
+    );
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&count)?)?;
     Ok(())
 }

@@ -32,11 +32,13 @@ pub struct Count {
     pub peer: Counted,
     /// The free route itself.
     pub free: f64,
+    /// Bytes that an idle channel takes of ours.
+    pub idle: f64,
 }
 
 /// The rows of a count.
 pub fn rows(count: &Count) -> [Row; 2] {
-    let Count { ours, peer, free } = count;
+    let Count { ours, peer, free, .. } = count;
     let of = |name, ours, peer| Row::cost(name, "allocations", ours, peer).over(*free);
     [
         of("402, beyond the free route's", ours.refused, peer.refused).to_reach(Goal::Ours(20.0)),
@@ -44,8 +46,11 @@ pub fn rows(count: &Count) -> [Row; 2] {
     ]
 }
 
-/// Counts, where `counted` tells how often a function allocates.
-pub fn count(counted: impl Fn(&mut dyn FnMut()) -> u64) -> Count {
+/// Counts, where `counted` tells how often a function allocates, and `kept` how many bytes it leaves allocated.
+pub fn count(
+    counted: impl Fn(&mut dyn FnMut()) -> u64,
+    kept: impl Fn(&mut dyn FnMut()) -> i64,
+) -> Count {
     let (runtime, without) = (runtime(), free());
     let (ours, peer) = (crate::ours::app(), crate::peers::app());
     let (template, challenger) = (super::parse::challenge(), Challenger::forgetful());
@@ -75,5 +80,6 @@ pub fn count(counted: impl Fn(&mut dyn FnMut()) -> u64) -> Count {
         ours: of(&ours, &|number| super::paid::our_request(&template, number)),
         peer: of(&peer, &|number| super::paid::peers_request(&challenger, number)),
         free,
+        idle: super::idle::bytes(kept),
     }
 }

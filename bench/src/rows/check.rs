@@ -17,7 +17,9 @@ use mpp_core::{
 };
 use mpp_tempo::{
     TempoCharge,
-    chain::rpc::{Answer, Block, NodeError, Receipt, Rpc, RpcError, Trial, Search, Told, not_offered},
+    chain::rpc::{
+        Answer, Block, NodeError, Receipt, Rpc, RpcError, Search, Told, Trial, not_offered,
+    },
     charge::{Evidence, Verifier},
 };
 use secp256k1::Secp256k1;

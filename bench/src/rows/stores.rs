@@ -134,7 +134,7 @@ async fn all(app: &Router, requests: Vec<http::Request<axum::body::Body>>, most:
 }
 
 /// What a disk does that is asked to be sure, one page at a time.
-fn commits_per_second(folder: &Path) -> std::io::Result<f64> {
+pub fn commits_per_second(folder: &Path) -> std::io::Result<f64> {
     let mut file = File::create(folder.join("commits"))?;
     let (began, mut commits) = (Instant::now(), 0_u32);
     while began.elapsed() < Duration::from_millis(500) {

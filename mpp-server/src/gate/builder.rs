@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -231,6 +231,7 @@ impl GateBuilder {
             nonces: nonces.clone(),
             locals: Locals::default(),
             tills: Mutex::default(),
+            tells: AtomicBool::new(false),
             tasks: Arc::default(),
         });
         let ledger = Ledger {

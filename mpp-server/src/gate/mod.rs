@@ -9,7 +9,10 @@ mod realm;
 mod recovery;
 mod session;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use mpp_core::{
     Receipt,
@@ -136,6 +139,9 @@ impl Gate {
     /// Lets recovery go on with payments begun on this route. Layers say it themselves; who calls [`Gate::judge`] says it
     /// once per route.
     pub fn recovers(&self, route: &Route) {
+        if route.bootstrap.is_some() {
+            self.0.engine.tells.store(true, Ordering::Relaxed);
+        }
         for offer in route.offers.iter().chain(&route.bootstrap) {
             if let Some(once) = offer.once() {
                 self.settles_through(once.rail());

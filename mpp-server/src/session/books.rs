@@ -1,6 +1,9 @@
 //! Reading and writing accounts: every write is one compare-and-swap of one entry.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use mpp_core::{
     Receipt,
@@ -8,7 +11,7 @@ use mpp_core::{
     credential::Source,
     method::TermsOf,
     problem::{ProblemType, Reason, Rejection},
-    store::{Keep, Key, StoreError, Version},
+    store::{Keep, Key, StoreError, Version, Versioned},
     teller::Teller,
 };
 use serde_json::Value;
@@ -41,6 +44,13 @@ pub(super) struct At {
 /// An entry as it was read.
 pub(super) type Found<T> = Option<(Version, Entry<<T as Teller>::Kept>)>;
 
+/// The same, with the text it was read from.
+pub(super) struct Seen<K> {
+    version: Version,
+    text: Vec<u8>,
+    pub(super) entry: Entry<K>,
+}
+
 impl<T: Teller> Desk<T> {
     pub(super) fn at(&self, id: &str) -> Result<At, Rejection> {
         let key = self.key(id)?;
@@ -67,13 +77,14 @@ impl<T: Teller> Desk<T> {
     }
 
     pub(super) async fn read(&self, at: &At) -> Result<Found<T>, Rejection> {
-        match self.engine.store.get(&at.key).await.map_err(unavailable)? {
-            Some(found) => {
-                let entry = Entry::read(&at.key, &found.value).map_err(unavailable)?;
-                Ok(Some((found.version, entry)))
-            }
-            None => Ok(None),
-        }
+        Ok(self.see(at).await?.map(|seen| (seen.version, seen.entry)))
+    }
+
+    pub(super) async fn see(&self, at: &At) -> Result<Option<Seen<T::Kept>>, Rejection> {
+        let found = self.engine.store.get(&at.key).await.map_err(unavailable)?;
+        let Some(Versioned { version, value: text }) = found else { return Ok(None) };
+        let entry = Entry::read(&at.key, &text).map_err(unavailable)?;
+        Ok(Some(Seen { version, text, entry }))
     }
 
     /// Reads an account that must be there.
@@ -88,13 +99,23 @@ impl<T: Teller> Desk<T> {
         expect: Option<Version>,
         entry: &Entry<T::Kept>,
     ) -> Result<bool, Rejection> {
-        let bytes = serde_json::to_vec(entry).map_err(Rejection::internal)?;
+        self.put(at, expect, entry, &text(entry)?).await
+    }
+
+    /// Writes an account whose text is made already.
+    async fn put(
+        &self,
+        at: &At,
+        expect: Option<Version>,
+        entry: &Entry<T::Kept>,
+        text: &[u8],
+    ) -> Result<bool, Rejection> {
         let keep = match entry.is_over() {
             true => Keep::For { since: self.engine.now(), ttl: REMEMBERED },
             false => Keep::Forever,
         };
         // Whether a write that is not answered happened is not known: nothing is granted on it.
-        let swapped = self.engine.store.swap(&at.key, expect, Some(&bytes), keep).await;
+        let swapped = self.engine.store.swap(&at.key, expect, Some(text), keep).await;
         Ok(swapped.map_err(unavailable)?.is_some())
     }
 
@@ -109,17 +130,32 @@ impl<T: Teller> Desk<T> {
     pub(super) async fn change<R: Send>(
         &self,
         at: &At,
+        change: impl FnMut(&mut Entry<T::Kept>, i64) -> Result<R, Rejection> + Send,
+    ) -> Result<(R, Entry<T::Kept>), Rejection> {
+        self.change_seen(at, None, change).await
+    }
+
+    /// As [`Desk::change`], first over what the caller has just read.
+    pub(super) async fn change_seen<R: Send>(
+        &self,
+        at: &At,
+        seen: Option<Seen<T::Kept>>,
         mut change: impl FnMut(&mut Entry<T::Kept>, i64) -> Result<R, Rejection> + Send,
     ) -> Result<(R, Entry<T::Kept>), Rejection> {
-        let _turn = at.local.writing.lock().await;
+        // Whoever has to wait here waits for somebody to write: what was read before is old then.
+        let (_turn, mut seen) = match at.local.writing.try_lock() {
+            Ok(turn) => (turn, seen),
+            Err(_) => (at.local.writing.lock().await, None),
+        };
         loop {
-            let now = self.engine.now().unix_millis();
-            let found = self.engine.store.get(&at.key).await.map_err(unavailable)?;
-            let found = found.ok_or_else(not_found)?;
-            let mut entry = Entry::read(&at.key, &found.value).map_err(unavailable)?;
-            let changed = change(&mut entry, now)?;
-            let same = serde_json::to_vec(&entry).is_ok_and(|bytes| bytes == found.value);
-            if same || self.write(at, Some(found.version), &entry).await? {
+            let read = match seen.take() {
+                Some(seen) => seen,
+                None => self.see(at).await?.ok_or_else(not_found)?,
+            };
+            let Seen { version, text: before, mut entry } = read;
+            let changed = change(&mut entry, self.engine.now().unix_millis())?;
+            let text = text(&entry)?;
+            if text == before || self.put(at, Some(version), &entry, &text).await? {
                 return Ok((changed, entry));
             }
         }
@@ -137,6 +173,9 @@ impl<T: Teller> Desk<T> {
 
     /// Writes down whose account it is, so that a payer that forgot can be told of it.
     pub(super) async fn index(&self, id: &str, kept: &T::Kept) -> Result<(), Rejection> {
+        if !self.engine.tells.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let Some(payer) = self.till.it.payer(kept) else { return Ok(()) };
         let key = self.payer_key(&payer)?;
         loop {
@@ -193,6 +232,10 @@ impl<T: Teller> Desk<T> {
             extra,
         }
     }
+}
+
+fn text<K: serde::Serialize>(entry: &Entry<K>) -> Result<Vec<u8>, Rejection> {
+    serde_json::to_vec(entry).map_err(Rejection::internal)
 }
 
 pub(super) fn not_found() -> Rejection {

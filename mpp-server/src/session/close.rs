@@ -35,7 +35,8 @@ impl<T: Teller> Desk<T> {
                 None => {
                     let order = serde_json::value::to_raw_value(&order);
                     let order = order.map_err(Rejection::internal)?;
-                    let marked = desk.mark_closing(&at, Some(&last), |_| Some(order.clone())).await?;
+                    let marked =
+                        desk.mark_closing(&at, Some(&last), |_| Some(order.clone())).await?;
                     desk.finish(&at, marked).await?
                 }
             };

@@ -8,7 +8,7 @@ use mpp_core::{
 };
 
 use super::{
-    books::{At, Desk, not_found},
+    books::{At, Desk, Seen, not_found},
     entry::{Act, Entry},
     meter::Drawn,
     take::{Take, charged_before},
@@ -16,22 +16,24 @@ use super::{
 
 impl<T: Teller> Desk<T> {
     /// Accepts a raise and deducts what the request costs. The raise stands where the balance is short: the payer signed it.
+    /// `seen` is what its proof was checked against, where that was on the books.
     ///
     /// A crash before the swap leaves nothing; after it, units that are paid and were not served, as many as the request asked
     /// for.
     pub(super) async fn draw(
         &self,
         at: &At,
+        seen: Option<Seen<T::Kept>>,
         raise: &Raise,
         take: &Take,
     ) -> Result<Entry<T::Kept>, Rejection> {
-        match self.draw_once(at, raise, take).await {
+        match self.draw_once(at, seen, raise, take).await {
             // What is kept of the deposit may be older than a top-up that went past us.
             Err(refused) if refused.reason == Reason::OVER_DEPOSIT => {
                 if !self.look_again(at).await? {
                     return Err(refused);
                 }
-                self.draw_once(at, raise, take).await
+                self.draw_once(at, None, raise, take).await
             }
             drawn => drawn,
         }
@@ -40,6 +42,7 @@ impl<T: Teller> Desk<T> {
     async fn draw_once(
         &self,
         at: &At,
+        seen: Option<Seen<T::Kept>>,
         raise: &Raise,
         take: &Take,
     ) -> Result<Entry<T::Kept>, Rejection> {
@@ -47,7 +50,7 @@ impl<T: Teller> Desk<T> {
         let units = if take.content { take.units } else { 0 };
         let name = take.name.as_deref().filter(|_| units > 0);
         let (drawn, entry) = self
-            .change(at, |entry, now| {
+            .change_seen(at, seen, |entry, now| {
                 self.stands(entry)?;
                 if name.is_some_and(|name| entry.recent.iter().any(|before| before == name)) {
                     return Err(charged_before());
@@ -55,15 +58,16 @@ impl<T: Teller> Desk<T> {
                 let ceiling = it.ceiling(&entry.account.kept);
                 let before = entry.account.credit;
                 let drawn = entry.account.draw(raise, ceiling, units, take.price);
-                if drawn.is_ok() {
+                let raised = entry.account.credit > before;
+                if drawn.is_ok() && (raised || units > 0) {
                     entry.touched = now;
                     name.into_iter().for_each(|name| entry.remember(name));
                 }
                 // What was not raised is not written.
-                if drawn.is_err() && entry.account.credit == before {
+                if drawn.is_err() && !raised {
                     return Err(drawn.err().unwrap_or_else(not_found));
                 }
-                Ok((drawn, entry.account.credit > before))
+                Ok((drawn, raised))
             })
             .await?;
         let (drawn, raised) = drawn;

@@ -41,6 +41,7 @@ pub(crate) trait ErasedTill: Send + Sync {
         engine: Arc<Engine>,
         id: String,
         drawn: Drawn,
+        last: Option<Held>,
     ) -> BoxFuture<'static, Result<Need, Rejection>>;
     /// Sets units aside; `Err(Some)` of the need where none is covered.
     fn hold(
@@ -128,12 +129,13 @@ impl<T: Teller> ErasedTill for Till<T> {
         engine: Arc<Engine>,
         id: String,
         drawn: Drawn,
+        last: Option<Held>,
     ) -> BoxFuture<'static, Result<Need, Rejection>> {
         Box::pin(async move {
             let desk = self.desk(&engine);
             let at = desk.at(&id)?;
             let entry = desk.found(&at).await?;
-            Ok(desk.needed(&at, &entry, drawn))
+            Ok(desk.needed(&at, &entry, last, drawn))
         })
     }
 

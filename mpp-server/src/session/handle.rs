@@ -51,17 +51,8 @@ impl Session {
         again: Again,
     ) -> Self {
         let (prepaid, charged) = (AtomicU64::new(prepaid), AtomicU64::new(0));
-        let inner = Inner {
-            engine,
-            till,
-            id,
-            challenge,
-            price,
-            unit_type,
-            again,
-            prepaid,
-            charged,
-        };
+        let inner =
+            Inner { engine, till, id, challenge, price, unit_type, again, prepaid, charged };
         Self(Arc::new(inner), BATCH)
     }
 
@@ -196,10 +187,10 @@ impl Session {
         till.clone().changed(engine.clone(), id.clone(), drawn, patience).await
     }
 
-    pub(super) async fn need(&self, units: u64) -> Result<Need, Rejection> {
+    pub(super) async fn need(&self, units: u64, last: Option<Held>) -> Result<Need, Rejection> {
         let drawn = Drawn { units, price: self.0.price };
         let Inner { engine, till, id, .. } = &*self.0;
-        till.clone().need(engine.clone(), id.clone(), drawn).await
+        till.clone().need(engine.clone(), id.clone(), drawn, last).await
     }
 }
 

@@ -122,7 +122,11 @@ impl Meter {
                     false => Err(Dry::Need(self.need(at_least).await?)),
                 }
             }
-            Ok(Err(need)) => Err(Dry::Need(need)),
+            Ok(Err(need)) => {
+                // Nothing was written: what was in hand is so still.
+                self.held = last;
+                Err(Dry::Need(need))
+            }
             Err(e) => Err(Dry::Ended(e)),
         }
     }
@@ -166,7 +170,7 @@ impl Meter {
     }
 
     async fn need(&self, units: u64) -> Result<Need, Dry> {
-        self.session.need(units).await.map_err(Dry::Ended)
+        self.session.need(units, self.held).await.map_err(Dry::Ended)
     }
 }
 
@@ -202,7 +206,8 @@ const LEASE: i64 = 10 * 60 * 1000;
 const RENEWED: Duration = Duration::from_secs(5 * 60);
 
 impl<T: Teller> Desk<T> {
-    /// Ends the last hold and begins the next, in one write.
+    /// Ends the last hold and begins the next, in one write. Where not one unit is covered nothing is written, and the last hold
+    /// goes on.
     pub(super) async fn hold(
         &self,
         at: &At,
@@ -212,16 +217,23 @@ impl<T: Teller> Desk<T> {
         let id = self.draw_id()?;
         let (held, entry) = self
             .change(at, |entry, now| {
+                let before = entry.clone();
                 end(entry, last);
                 if let Err(ended) = self.stands(entry) {
                     return Ok(Err(ended));
                 }
-                let before = entry.account.held;
+                let held = entry.account.held;
                 let units = match entry.account.hold(drawn.units, drawn.price) {
                     Ok(units) => units,
-                    Err(e) => return Ok(Err(e)),
+                    Err(e) => {
+                        // A closing account is told what was used of it; one that is short has time for that.
+                        if e.reason == Reason::SHORT_BALANCE {
+                            *entry = before;
+                        }
+                        return Ok(Err(e));
+                    }
                 };
-                let amount = entry.account.held.saturating_sub(before);
+                let amount = entry.account.held.saturating_sub(held);
                 let until = now.saturating_add(LEASE);
                 entry.holds.push(Hold { id, by: self.engine.me, until, amount, units });
                 entry.touched = now;
@@ -231,15 +243,26 @@ impl<T: Teller> Desk<T> {
         self.collect_if_due(at, &entry);
         match held {
             Ok(held) => Ok(Ok(held)),
-            Err(e) if e.reason == Reason::SHORT_BALANCE => Ok(Err(self.needed(at, &entry, drawn))),
+            Err(e) if e.reason == Reason::SHORT_BALANCE => {
+                Ok(Err(self.needed(at, &entry, last, drawn)))
+            }
             Err(e) => Err(e),
         }
     }
 
     /// What a payer is told: the total that would cover a batch, where the deposit does; one unit otherwise.
-    pub(super) fn needed(&self, at: &At, entry: &Entry<T::Kept>, wanted: Drawn) -> Need {
+    pub(super) fn needed(
+        &self,
+        at: &At,
+        entry: &Entry<T::Kept>,
+        last: Option<Held>,
+        wanted: Drawn,
+    ) -> Need {
         let account = &entry.account;
         let used = account.spent.checked_add(account.held).unwrap_or(account.credit);
+        // What is left of the last hold goes back in the write that begins the next.
+        let left = last.and_then(|last| last.price.checked_mul(last.units - last.used));
+        let used = used.saturating_sub(left.unwrap_or(Amount::ZERO));
         let room = self.till.it.ceiling(&account.kept).map(|most| most.saturating_sub(used));
         let fits = match (room, wanted.price.get()) {
             (Some(room), price) if price > 0 => {

@@ -22,7 +22,7 @@ mod till;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -60,6 +60,8 @@ pub(crate) struct Engine {
     pub(crate) nonces: Arc<Nonces>,
     pub(crate) locals: Locals,
     pub(crate) tills: Mutex<Vec<Arc<dyn ErasedTill>>>,
+    /// A route tells payers of their accounts, so whose they are is written down.
+    pub(crate) tells: AtomicBool,
     /// Held by every task that has an order or a meter's rest to write down.
     pub(crate) tasks: Arc<()>,
 }

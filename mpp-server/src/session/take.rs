@@ -70,27 +70,27 @@ impl<T: Teller> Desk<T> {
         claim: &Claim<T::Method>,
         take: &Take,
     ) -> Result<Taken, Rejection> {
-        let found = self.read(at).await?;
-        let known = found.as_ref().map(|(_, entry)| &entry.account);
+        let seen = self.see(at).await?;
+        let known = seen.as_ref().map(|seen| &seen.entry.account);
         // Reads, and verifies signatures: outside any lock, and nothing is written yet.
         let act = self.till.it.check(claim, known).await?;
         let challenge = claim.challenge.id().as_str();
         match act {
             Act::Draw(raise) => {
                 take.is_at_terms()?;
-                let entry = self.draw(at, &raise, take).await?;
+                let entry = self.draw(at, seen, &raise, take).await?;
                 Ok(self.taken(at, challenge, take, &entry))
             }
             Act::Adopt { kept, raise } => {
                 take.is_at_terms()?;
                 claim.in_time()?;
                 self.adopt(at, kept, &raise, take).await?;
-                let entry = self.draw(at, &raise, take).await?;
+                let entry = self.draw(at, None, &raise, take).await?;
                 Ok(self.taken(at, challenge, take, &entry))
             }
             Act::Open { order, kept, raise } => {
                 // What is on the books is gone on with whenever it is shown again.
-                if found.is_none() {
+                if seen.is_none() {
                     self.admits(claim, take, &order)?;
                 }
                 let opened = self.open(at, challenge, (order, kept, raise.clone())).await?;
@@ -98,7 +98,7 @@ impl<T: Teller> Desk<T> {
             }
             Act::TopUp { order } => {
                 let name = self.till.it.name(&order);
-                if !found.is_some_and(|(_, entry)| self.has(&entry, &name)) {
+                if !seen.is_some_and(|seen| self.has(&seen.entry, &name)) {
                     self.admits(claim, take, &order)?;
                 }
                 let done = self.top_up(at, challenge, order).await?;
@@ -154,7 +154,7 @@ impl<T: Teller> Desk<T> {
     ) -> Result<Taken, Rejection> {
         let fresh = opened.fresh;
         let drawn = match take.is_at_terms() {
-            Ok(()) => self.draw(at, &raise, take).await,
+            Ok(()) => self.draw(at, None, &raise, take).await,
             Err(other) => Err(other),
         };
         match drawn {
