@@ -34,9 +34,10 @@ pub struct Account<K = ()> {
     /// What proves the whole credit, where it is proven: the best voucher.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
-    /// The best proof of before whose amount was spent to its end: it can be collected while the newer is not yet earned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub earned: Option<Proof>,
+    /// Proofs of before that were better than what was collected then, smallest first: of those that were spent to their end the
+    /// best can be collected while the newest is not yet earned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Proof>,
     /// The latest orders carried out, by name: one that is shown again is not carried out again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<String>,
@@ -60,6 +61,9 @@ pub enum State {
     Closed,
 }
 
+/// Proofs that an account keeps beside the best.
+const EARLIER: usize = 3;
+
 /// Order names that an account remembers.
 const ORDERS: usize = 32;
 
@@ -78,7 +82,7 @@ impl<K> Account<K> {
             held: Amount::ZERO,
             units: 0,
             proof: None,
-            earned: None,
+            earlier: Vec::new(),
             orders: Vec::new(),
             kept,
         }
@@ -118,10 +122,8 @@ impl<K> Account<K> {
         if credit == self.credit {
             return Ok(());
         }
-        if self.spent >= self.credit
-            && let Some(old) = self.proof.take()
-        {
-            self.earned = Some(old);
+        if let Some(old) = self.proof.take() {
+            self.supersede(old);
         }
         self.credit = credit;
         let proof = raise.proof().map(str::to_owned);
@@ -171,14 +173,24 @@ impl<K> Account<K> {
         }
         self.spent = self.spent.saturating_sub(cost);
         self.units = self.units.saturating_sub(units);
-        // What is no longer spent to its end is not to be collected.
-        self.earned = self.earned.take().filter(|earned| earned.amount <= self.spent);
+    }
+
+    /// Keeps a proof that a better one follows: of those that are spent to their end the best alone, and few that are not yet.
+    fn supersede(&mut self, old: Proof) {
+        self.earlier.push(old);
+        let spent = self.spent;
+        let best = self.earlier.iter().rposition(|proof| proof.amount <= spent).unwrap_or(0);
+        self.earlier.drain(..best);
+        if self.earlier.len() > EARLIER {
+            // The first two are spent to their end, or will be first.
+            self.earlier.remove(2);
+        }
     }
 
     /// The best proof of no more than what was spent: what may be collected while the account stays open.
     pub fn collectable(&self) -> Option<&Proof> {
-        let best = self.proof.as_ref().filter(|best| best.amount <= self.spent);
-        best.or(self.earned.as_ref())
+        let proofs = self.proof.iter().chain(self.earlier.iter().rev());
+        proofs.into_iter().find(|proof| proof.amount <= self.spent)
     }
 
     /// Whether an order of this name was carried out.

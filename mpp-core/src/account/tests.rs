@@ -81,6 +81,12 @@ fn only_what_was_spent_to_its_end_is_collected() {
     assert_eq!(a.collectable().unwrap().amount, amount(10));
     a.give_back(1, amount(5), amount(10));
     assert_eq!((a.spent, a.collectable().unwrap().amount), (amount(10), amount(10)));
+    // What is superseded before it is spent to its end can be collected once it is.
+    a.raise(&to(40), None).unwrap();
+    a.raise(&to(50), None).unwrap();
+    a.spend(1, amount(35)).unwrap();
+    assert_eq!((a.spent, a.collectable().unwrap().amount), (amount(45), amount(40)));
+    a.give_back(1, amount(35), amount(10));
     a.give_back(1, amount(10), amount(10));
     assert_eq!(a.spent, amount(10), "what the rail has moved is not given back");
 }

@@ -250,7 +250,8 @@ impl<T: Teller> Desk<T> {
         }
     }
 
-    /// What a payer is told: the total that would cover a batch, where the deposit does; one unit otherwise.
+    /// What a payer is told: the total that would cover a batch, or as much of it as the deposit still does. Where that is not one
+    /// unit, more has to be deposited anyway: the whole batch.
     pub(super) fn needed(
         &self,
         at: &At,
@@ -266,7 +267,10 @@ impl<T: Teller> Desk<T> {
         let room = self.till.it.ceiling(&account.kept).map(|most| most.saturating_sub(used));
         let fits = match (room, wanted.price.get()) {
             (Some(room), price) if price > 0 => {
-                u64::try_from(room.get() / price).unwrap_or(u64::MAX).clamp(1, wanted.units.max(1))
+                match u64::try_from(room.get() / price).unwrap_or(u64::MAX) {
+                    0 => wanted.units.max(1),
+                    room => room.min(wanted.units.max(1)),
+                }
             }
             _ => wanted.units.max(1),
         };

@@ -81,22 +81,29 @@ async fn what_an_address_does_not_have_is_405_and_costs_nothing() {
         reader.request(method).header("authorization", format!("Payment {credential}"))
     };
     let with_body = paid("POST").header("content-length", "2").body(Body::from("{}")).unwrap();
-    let with_query = {
-        let mut request = paid("POST").body(Body::empty()).unwrap();
-        *request.uri_mut() = "/words?n=1".parse().unwrap();
-        request
-    };
     for request in [
         reader.request("POST").body(Body::empty()).unwrap(),
         paid("DELETE").body(Body::empty()).unwrap(),
         with_body,
-        with_query,
     ] {
         let shown = format!("{} {}", request.method(), request.uri());
         let response = reader.send(request).await;
         assert_eq!(response.status(), 405, "{shown}");
         assert!(!response.headers().contains_key("www-authenticate"), "{shown}");
     }
+    assert_eq!(figures(&json!(reader.manage(&close("a", 20)).await)).1, 0);
+}
+
+#[tokio::test]
+async fn an_address_with_a_query_is_managed_there() {
+    let press = Press::new();
+    let reader = reader(&press);
+    reader.manage(&open("a", 20, 20)).await;
+    let credential = reader.answer(&voucher("a", 20)).await.to_token().unwrap();
+    let mut request =
+        reader.request("POST").header("authorization", format!("Payment {credential}"));
+    request = request.uri("/words?n=1");
+    assert_eq!(reader.send(request.body(Body::empty()).unwrap()).await.status(), 204);
     assert_eq!(figures(&json!(reader.manage(&close("a", 20)).await)).1, 0);
 }
 

@@ -95,8 +95,8 @@ fn closing(
     let taken = account.kept.settled.max(seen.settled);
     let capture = account.spent.max(taken);
     let descriptor = &account.kept.descriptor;
-    let proofs = [last, account.proof.as_ref(), account.earned.as_ref()];
-    let proof = proofs.into_iter().flatten().find(|proof| proof.amount >= capture);
+    let proofs = last.into_iter().chain(&account.proof).chain(&account.earlier);
+    let proof = proofs.into_iter().find(|proof| proof.amount >= capture);
     let (cumulative, signature) = match proof {
         Some(proof) => (proof.amount, parse_hex(&proof.text).ok_or(Stuck::NoProof)?),
         // Where nothing more is taken the chain looks at no signature.
