@@ -27,7 +27,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 use self::wired::Wired;
 use crate::{
     Args, say, stores,
-    tripwire::{self, Fuse, Naming, Tripwire},
+    tripwire::{Fuse, Naming, Tripwire},
 };
 
 mod wired;
@@ -80,7 +80,7 @@ pub(crate) async fn run(
                 fuse.disarm();
                 say(&json!({ "disarmed": true }));
             }
-            ("die", millis) => die_in(Duration::from_millis(millis.parse()?)),
+            ("die", millis) => fuse.burn(Duration::from_millis(millis.parse()?)),
             ("sweep", _) => {
                 let swept = gate.sweep().await;
                 say(&json!({ "swept": swept.is_ok_and(|swept| swept.unknown == 0) }));
@@ -104,14 +104,6 @@ fn teller(args: &Args) -> anyhow::Result<Teller> {
     // Fees in another token: what comes and goes of the channels' own is the channels' doing alone.
     let teller = Teller::new(&chain, &recipient, Arc::new(key), Arc::new(rpc))?;
     Ok(teller.fee_token(THETA_USD)?.settle_deadline(Duration::from_secs(3)))
-}
-
-/// A thread: nothing that the runtime does holds it up.
-fn die_in(wait: Duration) {
-    std::thread::spawn(move || {
-        std::thread::sleep(wait);
-        tripwire::die();
-    });
 }
 
 /// What is on the books of an account.

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use mpp_core::store::{BoxFuture, Keep, Key, Store, StoreError, Version, Versioned};
@@ -14,27 +15,48 @@ use serde_json::Value;
 
 /// The point this process dies at, once it is armed.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Fuse(Arc<Mutex<Option<String>>>);
+pub(crate) struct Fuse(Arc<Mutex<Armed>>);
+
+#[derive(Debug, Default)]
+struct Armed {
+    point: Option<String>,
+    /// Which arming it is: a timer of one before does nothing.
+    turn: u64,
+}
 
 impl Fuse {
     pub(crate) fn arm(&self, point: &str) {
-        *lock(&self.0) = Some(point.to_owned());
+        lock(&self.0).point = Some(point.to_owned());
     }
 
+    /// Lets it die so much later, wherever it is then. By a thread: nothing that the runtime does holds it up.
+    pub(crate) fn burn(&self, wait: Duration) {
+        let (fuse, turn) = (self.0.clone(), lock(&self.0).turn);
+        std::thread::spawn(move || {
+            std::thread::sleep(wait);
+            let armed = lock(&fuse);
+            if armed.turn == turn {
+                die();
+            }
+        });
+    }
+
+    /// From here on it lives.
     pub(crate) fn disarm(&self) {
-        *lock(&self.0) = None;
+        let mut armed = lock(&self.0);
+        (armed.point, armed.turn) = (None, armed.turn + 1);
     }
 
     /// Dies here, if this is the point: SIGKILL, so that nothing is flushed, told or cleaned up.
     pub(crate) fn pass(&self, point: &str) {
-        if lock(&self.0).as_deref() == Some(point) {
+        if lock(&self.0).point.as_deref() == Some(point) {
             die();
         }
     }
 }
 
 /// SIGKILL, by its own hand.
-pub(crate) fn die() -> ! {
+fn die() -> ! {
     let _ = kill_process(getpid(), Signal::KILL);
     loop {
         std::thread::park();

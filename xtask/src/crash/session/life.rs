@@ -58,7 +58,10 @@ enum Read {
 #[derive(PartialEq, Eq)]
 enum Ordered {
     Done,
+    /// The seller died.
     Broken,
+    /// The seller died, is there again, and has done it.
+    Late,
 }
 
 /// A payer at a stall.
@@ -179,8 +182,10 @@ impl<'a> Life<'a> {
             "payment-receipt" => return Ok(Some(Read::Whole)),
             "payment-need-voucher" => {
                 let need = serde_json::from_str(data)?;
-                if self.pay(&need).await? == Ordered::Broken {
-                    return Ok(Some(Read::Broken));
+                match self.pay(&need).await? {
+                    Ordered::Done => {}
+                    Ordered::Broken => return Ok(Some(Read::Broken)),
+                    Ordered::Late => return Ok(Some(Read::Later)),
                 }
             }
             _ => bail!("the stream ended: {event}"),
@@ -199,8 +204,10 @@ impl<'a> Life<'a> {
             self.lived.interrupted
         );
         while required > self.deposit() {
-            if self.top_up_once().await? == Ordered::Broken {
-                return Ok(Ordered::Broken);
+            // Where the seller died over it the stream is dead as well.
+            if self.top_up().await? == Ordered::Late {
+                self.lived.interrupted += 1;
+                return Ok(Ordered::Late);
             }
         }
         self.lived.signed = self.lived.signed.max(required);
@@ -208,32 +215,17 @@ impl<'a> Life<'a> {
         self.order(&voucher, &[StatusCode::NO_CONTENT]).await
     }
 
-    /// Adds to the deposit, however often the seller dies over it.
-    async fn top_up(&mut self) -> anyhow::Result<()> {
+    /// Adds to the deposit, however often the seller dies over it: the money may have moved, so the same is shown until that is
+    /// known.
+    async fn top_up(&mut self) -> anyhow::Result<Ordered> {
         let credential = self.purse.top_up(&self.lived.channel, DEPOSIT).await?;
+        let mut ordered = Ordered::Done;
         while self.order(&credential, &[StatusCode::NO_CONTENT]).await? == Ordered::Broken {
             self.stall.revive().await?;
+            ordered = Ordered::Late;
         }
         self.lived.deposits.push(DEPOSIT);
-        Ok(())
-    }
-
-    /// Adds to the deposit while a stream waits: where the seller dies, the stream is dead as well.
-    async fn top_up_once(&mut self) -> anyhow::Result<Ordered> {
-        let credential = self.purse.top_up(&self.lived.channel, DEPOSIT).await?;
-        let mut ordered = self.order(&credential, &[StatusCode::NO_CONTENT]).await?;
-        if ordered == Ordered::Done {
-            self.lived.deposits.push(DEPOSIT);
-            return Ok(ordered);
-        }
-        // The money may have moved: the same is shown until it is known.
-        self.lived.interrupted += 1;
-        while ordered == Ordered::Broken {
-            self.stall.revive().await?;
-            ordered = self.order(&credential, &[StatusCode::NO_CONTENT]).await?;
-        }
-        self.lived.deposits.push(DEPOSIT);
-        Ok(Ordered::Broken)
+        Ok(ordered)
     }
 
     fn deposit(&self) -> u128 {
