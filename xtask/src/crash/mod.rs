@@ -80,7 +80,7 @@ pub(crate) fn gate(workspace: &Workspace, console: Console) -> anyhow::Result<bo
             return Ok(false);
         }
     }
-    Ok(true)
+    session::gate(console, &program)
 }
 
 /// How long the audit waits until the chain has told of every open payment: a transaction's validity, and then some.

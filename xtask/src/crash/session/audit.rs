@@ -67,10 +67,18 @@ impl Sums {
     ) -> anyhow::Result<u128> {
         let found = Found::of(node, lived).await?;
         let state = chain.channel_state(lived.channel.id.0).await?;
+        let id = lived.channel.id;
+        if lived.books["found"] == false {
+            // Its payer left before anything was written down: then nothing was sent either.
+            let nowhere = found.opened.is_empty() && state == ChannelState::default();
+            let nothing = lived.received == 0 && nowhere;
+            let wrong = (!nothing).then(|| format!("{id}: it is on no books, and was opened"));
+            self.wrong.extend(wrong);
+            return Ok(0);
+        }
         let books = Books::read(&lived.books)
             .with_context(|| format!("{}: {}", lived.channel.id, lived.books))?;
         let wrong = found.wrong(lived, &books, state);
-        let id = lived.channel.id;
         self.wrong.extend(wrong.into_iter().map(|what| format!("{id}: {what}")));
         let captured = found.closed.iter().map(|closed| closed.settled).sum();
         self.channels += 1;

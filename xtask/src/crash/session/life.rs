@@ -70,6 +70,8 @@ pub(super) struct Life<'a> {
     purse: &'a mut Purse,
     http: reqwest::Client,
     opening: Option<Credential>,
+    /// Whether its payer leaves after the first kill, and has left.
+    leaves: (bool, bool),
     lived: Lived,
 }
 
@@ -96,18 +98,27 @@ impl<'a> Life<'a> {
             missed: Vec::new(),
             books: Value::Null,
         };
-        let mut me = Self { stall, purse, http, opening: Some(opening), lived };
-        for (phase, point) in PHASES.into_iter().zip(plan) {
+        let (opening, leaves) = (Some(opening), (plan.leaves, false));
+        let mut me = Self { stall, purse, http, opening, leaves, lived };
+        for (phase, point) in PHASES.into_iter().zip(&plan.points) {
             if let Some(point) = point {
                 me.stall.arm(phase, point).await?;
             }
             me.pass(phase).await.with_context(|| format!("{phase:?}, {point:?}"))?;
             let missed = me.stall.disarm().await?;
             // What a short life was armed with may well not come.
-            me.lived.missed.extend(missed.filter(|missed| Some(missed.1) == *point));
+            let reached = plan.leaves || Some(missed.map_or("", |missed| missed.1)) != *point;
+            me.lived.missed.extend(missed.filter(|_| !reached));
+            if me.leaves.1 {
+                break;
+            }
+        }
+        if me.leaves.1 {
+            me.left_alone().await?;
+        } else {
+            me.is_over().await?;
         }
         me.lived.books = me.books().await?;
-        me.is_over().await?;
         Ok(me.lived)
     }
 
@@ -134,6 +145,10 @@ impl<'a> Life<'a> {
                 Read::Broken => {
                     self.lived.interrupted += 1;
                     self.stall.revive().await?;
+                    if self.leaves.0 {
+                        self.leaves.1 = true;
+                        return Ok(());
+                    }
                 }
                 Read::Later => pause().await,
             }
@@ -237,7 +252,7 @@ impl<'a> Life<'a> {
         let before = self.stall.kills;
         for _ in 0..3 {
             self.buy(6).await?;
-            if !self.stall.is_armed() || self.stall.kills > before {
+            if self.leaves.1 || !self.stall.is_armed() || self.stall.kills > before {
                 return Ok(());
             }
             if self.stall.dies_within(COLLECTION).await? {
@@ -259,6 +274,21 @@ impl<'a> Life<'a> {
             self.stall.revive().await?;
         }
         Ok(())
+    }
+
+    /// Its payer is gone: what is on the books the seller closes by itself, and what is not must be nowhere.
+    async fn left_alone(&mut self) -> anyhow::Result<()> {
+        loop {
+            let swept = self.stall.ask("sweep").await?;
+            if swept.is_some_and(|said| said["swept"] == true) {
+                break;
+            }
+            pause().await;
+        }
+        match self.books().await?["found"] == true {
+            true => self.closed_by_seller().await,
+            false => Ok(()),
+        }
     }
 
     async fn closed_by_seller(&mut self) -> anyhow::Result<()> {

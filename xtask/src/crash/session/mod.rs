@@ -7,6 +7,7 @@ mod purse;
 mod stall;
 
 use std::{
+    collections::VecDeque,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 use self::{
     audit::Sums,
     life::{Life, Lived},
-    points::{PHASES, Phase, Plan, again, plans},
+    points::{PHASES, Phase, Plan, again, leaving, plans},
     purse::Purse,
     stall::{Site, Stall},
 };
@@ -29,9 +30,12 @@ use crate::console::Console;
 /// Lives in which every point comes once.
 pub(super) const LIVES: u64 = 9;
 /// Lives more, for points that were missed.
-const MORE: usize = 8;
+const MORE: usize = 12;
 /// Stalls that are kept at the same time, each with a payer and a payee of its own.
 const PARTIES: [(usize, usize); 3] = [(1, 2), (5, 6), (7, 8)];
+
+/// Parts of a life in which a payer leaves for good.
+const LEFT_IN: [Phase; 3] = [Phase::Open, Phase::Stream, Phase::Voucher];
 
 /// What to kill a seller over.
 #[derive(Clone, Debug)]
@@ -50,6 +54,32 @@ struct Pitch {
     payer: DevAccount,
     payee: DevAccount,
     lives: Vec<Lived>,
+}
+
+/// What gates a change: every store, and a seller that must be found out.
+pub(super) fn gate(console: Console, program: &Path) -> anyhow::Result<bool> {
+    let seed = super::from_the_clock;
+    let run = |lives, store, seed, without: Option<&str>| {
+        let without = without.map(str::to_owned);
+        let options = Options { lives, store, seed, without };
+        crate::runtime()?.block_on(run(console, &options, program))
+    };
+    let (tally, right) = run(LIVES, Kept::Redb, seed(), None)?;
+    let missed = missed(&tally);
+    if !right || !missed.is_empty() {
+        console.say(format_args!("never died at: {missed:?}"));
+        return Ok(false);
+    }
+    for store in [Kept::Redis, Kept::Postgres] {
+        if !run(3, store, seed(), None)?.1 {
+            return Ok(false);
+        }
+    }
+    // Units that are set aside in memory alone are served unpaid.
+    let (_, right) = run(6, Kept::Redb, 3, Some("hold"))?;
+    let word = if right { "does NOT show" } else { "shows, as it must" };
+    console.say(format_args!("without the write of hold: {word}"));
+    Ok(!right)
 }
 
 /// Lives so many channels' lives, and audits them. False where something is wrong.
@@ -101,6 +131,8 @@ async fn trade(
         if share.is_empty() {
             continue;
         }
+        let share =
+            Vec::from_iter(share.into_iter().chain([leaving(LEFT_IN[at % LEFT_IN.len()], dice)]));
         let (payer, payee) = (account(payer)?, account(payee)?);
         let site = Site { key: payee.key.hex(), ..site(at) };
         let purse = Purse::new(payer.key.hex(), chain.rpc_url(), chain.chain_id())?;
@@ -121,15 +153,17 @@ async fn trade(
 impl Pitch {
     /// Lives, and lives again for what was missed.
     async fn lives(mut self, plans: Vec<Plan>) -> anyhow::Result<Self> {
-        let mut plans = std::collections::VecDeque::from(plans);
-        let mut more = MORE;
+        let (mut plans, mut more) = (VecDeque::from(plans), MORE);
+        let mut missed = Vec::new();
         while let Some(plan) = plans.pop_front() {
             let lived = Life::live(&mut self.stall, &mut self.purse, &plan).await?;
-            let missed = again(&lived.missed);
+            missed.extend_from_slice(&lived.missed);
             self.lives.push(lived);
-            let missed = missed.into_iter().take(more);
-            more = more.saturating_sub(missed.len());
-            plans.extend(missed);
+            if plans.is_empty() && more > 0 {
+                let left = again(&std::mem::take(&mut missed));
+                more = more.saturating_sub(left.len());
+                plans.extend(left);
+            }
         }
         // What is closed stays so, whatever is left of it on the books.
         self.stall.kill().await?;

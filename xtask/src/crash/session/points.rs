@@ -87,7 +87,15 @@ impl Phase {
 }
 
 /// Where the seller dies in each part of one life; `None`: it lives through it.
-pub(super) type Plan = [Option<&'static str>; PHASES.len()];
+type Points = [Option<&'static str>; PHASES.len()];
+
+/// One life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) points: Points,
+    /// After the first kill in a stream the payer never comes back, and the seller closes by itself.
+    pub(super) leaves: bool,
+}
 
 /// So many plans that every point stands in one of them, if there are enough; the points of each part in a random order.
 pub(super) fn plans(lives: usize, dice: &mut Dice) -> Vec<Plan> {
@@ -99,7 +107,7 @@ pub(super) fn plans(lives: usize, dice: &mut Dice) -> Vec<Plan> {
                 left.extend_from_slice(phase.points());
             }
             let drawn = usize::try_from(dice.below(left.len() as u64)).unwrap_or(0);
-            if let Some(point) = plan.get_mut(at) {
+            if let Some(point) = plan.points.get_mut(at) {
                 *point = Some(left.swap_remove(drawn));
             }
         }
@@ -107,16 +115,33 @@ pub(super) fn plans(lives: usize, dice: &mut Dice) -> Vec<Plan> {
     plans
 }
 
-/// Plans for what was to be died at and was not, one point in each.
+/// A life that its payer leaves, in a part that has a stream.
+pub(super) fn leaving(phase: Phase, dice: &mut Dice) -> Plan {
+    let mut plan = Plan { leaves: true, ..Plan::default() };
+    plan.put(phase, phase.any(dice));
+    plan
+}
+
+/// Plans for what was to be died at and was not, as few as there can be.
 pub(super) fn again(missed: &[(Phase, &'static str)]) -> Vec<Plan> {
-    let plan = |(phase, point): &(Phase, &'static str)| {
-        let mut plan = Plan::default();
-        for (slot, known) in plan.iter_mut().zip(PHASES) {
-            *slot = (known == *phase).then_some(*point);
+    let mut plans = Vec::<Plan>::new();
+    for (phase, point) in missed {
+        if !plans.iter_mut().any(|plan| plan.put(*phase, point)) {
+            let mut plan = Plan::default();
+            plan.put(*phase, point);
+            plans.push(plan);
         }
-        plan
-    };
-    missed.iter().map(plan).collect()
+    }
+    plans
+}
+
+impl Plan {
+    /// Puts a point in, if its part has none yet.
+    fn put(&mut self, phase: Phase, point: &'static str) -> bool {
+        let mut slots = self.points.iter_mut().zip(PHASES);
+        let free = slots.find(|(slot, known)| *known == phase && slot.is_none());
+        free.map(|(slot, _)| *slot = Some(point)).is_some()
+    }
 }
 
 #[cfg(test)]
@@ -131,14 +156,20 @@ mod tests {
         assert_eq!(drawn, plans(9, &mut Dice::new(7)));
         assert_ne!(drawn, plans(9, &mut Dice::new(8)));
         for (at, phase) in PHASES.into_iter().enumerate() {
-            let passed = BTreeSet::from_iter(drawn.iter().filter_map(|plan| plan[at]));
+            let passed = BTreeSet::from_iter(drawn.iter().filter_map(|plan| plan.points[at]));
             assert_eq!(passed, BTreeSet::from_iter(phase.points().iter().copied()), "{phase:?}");
         }
     }
 
     #[test]
     fn what_was_missed_is_tried_again_and_nothing_else() {
-        let plans = again(&[(Phase::Voucher, "after raised")]);
-        assert_eq!(plans, [[None, None, Some("after raised"), None, None, None]]);
+        let missed = [
+            (Phase::Voucher, "after raised"),
+            (Phase::Open, "after opened"),
+            (Phase::Voucher, "before raised"),
+        ];
+        let points = Vec::from_iter(again(&missed).into_iter().map(|plan| plan.points));
+        let first = [Some("after opened"), None, Some("after raised"), None, None, None];
+        assert_eq!(points, [first, [None, None, Some("before raised"), None, None, None]]);
     }
 }
