@@ -168,8 +168,7 @@ impl<'a> Life<'a> {
         };
         match response.status() {
             StatusCode::OK => self.opening = None,
-            StatusCode::SERVICE_UNAVAILABLE => return Ok(Read::Later),
-            status => bail!("{status}: {}", response.text().await.unwrap_or_default()),
+            _ => return later(response).await.map(|()| Read::Later),
         }
         let mut text = String::new();
         loop {
@@ -308,14 +307,13 @@ impl<'a> Life<'a> {
     async fn order(&mut self, shown: &Credential, ends: &[StatusCode]) -> anyhow::Result<Ordered> {
         let url = self.stall.url("");
         for _ in 0..ASKS {
-            let Ok(response) = self.show(Method::HEAD, &url, shown).await? else {
+            let Ok(response) = self.show(Method::POST, &url, shown).await? else {
                 return Ok(Ordered::Broken);
             };
-            let status = response.status();
-            if ends.contains(&status) {
+            if ends.contains(&response.status()) {
                 return Ok(Ordered::Done);
             }
-            ensure!(status == StatusCode::SERVICE_UNAVAILABLE, "an order was answered by {status}");
+            later(response).await?;
             pause().await;
         }
         bail!("an order is never answered")
@@ -349,6 +347,18 @@ impl<'a> Life<'a> {
         ensure!(status == StatusCode::GONE, "a closed channel is answered by {status}");
         Ok(())
     }
+}
+
+/// Sees that an answer which serves nothing says no more than "not now".
+///
+/// The local chain can answer a trial by the state of a block before, while the next is mined: without what its front wrote
+/// there in place of the precompile. Such a deposit would be refused, is not sent, and may be shown again.
+async fn later(response: Response) -> anyhow::Result<()> {
+    let status = response.status();
+    let problem = response.text().await.unwrap_or_default();
+    let untried = status == StatusCode::PAYMENT_REQUIRED && problem.contains("\"would-fail\"");
+    ensure!(status == StatusCode::SERVICE_UNAVAILABLE || untried, "{status}: {problem}");
+    Ok(())
 }
 
 async fn pause() {
