@@ -24,6 +24,14 @@ pub(super) struct Peer {
 impl Peer {
     /// Starts one and waits until it is ready; returns what it said then.
     pub(super) async fn start(program: &Path, args: &[String]) -> anyhow::Result<(Self, Value)> {
+        let mut me = Self::spawn(program, args)?;
+        let ready =
+            me.hear().await?.with_context(|| format!("{args:?} died before it was ready"))?;
+        Ok((me, ready))
+    }
+
+    /// Starts one.
+    pub(super) fn spawn(program: &Path, args: &[String]) -> anyhow::Result<Self> {
         let mut child = Command::new(program)
             .args(args)
             .stdin(Stdio::piped())
@@ -33,10 +41,7 @@ impl Peer {
             .with_context(|| format!("{} could not be started", program.display()))?;
         let stdin = child.stdin.take().context("standard input")?;
         let stdout = child.stdout.take().context("standard output")?;
-        let mut me = Self { child, stdin, lines: BufReader::new(stdout).lines() };
-        let ready =
-            me.hear().await?.with_context(|| format!("{args:?} died before it was ready"))?;
-        Ok((me, ready))
+        Ok(Self { child, stdin, lines: BufReader::new(stdout).lines() })
     }
 
     /// Tells it something. One that is dead hears nothing.

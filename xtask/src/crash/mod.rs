@@ -4,6 +4,7 @@ mod books;
 mod child;
 mod market;
 mod plan;
+mod session;
 
 use std::{
     path::{Path, PathBuf},
@@ -33,6 +34,18 @@ pub(crate) struct Options {
     /// Of how many interrupted orders one is left alone until the audit.
     #[arg(long, default_value_t = 4)]
     pub(crate) one_away_in: u64,
+    /// Kills a seller by session instead, over so many channels; every point comes in nine.
+    #[arg(long)]
+    pub(crate) sessions: Option<u64>,
+    /// With `--sessions`: a durable write that the seller leaves out.
+    #[arg(long, requires = "sessions")]
+    pub(crate) without: Option<String>,
+}
+
+impl Options {
+    fn charges(rounds: u64, store: Kept, seed: Option<u64>, one_away_in: u64) -> Self {
+        Self { rounds, store, seed, one_away_in, sessions: None, without: None }
+    }
 }
 
 /// A durable store.
@@ -53,7 +66,7 @@ pub(crate) const DROPS: &[&str] = &["settling", "settled", "delivered", "signed"
 pub(crate) fn gate(workspace: &Workspace, console: Console) -> anyhow::Result<bool> {
     let program = build(workspace, console, None)?;
     for (store, rounds) in [(Kept::Redb, 200), (Kept::Redis, 40), (Kept::Postgres, 40)] {
-        let options = Options { rounds, store, seed: None, one_away_in: 4 };
+        let options = Options::charges(rounds, store, None, 4);
         let (tally, right) = run(console, &options, &program, PATIENCE)?;
         let covered = tally["points"].as_object().map_or(0, serde_json::Map::len);
         if !right || covered < plan::POINTS.len() {
@@ -62,12 +75,12 @@ pub(crate) fn gate(workspace: &Workspace, console: Console) -> anyhow::Result<bo
         }
     }
     for point in ["settling", "signed"] {
-        let options = Options { rounds: 40, store: Kept::Redb, seed: Some(1), one_away_in: 2 };
+        let options = Options::charges(40, Kept::Redb, Some(1), 2);
         if !shows_drop(workspace, console, &options, point)? {
             return Ok(false);
         }
     }
-    Ok(true)
+    session::gate(console, &program)
 }
 
 /// How long the audit waits until the chain has told of every open payment: a transaction's validity, and then some.
@@ -80,9 +93,24 @@ pub(crate) fn command(
     options: &Options,
 ) -> anyhow::Result<bool> {
     let program = build(workspace, console, None)?;
-    let (tally, right) = run(console, options, &program, PATIENCE)?;
+    let (tally, right) = match options.sessions {
+        Some(lives) => sell_by_session(console, options, lives, &program)?,
+        None => run(console, options, &program, PATIENCE)?,
+    };
     console.object(&tally);
     Ok(right)
+}
+
+fn sell_by_session(
+    console: Console,
+    options: &Options,
+    lives: u64,
+    program: &Path,
+) -> anyhow::Result<(serde_json::Value, bool)> {
+    let seed = options.seed.unwrap_or_else(from_the_clock);
+    let (store, without) = (options.store, options.without.clone());
+    let options = session::Options { lives, store, seed, without };
+    crate::runtime()?.block_on(session::run(console, &options, program))
 }
 
 /// Runs with one durable write left out. True where the tally shows it.
@@ -157,14 +185,18 @@ impl Service {
         })
     }
 
+    /// Where a process keeps its books: in this file, where there is no server.
+    fn at(&self, file: &Path) -> String {
+        match self {
+            Self::None => file.display().to_string(),
+            Self::Redis(server) => server.url().to_owned(),
+            Self::Postgres(server) => server.url().to_owned(),
+        }
+    }
+
     /// Where seller and buyer keep their books. On one server they share it: their keys differ.
     fn stores(&self, folder: &Path) -> (String, String) {
-        let file = |name: &str| folder.join(name).display().to_string();
-        match self {
-            Self::None => (file("seller.redb"), file("buyer.redb")),
-            Self::Redis(server) => (server.url().to_owned(), server.url().to_owned()),
-            Self::Postgres(server) => (server.url().to_owned(), server.url().to_owned()),
-        }
+        (self.at(&folder.join("seller.redb")), self.at(&folder.join("buyer.redb")))
     }
 }
 

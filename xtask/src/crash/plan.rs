@@ -112,11 +112,17 @@ impl Dice {
 }
 
 /// The points still to come before all have come as often again.
-#[derive(Debug, Default)]
-pub(super) struct Deck(Vec<Point>);
+#[derive(Debug)]
+pub(super) struct Deck<P = Point>(Vec<P>);
 
-impl Deck {
-    pub(super) fn draw(&mut self, dice: &mut Dice, of: &[Point]) -> Point {
+impl<P> Default for Deck<P> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<P: Copy> Deck<P> {
+    pub(super) fn draw(&mut self, dice: &mut Dice, of: &[P]) -> P {
         if self.0.is_empty() {
             self.0.extend_from_slice(of);
         }
@@ -125,7 +131,7 @@ impl Deck {
     }
 
     /// Puts one back that was drawn and not reached.
-    pub(super) fn put_back(&mut self, point: Point) {
+    pub(super) fn put_back(&mut self, point: P) {
         self.0.push(point);
     }
 }

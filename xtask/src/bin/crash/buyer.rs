@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     Args, say, seller, stores,
-    tripwire::{Fuse, Tripwire},
+    tripwire::{Fuse, Naming, Tripwire},
 };
 
 /// Asks until standard input ends, or the fuse is hit.
@@ -23,7 +23,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let fuse = Fuse::default();
     let store = stores::open(&args.store).await?;
-    let store = Arc::new(Tripwire::new(store, fuse.clone(), name));
+    let store = Arc::new(Tripwire::new(store, fuse.clone(), Naming::Written(name)));
     let chain = Chain::by_id(Options::default().chain_id);
     let payer =
         Payer::new(PAYER.key.hex().parse::<Signer>()?, &chain, Arc::new(HttpRpc::new(&args.rpc)?));

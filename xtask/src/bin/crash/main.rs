@@ -1,10 +1,12 @@
-//! The two processes that `cargo xtask crash` kills: a paid API over a real store, and a client with a journal.
+//! The processes that `cargo xtask crash` kills: a paid API over a real store, a client with a journal, and a stall that sells
+//! by the unit.
 //!
 //! They speak in lines: commands on standard input, one JSON object a line on standard output. Built with
 //! `--cfg drop_mark="POINT"`, one durable write is left out, and the books must show it.
 
 mod buyer;
 mod seller;
+mod stall;
 mod stores;
 mod tripwire;
 
@@ -16,7 +18,7 @@ use tokio::sync::mpsc;
 /// Who this process is.
 #[derive(Parser, Clone, Debug)]
 pub(crate) struct Args {
-    /// `seller` or `buyer`.
+    /// `seller`, `buyer` or `stall`.
     role: String,
     /// A path to a redb file, or the URL of a Redis or Postgres.
     #[arg(long)]
@@ -33,6 +35,24 @@ pub(crate) struct Args {
     /// The buyer may show what it has, and pay nothing new.
     #[arg(long)]
     broke: bool,
+    /// The private key of whoever is paid at the stall.
+    #[arg(long)]
+    till: Option<String>,
+    /// How many units the stall's meters set aside at a time.
+    #[arg(long, default_value_t = 1)]
+    batch: u64,
+    /// After how many units the stall collects.
+    #[arg(long, default_value_t = 1)]
+    collects: u64,
+    /// The stall sells while it still goes through its books.
+    #[arg(long)]
+    eager: bool,
+    /// Where the stall dies, armed before it opens.
+    #[arg(long)]
+    arm: Option<String>,
+    /// A durable write that the stall leaves out.
+    #[arg(long)]
+    without: Option<String>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -53,6 +73,7 @@ fn main() -> anyhow::Result<()> {
     runtime.block_on(async {
         match args.role.as_str() {
             "seller" => seller::run(args, told).await,
+            "stall" => stall::run(args, told).await,
             _ => buyer::run(args, told).await,
         }
     })

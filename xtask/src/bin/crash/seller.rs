@@ -42,7 +42,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
     Args, say, stores,
-    tripwire::{Fuse, Tripwire},
+    tripwire::{Fuse, Naming, Tripwire},
 };
 
 /// How long a body is, in pieces: long enough to die in the middle of.
@@ -56,7 +56,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let fuse = Fuse::default();
     let store = stores::open(&args.store).await?;
-    let store = Tripwire::new(store, fuse.clone(), name);
+    let store = Tripwire::new(store, fuse.clone(), Naming::Written(name));
     let rpc = Arc::new(HttpRpc::new(&args.rpc)?);
     let chain = Chain::by_id(mpp_testkit::devnet::Options::default().chain_id);
     let verifier = Verifier::new(&chain, RECIPIENT.address, rpc)?;
