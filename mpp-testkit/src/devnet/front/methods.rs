@@ -14,6 +14,9 @@ const FATAL: [&str; 4] = [
     "debug_getRawTransaction",
 ];
 
+/// How often a call is tried again that the node tried on a block of before.
+const AGAIN: u8 = 3;
+
 /// After these the chain may be one without our contracts.
 const UNDOING: [&str; 4] = ["evm_revert", "anvil_revert", "anvil_reset", "anvil_loadState"];
 
@@ -43,8 +46,20 @@ impl Methods {
         params: &Value,
     ) -> Result<Option<Value>, Fault> {
         let params = params.as_array().map(Vec::as_slice).unwrap_or_default();
+        let tried = tried(method, params);
+        for _ in 0..AGAIN {
+            reserve::expect(self, &tried).await?;
+            match self.ask(method, params).await {
+                // While a block is mined the node tries some calls on the one before it, which was not told yet.
+                Err(fault) if !tried.is_empty() && reserve::was_not_told(&fault) => {}
+                answer => return answer,
+            }
+        }
+        self.ask(method, params).await
+    }
+
+    async fn ask(&self, method: &str, params: &[Value]) -> Result<Option<Value>, Fault> {
         let node = &self.node;
-        reserve::expect(self, &tried(method, params)).await?;
         match method {
             "eth_call" => calls::call(node, params).await,
             "eth_estimateGas" => calls::estimate_gas(node, params).await,

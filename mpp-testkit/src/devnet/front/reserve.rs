@@ -72,6 +72,12 @@ pub(super) async fn announce(methods: &Methods, raw: &str) -> Result<(), Fault> 
     Ok(())
 }
 
+/// Whether a call reverted because the reserve knew no transaction for it.
+pub(super) fn was_not_told(fault: &Fault) -> bool {
+    let selector = hex::encode(&keccak256("ExpiringNonceHashNotSet()")[..4]);
+    fault.0.to_string().contains(&selector)
+}
+
 /// Before calls are tried that no transaction is signed for yet.
 pub(super) async fn expect(methods: &Methods, requests: &[&Value]) -> Result<(), Fault> {
     for deposit in requests.iter().flat_map(|request| requested(request)) {
