@@ -4,6 +4,7 @@ mod accounts;
 mod crashes;
 mod interleaved;
 mod meters;
+mod money;
 
 use std::{sync::Arc, time::Duration};
 

@@ -332,3 +332,26 @@ fn an_order_is_read_as_it_was_written_and_shows_nothing() {
         assert!(serde_json::from_str::<Order>(broken).is_err(), "{broken}");
     }
 }
+
+/// Review: a top-up whose channel is there without it has an end, however late it is asked after.
+#[tokio::test(start_paused = true)]
+async fn a_top_up_that_was_never_mined_is_failed_however_late() {
+    let top_up = reserve::TopUp { descriptor: channel(), additional_deposit: 5_000 };
+    let transaction = Transaction {
+        calls: vec![top_up.call()],
+        gas_limit: 1_000_000,
+        max_fee_per_gas: 40_000_000_000,
+        max_priority_fee_per_gas: 1_000_000_000,
+        valid_before: NonZeroU64::new(NOW as u64 + 25),
+        ..Transaction::on(42431)
+    };
+    let signed = transaction.sign(&payer());
+    let (deposit, _) = deposit::Deposit::read(signed, Chain::MODERATO.exchange).unwrap();
+    let order = Order::of(Kind::Deposit(Box::new(deposit)));
+    let account = account_of(channel());
+    for after in [60, 3_700, 86_400, 365 * 86_400] {
+        let node = Scripted { block: at(NOW as u64 + 25 + after), ..having(0, 10_000) };
+        let fate = teller_at(Arc::new(node)).reconcile(&order, &account).await;
+        assert_eq!(told(&fate), "failed", "after {after} s; until then nothing is closed or collected");
+    }
+}

@@ -168,3 +168,18 @@ fn high_s(bytes: &mut [u8]) {
     bytes[32..64].copy_from_slice(&s.to_be_bytes::<32>());
     bytes[64] = 55 - bytes[64];
 }
+
+/// Review: a channel that this signer cannot settle, since its operator is the one of before.
+#[tokio::test]
+async fn a_voucher_of_a_channel_that_cannot_be_collected_buys_nothing() {
+    let by = Arc::new(Key::new([9; 32]).unwrap());
+    let recipient = payee().address().to_string();
+    let teller = Teller::new(&Chain::MODERATO, &recipient, by, Arc::new(Scripted::default()))
+        .unwrap()
+        .clock(Arc::new(Still(NOW)));
+    // Opened while another key was the operator's.
+    let descriptor = Descriptor { operator: Address::repeat_byte(0xaa), ..channel() };
+    let shown = voucher(&descriptor, 4_000, signed(&payer(), &descriptor, 4_000));
+    let checked = teller.check(&claim(&teller, &shown), Some(&account_of(descriptor))).await;
+    assert!(checked.is_err(), "{checked:?}: neither payee nor operator, it can never be collected");
+}
