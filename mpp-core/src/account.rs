@@ -239,7 +239,8 @@ pub fn closed() -> Rejection {
     Rejection::new(ProblemType::CHANNEL_FINALIZED, Reason::CLOSED, detail)
 }
 
-fn insufficient(short: Amount) -> Rejection {
+/// So much more has to be signed or paid in: `session/insufficient-balance`, with `requiredTopUp`.
+pub fn insufficient(short: Amount) -> Rejection {
     let detail = format!("Insufficient balance: {short} more is required.");
     let mut r = Rejection::new(ProblemType::INSUFFICIENT_BALANCE, Reason::SHORT_BALANCE, detail);
     r.extra.insert("requiredTopUp".into(), Value::String(short.to_string()));

@@ -206,9 +206,15 @@ impl Permit {
     /// Gives back what was charged for a request of which nothing was served. What broke off was served in part.
     fn give_back(&mut self, ending: Ending) -> Option<JoinHandle<()>> {
         let session = self.session.take()?;
-        let (units, name) = std::mem::take(&mut self.drawn);
+        let (_, name) = std::mem::take(&mut self.drawn);
+        if ending != Ending::NotDelivered {
+            session.collect_if_due();
+            return None;
+        }
+        // What a meter has spent of it was served.
+        let units = session.end_prepaid();
         let units = units.saturating_add(session.take_charged());
-        if ending != Ending::NotDelivered || units == 0 {
+        if units == 0 {
             return None;
         }
         let runtime = Handle::try_current().ok()?;

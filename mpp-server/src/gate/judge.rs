@@ -98,6 +98,7 @@ impl Gate {
     /// Refuses a call without a credential as [`Gate::judge`] would, where every request stands ready and nothing is waited
     /// for. Most calls are such, and need no future; `None` means that the call is one for [`Gate::judge`].
     pub fn ask(&self, route: &Route, call: &Call) -> Option<Refusal> {
+        self.start_recovery();
         // Who names an account is looked up, and so is who may be asked on a head who it is.
         let plain = call.hint.is_none() && !(call.is_head && route.bootstrap.is_some());
         if !matches!(call.credential, Ok(None)) || !plain {

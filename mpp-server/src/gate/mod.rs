@@ -139,6 +139,7 @@ impl Gate {
     /// Lets recovery go on with payments begun on this route. Layers say it themselves; who calls [`Gate::judge`] says it
     /// once per route.
     pub fn recovers(&self, route: &Route) {
+        self.start_recovery();
         if route.bootstrap.is_some() {
             self.0.engine.tells.store(true, Ordering::Relaxed);
         }
@@ -164,11 +165,14 @@ impl Gate {
     /// # Errors
     /// The store does not answer. What was done until then is done.
     pub async fn sweep(&self) -> Result<Swept, Rejection> {
-        let mut swept = Swept::default();
+        let (mut swept, mut failed) = (Swept::default(), None);
         for till in self.0.engine.tended() {
-            swept += till.sweep(self.0.engine.clone()).await?;
+            match till.sweep(self.0.engine.clone()).await {
+                Ok(done) => swept += done,
+                Err(e) => failed = Some(e),
+            }
         }
-        Ok(swept)
+        failed.map_or(Ok(swept), Err)
     }
 
     /// Collects everything that was earned and is not on its rail yet, whatever the schedule says. The accounts stay open.
@@ -176,11 +180,14 @@ impl Gate {
     /// # Errors
     /// As for [`Gate::sweep`].
     pub async fn settle_all(&self) -> Result<Swept, Rejection> {
-        let mut swept = Swept::default();
+        let (mut swept, mut failed) = (Swept::default(), None);
         for till in self.0.engine.tended() {
-            swept += till.settle_all(self.0.engine.clone()).await?;
+            match till.settle_all(self.0.engine.clone()).await {
+                Ok(done) => swept += done,
+                Err(e) => failed = Some(e),
+            }
         }
-        Ok(swept)
+        failed.map_or(Ok(swept), Err)
     }
 
     /// Closes a session account without its payer, by what it proved before: what was served is captured, the rest goes back.

@@ -44,7 +44,7 @@ impl Gate {
         let engine = &self.0.engine;
         let (offer, taken) =
             first_that_takes(&offers, engine, &admitted, (units, name.clone())).await?;
-        let Taken { id, receipt, payer, serve, closed } = taken;
+        let Taken { id, receipt, payer, serve, closed, due } = taken;
         let Some(units) = serve else {
             let fields = vec![(ACCOUNT, id)];
             return Ok(Admission::Acknowledge(Acknowledged {
@@ -55,7 +55,7 @@ impl Gate {
         };
         let till = (engine.clone(), offer.till());
         let rate = (offer.price(), offer.unit_type());
-        let session = Session::new(till, id, (challenge.clone(), units), rate, again());
+        let session = Session::new(till, id, (challenge.clone(), units, due), rate, again());
         let paid = Paid { receipt: Some(receipt), method: offer.id().clone(), challenge, payer };
         Ok(Admission::Serve(Permit::drawn(paid, self.0.events.clone(), session, (units, name))))
     }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use mpp_core::{
-    account::{Raise, State},
+    Amount,
+    account::{Account, Raise, State},
     problem::{ProblemType, Reason, Rejection},
-    teller::Teller,
+    teller::{Standing, Teller},
 };
 use serde_json::Value;
 
@@ -17,6 +18,8 @@ use super::{
 
 /// How long meters of this process are given to say what they used.
 const DRAIN: Duration = Duration::from_secs(3);
+/// The same, where the payer is about to take everything back.
+const HASTE: Duration = Duration::from_millis(200);
 
 impl<T: Teller> Desk<T> {
     /// Closes by its payer's word: a last total of at least what was spent.
@@ -30,7 +33,7 @@ impl<T: Teller> Desk<T> {
         alone(&self.engine, async move {
             let _turn = desk.turn(&at).await?;
             let name = desk.till.it.name(&order).into_owned();
-            let mut done = match desk.shut(&at, Some(&name)).await? {
+            let mut done = match desk.shut(&at, Some((&name, &last)), DRAIN).await? {
                 Some(closed) => desk.again(*closed, &order),
                 None => {
                     let order = serde_json::value::to_raw_value(&order);
@@ -63,7 +66,9 @@ impl<T: Teller> Desk<T> {
             {
                 return Ok(None);
             }
-            desk.shut(&at, None).await?;
+            let leaving =
+                matches!(desk.till.it.standing(&entry.account.kept), Standing::Ending { .. });
+            desk.shut(&at, None, if leaving { HASTE } else { DRAIN }).await?;
             let it = desk.till.it.clone();
             let order = |entry: &Entry<T::Kept>| {
                 let order = it.close(&entry.account)?;
@@ -80,16 +85,23 @@ impl<T: Teller> Desk<T> {
     async fn shut(
         &self,
         at: &At,
-        name: Option<&str>,
+        by_payer: Option<(&str, &Raise)>,
+        drain: Duration,
     ) -> Result<Option<Box<Entry<T::Kept>>>, Rejection> {
+        let it = &self.till.it;
         loop {
             let (before, _) = self
                 .change(at, |entry, _| {
                     if let Some(pending) = &entry.pending {
                         return Ok(Shut::Waits(Box::new(pending.clone())));
                     }
-                    if name.is_some_and(|name| entry.account.has_done(name)) {
-                        return Ok(Shut::Before(Box::new(entry.clone())));
+                    if let Some((name, last)) = by_payer {
+                        if entry.account.has_done(name) {
+                            return Ok(Shut::Before(Box::new(entry.clone())));
+                        }
+                        // Seen before anything is ended: whoever shows an old voucher ends no stream.
+                        let paid_out = it.paid_out(&entry.account.kept);
+                        enough(last, due(&entry.account, last, paid_out), paid_out)?;
                     }
                     match entry.account.state {
                         State::Open | State::Closing => entry.account.state = State::Closing,
@@ -106,11 +118,11 @@ impl<T: Teller> Desk<T> {
             }
         }
         at.local.changed.notify_waiters();
-        self.drain(at).await.map(|()| None)
+        self.drain(at, drain).await.map(|()| None)
     }
 
     /// Gives the meters of this process a moment to say what they used.
-    async fn drain(&self, at: &At) -> Result<(), Rejection> {
+    async fn drain(&self, at: &At, most: Duration) -> Result<(), Rejection> {
         let drained = async {
             loop {
                 let entry = self.found(at).await?;
@@ -120,7 +132,7 @@ impl<T: Teller> Desk<T> {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(DRAIN, drained).await.unwrap_or(Ok(()))
+        tokio::time::timeout(most, drained).await.unwrap_or(Ok(()))
     }
 
     /// Writes the closing order down, on an account that does not change any more.
@@ -133,13 +145,20 @@ impl<T: Teller> Desk<T> {
         let it = &self.till.it;
         let (marked, entry) = self
             .change(at, |entry, now| {
+                // Another gate was first, or has refused it.
+                if entry.pending.is_some() || entry.account.state != State::Closing {
+                    return Err(crate::ledger::in_flight());
+                }
+                let total = last.and_then(Raise::total);
+                let paid_out = it.paid_out(&entry.account.kept);
+                if let Some(Err(refused)) =
+                    last.map(|last| enough(last, entry.account.spent, paid_out))
+                {
+                    entry.account.state = State::Open;
+                    return Ok(Err(refused));
+                }
                 // What is still set aside is being served, or was: it is spent.
                 entry.absorb(|_| true);
-                let total = last.and_then(Raise::total);
-                if total.is_some_and(|total| total < entry.account.spent) {
-                    entry.account.state = State::Open;
-                    return Ok(Err(too_low(&entry.account.spent.to_string())));
-                }
                 if let (Some(last), Some(total)) = (last, total)
                     && total > entry.account.credit
                 {
@@ -187,10 +206,24 @@ enum Shut<K> {
     Waits(Box<super::entry::Pending>),
 }
 
-/// The payer's last word is for less than what it was served.
-fn too_low(spent: &str) -> Rejection {
-    let detail = format!("The closing voucher is for less than the {spent} that were served.");
+/// What a last word has to be for. One that the rail has shown everybody ends no stream that is running: it may be a stranger's.
+fn due<K>(account: &Account<K>, last: &Raise, paid_out: Amount) -> Amount {
+    match last.total() {
+        Some(total) if total <= paid_out => {
+            account.spent.checked_add(account.held).unwrap_or(account.credit)
+        }
+        _ => account.spent,
+    }
+}
+
+/// Refuses a last word that is for less than what its payer was served. How much that was is told to whoever shows more than
+/// the rail has shown everybody.
+fn enough(last: &Raise, spent: Amount, paid_out: Amount) -> Result<(), Rejection> {
+    let Some(total) = last.total().filter(|total| *total < spent) else { return Ok(()) };
+    let detail = "The closing voucher is for less than what was served.";
     let mut r = Rejection::new(ProblemType::VERIFICATION_FAILED, Reason::LOWER, detail);
-    r.extra.insert("spent".into(), Value::String(spent.to_owned()));
-    r
+    if total > paid_out {
+        r.extra.insert("spent".into(), Value::String(spent.to_string()));
+    }
+    Err(r)
 }

@@ -1,28 +1,34 @@
 //! Taking what was earned to the rail, the accounts staying open.
 
-use mpp_core::{
-    account::State,
-    problem::{Reason, Rejection},
-    teller::Teller,
-};
+use mpp_core::{account::State, problem::Rejection, teller::Teller};
 
 use super::{
     books::{At, Desk},
     entry::{Act, Entry},
-    order::Marked,
 };
 
 /// Accounts that are collected together.
 const TOGETHER: usize = 16;
 
 impl<T: Teller> Desk<T> {
-    /// Collects an account in a task of its own, where the schedule says so. What is drawn meanwhile is collected next time.
+    /// Whether the schedule says that an account is to be collected for what was drawn on it, and there is something to collect.
+    pub(super) fn is_due(&self, entry: &Entry<T::Kept>) -> bool {
+        entry.pending.is_none()
+            && self.engine.schedule.is_due_by_use(entry)
+            && self.till.it.collect(&entry.account).is_some()
+    }
+
+    /// As [`Desk::collect_soon`], where the schedule says so.
     pub(super) fn collect_if_due(&self, at: &At, entry: &Entry<T::Kept>) {
-        if entry.pending.is_some() || !self.engine.schedule.is_due_by_use(entry) {
-            return;
+        if self.is_due(entry) {
+            self.collect_soon(at);
         }
+    }
+
+    /// Collects an account in a task of its own. What is drawn meanwhile is collected next time.
+    pub(super) fn collect_soon(&self, at: &At) {
         // Somebody has an order in hand: the next draw asks again.
-        if at.local.ordering.try_lock().is_err() || self.till.it.collect(&entry.account).is_none() {
+        if at.local.ordering.try_lock().is_err() {
             return;
         }
         let (desk, at, busy) = (self.clone(), at.clone(), self.engine.busy());
@@ -40,13 +46,10 @@ impl<T: Teller> Desk<T> {
 
     /// Collects what was earned on one account; false where there is nothing to collect.
     pub(super) async fn collect(&self, at: &At) -> Result<bool, Rejection> {
-        let entry = self.found(at).await?;
-        if entry.account.state != State::Open || entry.pending.is_some() {
-            return Ok(false);
-        }
-        let Some(order) = self.till.it.collect(&entry.account) else { return Ok(false) };
-        let pending = self.pending(Act::Collect, &order, None, None)?;
-        self.ordered(at, pending, order).await.map(|done| done.fresh)
+        let _turn = self.turn(at).await?;
+        let Some((order, entry)) = self.mark_collecting(at).await? else { return Ok(false) };
+        // A crash from here on leaves the order pending: the rail is asked what became of it.
+        self.carry_out(at, &order, &entry.account).await.map(|_| true)
     }
 
     /// Collects several accounts, together where the rail can. Returns how many were.
@@ -100,22 +103,25 @@ impl<T: Teller> Desk<T> {
         collected
     }
 
+    /// Decides and writes down what is collected in one swap: what is given back before it is not collected, and what is given
+    /// back after it is no less than what is collected.
     async fn mark_collecting(
         &self,
         at: &At,
     ) -> Result<Option<(T::Order, Entry<T::Kept>)>, Rejection> {
-        let entry = self.found(at).await?;
-        if entry.account.state != State::Open {
-            return Ok(None);
-        }
-        let Some(order) = self.till.it.collect(&entry.account) else { return Ok(None) };
-        let pending = self.pending(Act::Collect, &order, None, None)?;
-        let name = self.till.it.name(&order).into_owned();
-        match self.mark(at, &pending, &name).await {
-            Ok(Marked::Go(entry)) => Ok(Some((order, *entry))),
-            Ok(Marked::Done(_)) => Ok(None),
-            Err(e) if e.reason == Reason::IN_FLIGHT => Ok(None),
-            Err(e) => Err(e),
-        }
+        let it = &self.till.it;
+        let (order, entry) = self
+            .change(at, |entry, _| {
+                if entry.account.state != State::Open || entry.pending.is_some() {
+                    return Ok(None);
+                }
+                let Some(order) = it.collect(&entry.account) else { return Ok(None) };
+                let mut pending = self.pending(Act::Collect, &order, None, None)?;
+                pending.to = entry.account.collectable().map(|proof| proof.amount);
+                entry.pending = Some(pending);
+                Ok(Some(order))
+            })
+            .await?;
+        Ok(order.map(|order| (order, entry)))
     }
 }

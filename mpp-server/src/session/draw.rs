@@ -9,7 +9,7 @@ use mpp_core::{
 
 use super::{
     books::{At, Desk, Seen, not_found},
-    entry::{Act, Entry},
+    entry::{Act, Entry, Pending},
     meter::Drawn,
     take::{Take, charged_before},
 };
@@ -55,6 +55,7 @@ impl<T: Teller> Desk<T> {
                 if name.is_some_and(|name| entry.recent.iter().any(|before| before == name)) {
                     return Err(charged_before());
                 }
+                self.is_private(entry, raise, take)?;
                 let ceiling = it.ceiling(&entry.account.kept);
                 let before = entry.account.credit;
                 let drawn = entry.account.draw(raise, ceiling, units, take.price);
@@ -75,12 +76,30 @@ impl<T: Teller> Desk<T> {
             at.local.changed.notify_waiters();
         }
         drawn?;
-        self.collect_if_due(at, &entry);
         Ok(entry)
     }
 
+    /// Refuses a voucher that the rail was shown: everybody can read it there, and nothing is left of it for its payer.
+    fn is_private(
+        &self,
+        entry: &Entry<T::Kept>,
+        raise: &Raise,
+        take: &Take,
+    ) -> Result<(), Rejection> {
+        let paid_out = self.till.it.paid_out(&entry.account.kept);
+        match raise.total() {
+            Some(total) if total <= paid_out && !paid_out.is_zero() => {
+                let cost = take.price.checked_mul(take.units.max(1)).unwrap_or(take.price);
+                Err(mpp_core::account::insufficient(cost))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Deducts from the credit that is there.
-    pub(super) async fn spend(&self, at: &At, drawn: Drawn) -> Result<(), Rejection> {
+    ///
+    /// Returns whether the account is due to be collected.
+    pub(super) async fn spend(&self, at: &At, drawn: Drawn) -> Result<bool, Rejection> {
         let (_, entry) = self
             .change(at, |entry, now| {
                 self.stands(entry)?;
@@ -88,8 +107,7 @@ impl<T: Teller> Desk<T> {
                 entry.account.spend(drawn.units, drawn.price)
             })
             .await?;
-        self.collect_if_due(at, &entry);
-        Ok(())
+        Ok(self.is_due(&entry))
     }
 
     /// Gives back what was deducted for something that was not served.
@@ -103,8 +121,9 @@ impl<T: Teller> Desk<T> {
         self.change(at, |entry, _| {
             let floor = it.paid_out(&entry.account.kept);
             // What is being collected right now counts as collected.
-            let floor = match entry.pending.as_ref().map(|pending| pending.act) {
-                Some(Act::Collect | Act::Close) => entry.account.spent,
+            let floor = match &entry.pending {
+                Some(Pending { act: Act::Collect, to: Some(to), .. }) => floor.max(*to),
+                Some(Pending { act: Act::Collect | Act::Close, .. }) => entry.account.spent,
                 _ => floor,
             };
             entry.account.give_back(drawn.units, drawn.price, floor);

@@ -20,13 +20,15 @@ use super::{
 pub(crate) trait ErasedTill: Send + Sync {
     fn id(&self) -> &MethodId;
     fn place(&self) -> &str;
-    /// Deducts from the credit that is there.
+    /// Collects an account, in a task of its own.
+    fn collect_soon(self: Arc<Self>, engine: Arc<Engine>, id: String);
+    /// Deducts from the credit that is there; whether the account is due to be collected then.
     fn spend(
         self: Arc<Self>,
         engine: Arc<Engine>,
         id: String,
         drawn: Drawn,
-    ) -> BoxFuture<'static, Result<(), Rejection>>;
+    ) -> BoxFuture<'static, Result<bool, Rejection>>;
     /// Gives back what was deducted for something that was not served.
     fn give_back(
         self: Arc<Self>,
@@ -99,12 +101,19 @@ impl<T: Teller> ErasedTill for Till<T> {
         &self.place
     }
 
+    fn collect_soon(self: Arc<Self>, engine: Arc<Engine>, id: String) {
+        let desk = self.desk(&engine);
+        if let Ok(at) = desk.at(&id) {
+            desk.collect_soon(&at);
+        }
+    }
+
     fn spend(
         self: Arc<Self>,
         engine: Arc<Engine>,
         id: String,
         drawn: Drawn,
-    ) -> BoxFuture<'static, Result<(), Rejection>> {
+    ) -> BoxFuture<'static, Result<bool, Rejection>> {
         Box::pin(async move {
             let desk = self.desk(&engine);
             desk.spend(&desk.at(&id)?, drawn).await

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -40,19 +40,22 @@ struct Inner {
     prepaid: AtomicU64,
     /// Units that the handler charged by itself.
     charged: AtomicU64,
+    /// What was drawn makes the account due to be collected, once it is served.
+    due: AtomicBool,
 }
 
 impl Session {
     pub(crate) fn new(
         (engine, till): (Arc<Engine>, Arc<dyn ErasedTill>),
         id: String,
-        (challenge, prepaid): (String, u64),
+        (challenge, prepaid, due): (String, u64, bool),
         (price, unit_type): (Amount, Option<Arc<str>>),
         again: Again,
     ) -> Self {
         let (prepaid, charged) = (AtomicU64::new(prepaid), AtomicU64::new(0));
+        let due = AtomicBool::new(due);
         let inner =
-            Inner { engine, till, id, challenge, price, unit_type, again, prepaid, charged };
+            Inner { engine, till, id, challenge, price, unit_type, again, prepaid, charged, due };
         Self(Arc::new(inner), BATCH)
     }
 
@@ -85,8 +88,9 @@ impl Session {
         let drawn = Drawn { units, price: self.0.price };
         let Inner { engine, till, id, .. } = &*self.0;
         match till.clone().spend(engine.clone(), id.clone(), drawn).await {
-            Ok(()) => {
+            Ok(due) => {
                 self.0.charged.fetch_add(units, Ordering::Relaxed);
+                self.0.due.fetch_or(due, Ordering::Relaxed);
                 Ok(())
             }
             Err(e) => Err(self.0.again.refuse(self.0.challenge.clone(), e).await),
@@ -146,6 +150,24 @@ impl Session {
         before.unwrap_or_default().min(units)
     }
 
+    /// Gives back to the request what a meter took of it and did not spend.
+    pub(super) fn return_prepaid(&self, units: u64) {
+        self.0.prepaid.fetch_add(units, Ordering::Relaxed);
+    }
+
+    /// What of the units that were charged before the handler ran no meter has spent; none can from now on.
+    pub(crate) fn end_prepaid(&self) -> u64 {
+        self.0.prepaid.swap(0, Ordering::Relaxed)
+    }
+
+    /// Collects the account, where what was drawn says that it is time.
+    pub(crate) fn collect_if_due(&self) {
+        if self.0.due.swap(false, Ordering::Relaxed) {
+            let Inner { engine, till, id, .. } = &*self.0;
+            till.clone().collect_soon(engine.clone(), id.clone());
+        }
+    }
+
     pub(super) fn prepaid(&self) -> u64 {
         self.0.prepaid.load(Ordering::Relaxed)
     }
@@ -167,7 +189,13 @@ impl Session {
             let Inner { engine, till, id, .. } = &*me.0;
             let held = till.clone().hold(engine.clone(), id.clone(), drawn, last).await;
             // A crash in here leaves a hold that counts as used in time.
-            if let Err(Ok(Ok(held))) = hand.send(held)
+            let left = match hand.send(held) {
+                Err(Ok(Ok(held))) => Some(held),
+                // Nothing was written: the last one goes on, and nobody has it.
+                Err(Ok(Err(_))) => last,
+                _ => None,
+            };
+            if let Some(held) = left
                 && let Err(e) = me.book(held).await
             {
                 tracing::warn!(reason = e.reason.as_str(), "a meter's rest could not be returned");

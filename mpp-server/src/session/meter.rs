@@ -89,14 +89,19 @@ impl Meter {
         if self.in_hand() < units {
             return false;
         }
-        let units = units - self.session.take_prepaid(units);
+        let prepaid = self.session.take_prepaid(units);
+        let units = units - prepaid;
         match &mut self.held {
-            Some(held) if units > 0 && held.units - held.used >= units => {
+            _ if units == 0 => true,
+            Some(held) if held.units - held.used >= units => {
                 held.used += units;
                 true
             }
             // Another meter of the same request was faster.
-            _ => units == 0,
+            _ => {
+                self.session.return_prepaid(prepaid);
+                false
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use mpp_core::{
     fate::{Fate, Settlement},
     problem::{ProblemType, Reason, Rejection},
     store::{Keep, Key},
-    teller::Teller,
+    teller::{Standing, Teller},
     verifier::Spend,
 };
 use serde_json::{Map, Value};
@@ -23,6 +23,9 @@ use crate::{
     event::{AccountChange, Event},
     ledger::in_flight,
 };
+
+/// What follows the owner in a mark whose order was carried out.
+const DONE: &[u8] = b"\ndone";
 
 /// An order that was carried out, now or before.
 pub(super) struct Ordered<K> {
@@ -52,7 +55,9 @@ impl<T: Teller> Desk<T> {
         let (desk, at) = (self.clone(), at.clone());
         alone(&self.engine, async move {
             let _turn = desk.turn(&at).await?;
-            desk.use_up(&at, &order).await?;
+            if desk.use_up(&at, &order).await? {
+                return Ok(desk.again(desk.found(&at).await?, &order));
+            }
             match desk.mark_opening(&at, &pending, &kept).await? {
                 Marked::Done(entry) => Ok(desk.again(*entry, &order)),
                 // A crash from here on leaves the order pending: the rail is asked what became of it.
@@ -82,7 +87,9 @@ impl<T: Teller> Desk<T> {
     ) -> Result<Ordered<T::Kept>, Rejection> {
         let _turn = self.turn(at).await?;
         let name = self.till.it.name(&order).into_owned();
-        self.use_up(at, &order).await?;
+        if self.use_up(at, &order).await? {
+            return Ok(self.again(self.found(at).await?, &order));
+        }
         match self.mark(at, &pending, &name).await? {
             Marked::Done(entry) => Ok(self.again(*entry, &order)),
             // A crash from here on leaves the order pending: the rail is asked what became of it.
@@ -96,38 +103,52 @@ impl<T: Teller> Desk<T> {
         Ordered { entry, extra, fresh: false }
     }
 
-    /// Marks what an order uses up, so that no other order of any account is ever carried out with it. A crash from here on
-    /// leaves a mark of this very order, which finds its own.
-    async fn use_up(&self, at: &At, order: &T::Order) -> Result<(), Rejection> {
-        let it = &self.till.it;
-        let Some(Spend { proof, until }) = it.spends(order) else { return Ok(()) };
-        let key = Key::of_hash(&["session-spent", self.till.id.method.as_str()], &proof)
-            .map_err(Rejection::internal)?;
-        let owner = format!("{} {}", at.id, it.name(order));
-        let now = self.engine.now();
-        let keep = match until {
-            Some(until) => Keep::For { ttl: until.since(&now), since: now },
-            None => Keep::Forever,
-        };
+    /// Marks what an order uses up, so that no other order of any account is ever carried out with it; true, where this one was
+    /// carried out before, however many have been since. A crash from here on leaves a mark of this very order, which finds its
+    /// own.
+    async fn use_up(&self, at: &At, order: &T::Order) -> Result<bool, Rejection> {
+        let Some((key, owner, keep)) = self.mark_of(at, order)? else { return Ok(false) };
         let store = &self.engine.store;
-        if store
-            .swap(&key, None, Some(owner.as_bytes()), keep)
-            .await
-            .map_err(unavailable)?
-            .is_some()
-        {
-            return Ok(());
+        let marked = store.swap(&key, None, Some(owner.as_bytes()), keep).await;
+        if marked.map_err(unavailable)?.is_some() {
+            return Ok(false);
         }
-        let held = store.get(&key).await.map_err(unavailable)?;
-        match held.is_some_and(|held| held.value == owner.as_bytes()) {
-            true => Ok(()),
-            false => {
+        let held = store.get(&key).await.map_err(unavailable)?.map(|held| held.value);
+        match held.as_deref().and_then(|held| held.strip_prefix(owner.as_bytes())) {
+            Some(b"") => Ok(false),
+            Some(done) if done == DONE => Ok(true),
+            _ => {
                 let detail =
                     "This payment is credited to another account already. Do not pay again.";
                 let kind = ProblemType::ALREADY_CREDITED;
                 Err(Rejection::new(kind, Reason::CREDITED_ELSEWHERE, detail))
             }
         }
+    }
+
+    /// Writes on the mark that its order was carried out. A crash before this leaves that to what the account remembers.
+    pub(super) async fn used_up(&self, at: &At, order: &T::Order) -> Result<(), Rejection> {
+        let Some((key, owner, keep)) = self.mark_of(at, order)? else { return Ok(()) };
+        let store = &self.engine.store;
+        let held = store.get(&key).await.map_err(unavailable)?;
+        let Some(held) = held.filter(|held| held.value == owner.as_bytes()) else { return Ok(()) };
+        let done = [owner.as_bytes(), DONE].concat();
+        store.swap(&key, Some(held.version), Some(&done), keep).await.map_err(unavailable)?;
+        Ok(())
+    }
+
+    /// The mark of what an order uses up, whose it is, and how long it is kept.
+    fn mark_of(&self, at: &At, order: &T::Order) -> Result<Option<(Key, String, Keep)>, Rejection> {
+        let it = &self.till.it;
+        let Some(Spend { proof, until }) = it.spends(order) else { return Ok(None) };
+        let key = Key::of_hash(&["session-spent", self.till.id.method.as_str()], &proof)
+            .map_err(Rejection::internal)?;
+        let now = self.engine.now();
+        let keep = match until {
+            Some(until) => Keep::For { ttl: until.since(&now), since: now },
+            None => Keep::Forever,
+        };
+        Ok(Some((key, format!("{} {}", at.id, it.name(order)), keep)))
     }
 
     pub(super) fn pending(
@@ -246,7 +267,14 @@ impl<T: Teller> Desk<T> {
         let settling = self.till.it.settle(order, account);
         let fate = self.within_deadline(settling).await;
         let name = self.till.it.name(order).into_owned();
-        self.booked(at, &name, fate).await
+        let done = self.booked(at, &name, fate).await?;
+        self.used_up(at, order).await?;
+        Ok(done)
+    }
+
+    /// Whether a pending order is the one of this name.
+    fn is_named(&self, pending: &Pending, name: &str) -> bool {
+        order_of::<T::Order>(pending).is_ok_and(|order| self.till.it.name(&order) == name)
     }
 
     pub(super) async fn within_deadline(&self, fate: impl Future<Output = Fate>) -> Fate {
@@ -263,16 +291,16 @@ impl<T: Teller> Desk<T> {
         match fate {
             Fate::Settled(settlement) => self.book_settled(at, name, settlement).await,
             Fate::Failed(rejection) => {
-                self.book_failed(at).await?;
+                self.book_failed(at, name).await?;
                 Err(rejection)
             }
             // What was just given to it, it has yet to hear of.
             Fate::Absent => {
-                self.ask_after(at);
+                self.ask_after(at, name);
                 Err(Rejection::unknown("the rail does not know an order that it was just given"))
             }
             Fate::Unknown(cause) => {
-                self.ask_after(at);
+                self.ask_after(at, name);
                 Err(Rejection::unknown(cause))
             }
             _ => Err(Rejection::unknown("a fate that this engine does not know")),
@@ -293,7 +321,11 @@ impl<T: Teller> Desk<T> {
         // Should this not be written, the order stays pending, and the rail says the same once more.
         let (act, entry) = self
             .change(at, |entry, now| {
-                let Some(pending) = entry.pending.take() else { return Ok(None) };
+                // Another gate has booked it, and perhaps begun another since.
+                let Some(pending) = entry.pending.take_if(|pending| self.is_named(pending, name))
+                else {
+                    return Ok(None);
+                };
                 if let Some(seen) = &seen {
                     it.merge(&mut entry.account.kept, seen.clone());
                 }
@@ -320,6 +352,10 @@ impl<T: Teller> Desk<T> {
                     }
                     Act::TopUp => {}
                 }
+                if it.standing(&entry.account.kept) == Standing::Ended {
+                    entry.absorb(|_| true);
+                    entry.account.state = State::Closed;
+                }
                 if pending.act != Act::Collect {
                     let extra = settlement.extra.clone();
                     entry.done = Some(Done { name: name.to_owned(), extra });
@@ -340,10 +376,13 @@ impl<T: Teller> Desk<T> {
     }
 
     /// The order moved nothing, and never will.
-    async fn book_failed(&self, at: &At) -> Result<(), Rejection> {
+    async fn book_failed(&self, at: &At, name: &str) -> Result<(), Rejection> {
         loop {
             let Some((version, mut entry)) = self.read(at).await? else { return Ok(()) };
-            let Some(pending) = entry.pending.take() else { return Ok(()) };
+            let Some(pending) = entry.pending.take_if(|pending| self.is_named(pending, name))
+            else {
+                return Ok(());
+            };
             let written = match pending.act {
                 Act::Open => self.remove(at, version).await?,
                 act => {
@@ -382,15 +421,20 @@ impl<T: Teller> Desk<T> {
     }
 
     /// Asks the rail after an order whose outcome is not known, so that the books say in time what became of it.
-    fn ask_after(&self, at: &At) {
-        let (desk, at) = (self.clone(), at.clone());
+    fn ask_after(&self, at: &At, name: &str) {
+        let (desk, at, name) = (self.clone(), at.clone(), name.to_owned());
         tokio::spawn(async move {
             for again in 0..4_u32 {
                 tokio::time::sleep(Duration::from_secs(2 << again)).await;
                 let Ok(_turn) = desk.turn(&at).await else { continue };
                 match desk.read(&at).await {
-                    Ok(Some((_, entry))) if entry.pending.is_some() => {}
-                    Ok(_) => return,
+                    Ok(Some((_, entry))) => match &entry.pending {
+                        Some(pending) if !desk.is_named(pending, &name) => return,
+                        Some(pending) if desk.is_free(pending) => {}
+                        Some(_) => continue,
+                        None => return,
+                    },
+                    Ok(None) => return,
                     Err(_) => continue,
                 }
                 match desk.resume_quietly(&at).await {

@@ -37,7 +37,11 @@ impl<T: Teller> Desk<T> {
         }
         match fate {
             Fate::Unknown(cause) if !aloud => Err(Rejection::unknown(cause)),
-            fate => self.booked(at, &name, fate).await,
+            fate => {
+                let done = self.booked(at, &name, fate).await?;
+                self.used_up(at, &order).await?;
+                Ok(done)
+            }
         }
     }
 }

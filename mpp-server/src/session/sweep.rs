@@ -1,12 +1,16 @@
 //! Going through all accounts now and then: what a crash left open, what payers are about to take back, what is idle, what is
 //! to be collected.
 
+use std::{cmp::Reverse, sync::Arc};
+
 use mpp_core::{
     account::State,
     problem::{Reason, Rejection},
     store::Key,
     teller::{Standing, Teller},
 };
+
+use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
     books::{At, Desk, unavailable},
@@ -38,85 +42,97 @@ impl std::ops::AddAssign for Swept {
 
 /// Accounts that are read, and of which the rail is asked, at a time.
 const PAGE: usize = 128;
+/// Accounts that are closed at a time.
+const TOGETHER: usize = 32;
 
 impl<T: Teller> Desk<T> {
     pub(super) async fn sweep(&self) -> Result<Swept, Rejection> {
-        let mut swept = Swept::default();
-        let mut after = None;
+        let (mut swept, mut after) = (Swept::default(), None);
+        let mut ending = JoinSet::new();
+        let together = Arc::new(Semaphore::new(TOGETHER));
         loop {
-            let page = self.page(after.as_ref()).await?;
-            let Some(last) = page.last().map(|(at, _)| at.key.clone()) else { return Ok(swept) };
-            self.sweep_page(page, &mut swept).await;
+            let (page, last) = self.page(after.as_ref()).await?;
+            let Some(last) = last else { break };
+            for at in self.sweep_page(page, &mut swept).await {
+                // A close takes seconds, and a grace may be about to end: none waits for another.
+                let (desk, together) = (self.clone(), together.clone());
+                ending.spawn(async move {
+                    let _turn = together.acquire_owned().await;
+                    desk.end(&at).await
+                });
+            }
             after = Some(last);
+        }
+        while let Some(ended) = ending.join_next().await {
+            swept.closed += usize::from(ended.unwrap_or(false));
+        }
+        Ok(swept)
+    }
+
+    /// Closes an account; whether it is closed now.
+    async fn end(&self, at: &At) -> bool {
+        match self.close_ourselves(at).await {
+            Ok(closed) => closed.is_some(),
+            Err(e) => {
+                let reason = e.reason.as_str();
+                tracing::warn!(account = at.id, reason, "an account could not be closed");
+                false
+            }
         }
     }
 
     /// Collects everything that was earned.
     pub(super) async fn collect_everything(&self) -> Result<Swept, Rejection> {
-        let mut swept = Swept::default();
-        let mut after = None;
+        let (mut swept, mut after) = (Swept::default(), None);
         loop {
-            let page = self.page(after.as_ref()).await?;
-            let Some(last) = page.last().map(|(at, _)| at.key.clone()) else { return Ok(swept) };
+            let (page, last) = self.page(after.as_ref()).await?;
+            let Some(last) = last else { return Ok(swept) };
             let accounts = page.into_iter().map(|(at, _)| at).collect();
             swept.collected += self.collect_all(accounts).await;
             after = Some(last);
         }
     }
 
-    async fn page(&self, after: Option<&Key>) -> Result<Vec<(At, Entry<T::Kept>)>, Rejection> {
+    /// Reads some accounts, and says up to where; nowhere, where there are no more.
+    async fn page(&self, after: Option<&Key>) -> Result<Page<T::Kept>, Rejection> {
         let prefix = self.prefix()?;
         let found = self.engine.store.scan(&prefix, after, PAGE).await.map_err(unavailable)?;
+        let last = found.last().map(|(key, _)| key.clone());
         let mut page = Vec::with_capacity(found.len());
         for (key, value) in found {
-            let id = key.last();
             match Entry::read(&key, &value.value) {
                 Ok(entry) => {
-                    let local = self.engine.locals.of(&key);
-                    page.push((At { id, key: key.clone(), local }, entry));
+                    let (id, local) = (key.last(), self.engine.locals.of(&key));
+                    page.push((At { id, key, local }, entry));
                 }
                 Err(e) => tracing::error!(cause = %e, "an account on the books cannot be read"),
             }
         }
-        Ok(page)
+        Ok((page, last))
     }
 
-    async fn sweep_page(&self, page: Vec<(At, Entry<T::Kept>)>, swept: &mut Swept) {
+    /// Tends some accounts, and says which are to be closed: first those whose payers leave, the most uncollected first.
+    async fn sweep_page(&self, page: Vec<(At, Entry<T::Kept>)>, swept: &mut Swept) -> Vec<At> {
         let mut live = Vec::new();
         for (at, entry) in page {
             if entry.is_over() {
                 self.engine.locals.leave(&at.key, at.local);
                 continue;
             }
-            match self.tend(&at, &entry, swept).await {
-                Ok(()) => live.push(at),
-                Err(e) => tracing::warn!(
-                    account = at.id,
-                    reason = e.reason.as_str(),
-                    "an account could not be tended"
-                ),
+            if let Err(e) = self.tend(&at, &entry, swept).await {
+                let reason = e.reason.as_str();
+                tracing::warn!(account = at.id, reason, "an account could not be tended");
             }
+            live.push(at);
         }
-        let live = match self.look_at(&live).await {
-            Ok(entries) => entries,
-            Err(e) => {
-                tracing::warn!(reason = e.reason.as_str(), "accounts could not be looked after");
-                return;
-            }
-        };
         let now = self.engine.now().unix_millis();
-        let mut due = Vec::new();
-        for (at, entry) in live {
+        let (mut due, mut ending) = (Vec::new(), Vec::new());
+        for (at, entry) in self.look_at(live).await {
             if self.is_to_end(&entry, now) {
-                match self.close_ourselves(&at).await {
-                    Ok(Some(_)) => swept.closed += 1,
-                    Ok(None) => {}
-                    Err(e) => tracing::warn!(
-                        account = at.id,
-                        reason = e.reason.as_str(),
-                        "an account could not be closed"
-                    ),
-                }
+                let leaves = self.till.it.standing(&entry.account.kept) != Standing::Open;
+                let paid_out = self.till.it.paid_out(&entry.account.kept);
+                let at_stake = entry.account.spent.saturating_sub(paid_out);
+                ending.push(((!leaves, Reverse(at_stake)), at));
             } else if self.engine.schedule.is_due_by_time(&entry, now)
                 || self.engine.schedule.is_due_by_use(&entry)
             {
@@ -124,6 +140,8 @@ impl<T: Teller> Desk<T> {
             }
         }
         swept.collected += self.collect_all(due).await;
+        ending.sort_by_key(|(order, _)| *order);
+        ending.into_iter().map(|(_, at)| at).collect()
     }
 
     /// Ends what nobody has in hand any more: orders, and what dead meters had set aside.
@@ -157,37 +175,50 @@ impl<T: Teller> Desk<T> {
         Ok(())
     }
 
-    /// Asks the rail how accounts stand, and merges what it says. Returns those that are still there.
-    async fn look_at(&self, accounts: &[At]) -> Result<Vec<(At, Entry<T::Kept>)>, Rejection> {
+    /// Asks the rail how accounts stand, and merges what it says: of accounts with an order in hand too, since their payers may
+    /// leave meanwhile. Returns those that are still there.
+    async fn look_at(&self, accounts: Vec<At>) -> Vec<(At, Entry<T::Kept>)> {
         let mut asked = Vec::new();
         for at in accounts {
-            if let Some((_, entry)) = self.read(at).await?
-                && matches!(entry.account.state, State::Open | State::Closing)
-                && entry.pending.is_none()
-            {
-                asked.push((at.clone(), entry));
+            match self.read(&at).await {
+                Ok(Some((_, entry)))
+                    if matches!(entry.account.state, State::Open | State::Closing) =>
+                {
+                    asked.push((at, entry));
+                }
+                Ok(_) => {}
+                Err(e) => unread(&at, &e),
             }
         }
         if asked.is_empty() {
-            return Ok(asked);
+            return asked;
         }
         let kept: Vec<T::Kept> =
             asked.iter().map(|(_, entry)| entry.account.kept.clone()).collect();
         let looking = self.till.it.look(&kept);
         let seen = tokio::time::timeout(self.engine.deadline, looking).await.unwrap_or_default();
+        if seen.len() != asked.len() {
+            tracing::warn!(method = %self.till.id, "the rail does not say how accounts stand");
+        }
         let mut live = Vec::new();
         for ((at, entry), seen) in
             asked.into_iter().zip(seen.into_iter().chain(std::iter::repeat_with(|| None)))
         {
             let entry = match seen {
-                Some(seen) => self.seen(&at, seen).await?,
+                Some(seen) => match self.seen(&at, seen).await {
+                    Ok(entry) => entry,
+                    Err(e) => {
+                        unread(&at, &e);
+                        entry
+                    }
+                },
                 None => entry,
             };
             if entry.account.state != State::Closed {
                 live.push((at, entry));
             }
         }
-        Ok(live)
+        live
     }
 
     /// Merges what the rail says of an account. One that is gone without an order of ours is closed.
@@ -237,4 +268,12 @@ impl<T: Teller> Desk<T> {
             _ => false,
         }
     }
+}
+
+/// Accounts as they were read, and the key of the last that was looked at.
+type Page<K> = (Vec<(At, Entry<K>)>, Option<Key>);
+
+fn unread(at: &At, e: &Rejection) {
+    let reason = e.reason.as_str();
+    tracing::warn!(account = at.id, reason, "an account could not be looked after");
 }

@@ -47,6 +47,8 @@ pub(crate) struct Taken {
     pub(crate) serve: Option<u64>,
     /// The account was closed.
     pub(crate) closed: bool,
+    /// What was drawn makes it due to be collected, once it is served.
+    pub(crate) due: bool,
 }
 
 impl<T: Teller> Desk<T> {
@@ -178,6 +180,7 @@ impl<T: Teller> Desk<T> {
             payer: self.till.it.payer(&entry.account.kept),
             serve: take.content.then_some(take.units),
             closed: false,
+            due: self.is_due(entry),
         }
     }
 
@@ -195,6 +198,7 @@ impl<T: Teller> Desk<T> {
             payer: self.till.it.payer(&account.kept),
             serve: None,
             closed,
+            due: false,
         }
     }
 

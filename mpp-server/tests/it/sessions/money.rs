@@ -72,11 +72,8 @@ fn beside(s: &Stand) -> Stand {
 
 /// As [`beside`], on a store that can be made to wait.
 fn slowly_beside(s: &Stand) -> (Stand, Arc<Slow>) {
-    let slow = Arc::new(Slow {
-        inner: s.store.clone(),
-        left: AtomicI64::new(0),
-        gate: Semaphore::new(0),
-    });
+    let slow =
+        Arc::new(Slow { inner: s.store.clone(), left: AtomicI64::new(0), gate: Semaphore::new(0) });
     let store: Arc<dyn Store> = slow.clone();
     let gate = mpp_server::Gate::builder(store)
         .realm("bank.example")
@@ -203,8 +200,8 @@ async fn what_was_given_back_meanwhile_is_not_collected() {
     let b = Stand::new();
     let permit = b.served(&open("a", 10, 2)).await;
     let (a, slow) = slowly_beside(&b);
-    // The first look decides what to collect, the second marks it.
-    slow.left.store(2, Ordering::SeqCst);
+    // One look decides what to collect, and is written over.
+    slow.left.store(1, Ordering::SeqCst);
     let collecting = tokio::spawn(async move { a.gate.settle_all().await });
     tokio::time::sleep(Duration::from_millis(50)).await;
     permit.finish(Ending::NotDelivered).await.unwrap();
@@ -294,5 +291,8 @@ async fn s9_many_forced_closes_are_carried_out_together() {
     let begun = tokio::time::Instant::now();
     assert_eq!(s.gate.sweep().await.unwrap().closed, 20);
     let took = begun.elapsed();
-    assert!(took < Duration::from_secs(10), "{took:?} for 20 accounts: 300 of them outlast 15 minutes");
+    assert!(
+        took < Duration::from_secs(10),
+        "{took:?} for 20 accounts: 300 of them outlast 15 minutes"
+    );
 }

@@ -352,6 +352,10 @@ async fn a_top_up_that_was_never_mined_is_failed_however_late() {
     for after in [60, 3_700, 86_400, 365 * 86_400] {
         let node = Scripted { block: at(NOW as u64 + 25 + after), ..having(0, 10_000) };
         let fate = teller_at(Arc::new(node)).reconcile(&order, &account).await;
-        assert_eq!(told(&fate), "failed", "after {after} s; until then nothing is closed or collected");
+        assert_eq!(
+            told(&fate),
+            "failed",
+            "after {after} s; until then nothing is closed or collected"
+        );
     }
 }
