@@ -10,7 +10,7 @@ use mpp_core::{
     store::Store,
     transport::{Call, Http, Resource},
 };
-use mpp_server::{Admission, Gate, Offers, Permit, Route};
+use mpp_server::{Admission, Gate, Offers, Permit, Route, tower::Paywall};
 use mpp_tempo::{
     Chain, Key, TempoSession,
     chain::reserve::CHANNEL_RESERVE,
@@ -25,6 +25,8 @@ use crate::{
 
 /// What a unit costs: one base unit, the least there is.
 const RATE: &str = "0.000001 usd per request";
+/// The same, of a route that counts what it streams.
+const METERED: &str = "0.000001 usd per token";
 const REALM: &str = "127.0.0.1";
 
 /// A metered route at a gate, over a store.
@@ -39,13 +41,10 @@ impl Shop {
     /// Opens, with nothing on the books but what the store has.
     pub fn over(store: impl Store) -> Self {
         let node = Arc::new(Counting::default());
-        let key: Key = RECIPIENT.key.hex().parse().expect("a key");
-        let teller = Teller::new(&Chain::MODERATO, RECIPIENT.address, Arc::new(key), node.clone());
-        let teller = Arc::new(teller.expect("an address"));
-        let gate = Gate::builder(store).realm(REALM).secret(SECRET).recover_by_hand().build();
+        let teller = teller(&node);
         let offers = Offers::<Session>::of(RATE.parse().expect("a rate"));
         let route = Route::of(offers.via(&teller).expect("the token is a dollar"));
-        Self { gate: gate.expect("realm and secret are fit"), route, node }
+        Self { gate: gate(store), route, node }
     }
 
     /// How often its node was asked.
@@ -69,6 +68,24 @@ impl Shop {
         let refused = self.gate.judge(&self.route, call).await.expect_err("nothing is paid");
         refused.challenges.into_iter().next().expect("a challenge")
     }
+}
+
+/// Before a route whose handler streams: it charges nothing by itself.
+pub fn metered(store: impl Store) -> Paywall {
+    let selling = gate(store).session(METERED).expect("a rate");
+    let teller = teller(&Arc::new(Counting::default()));
+    selling.via(&teller).metered().layer().expect("the token is a dollar")
+}
+
+fn gate(store: impl Store) -> Gate {
+    let gate = Gate::builder(store).realm(REALM).secret(SECRET).recover_by_hand().build();
+    gate.expect("realm and secret are fit")
+}
+
+fn teller(node: &Arc<Counting>) -> Arc<Teller> {
+    let key: Key = RECIPIENT.key.hex().parse().expect("a key");
+    let teller = Teller::new(&Chain::MODERATO, RECIPIENT.address, Arc::new(key), node.clone());
+    Arc::new(teller.expect("an address"))
 }
 
 /// A payer's channel.

@@ -44,6 +44,7 @@ fn sessions(effort: Effort, counted: &Count) -> Result<Vec<Row>, Box<dyn Error>>
     let mut table = rows::voucher::rows(effort);
     table.extend(rows::accept::rows(effort)?);
     table.extend(rows::meter::rows(effort));
+    table.push(rows::events::row(effort));
     table.push(rows::idle::row(counted.idle));
     Ok(table)
 }

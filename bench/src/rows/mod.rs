@@ -4,6 +4,7 @@ pub mod accept;
 pub mod allocations;
 pub mod charge;
 pub mod check;
+pub mod events;
 pub mod id;
 pub mod idle;
 pub mod issue;
