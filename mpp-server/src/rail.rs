@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use mpp_core::{fate::Fate, name::MethodId, store::BoxFuture, verifier::Verifier};
 use serde_json::value::RawValue;
 
-/// One method at one place: an account on a chain, a node. Made by [`Sell::rail`](crate::offer::Sell::rail).
+/// One method at one place: an account on a chain, a node. Known to a gate by [`Sell::tended_by`](crate::offer::Sell::tended_by).
 ///
 /// Evidence is the whole order, so whatever a payment was for and whatever it cost, its rail can go on with it.
 #[derive(Clone)]

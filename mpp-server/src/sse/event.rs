@@ -2,7 +2,7 @@
 
 /// An event of a name. Every line end in its data, of whatever kind, begins another `data:` line.
 pub(super) fn write(name: &str, data: &str) -> String {
-    let mut event = String::with_capacity(name.len() + data.len() + 24);
+    let mut event = String::with_capacity(name.len() + data.len() + 16);
     event.push_str("event: ");
     event.push_str(name);
     event.push('\n');
