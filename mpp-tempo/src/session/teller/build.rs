@@ -80,7 +80,7 @@ impl Teller {
     }
 
     /// Pays the fees of the transactions that open channels and add to them: payers need no other token than the one they deposit.
-    /// Less than 0.01 is then neither opened with nor added, unless [another least](Teller::min_deposit) is said.
+    /// Less than 0.01 is then neither opened with nor added at its cost, unless [another least](Teller::min_deposit) is said.
     ///
     /// # Errors
     /// [`OtherChain`] for a sponsor on another chain.

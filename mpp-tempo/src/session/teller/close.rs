@@ -34,7 +34,7 @@ pub(super) enum Stuck {
     #[error("the node cannot be asked")]
     Node(#[source] Unclear),
     #[error("the chain refuses the close; what was earned is settled, and the channel stays")]
-    Kept(#[source] Box<Stuck>),
+    Kept(#[source] Box<Self>),
 }
 
 impl Stuck {

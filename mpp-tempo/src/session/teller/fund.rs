@@ -147,7 +147,8 @@ impl Funding<'_> {
         if now < end.saturating_add(MARGIN) {
             return Err(Unclear::Ending);
         }
-        // Of a top-up the channel itself tells, however late, whatever the node has pruned.
+        // Of a top-up the channel itself tells, however late, whatever the node has pruned. A channel that is not there may have
+        // begun and ended since: only its log tells, and a node that pruned that finds nothing and does not say so.
         let opens = matches!(self.deposit.what, What::Open(_));
         if opens && now > end.saturating_add(PROVABLE) {
             return Err(Unclear::LongOver);

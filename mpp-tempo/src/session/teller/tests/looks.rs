@@ -126,7 +126,8 @@ async fn all_channels_are_asked_for_at_once() {
 async fn channels_are_asked_for_one_by_one_where_a_node_does_not_say_of_all_together() {
     let other = Descriptor { salt: B256::ZERO, ..channel() };
     let third = Descriptor { salt: B256::repeat_byte(1), ..channel() };
-    let apart = |broken: Option<fn() -> RpcError>| {
+    type Broken = fn() -> RpcError;
+    let apart = |broken: Option<Broken>| {
         let node = Scripted {
             call: Box::new(move |trial| {
                 let data = &trial.calls[0].data;
@@ -145,7 +146,7 @@ async fn channels_are_asked_for_one_by_one_where_a_node_does_not_say_of_all_toge
         Arc::new(node)
     };
     let all = [kept(channel()), kept(other), kept(third)];
-    let cases: [(&str, Option<fn() -> RpcError>, [Option<u128>; 3]); 3] = [
+    let cases: [(&str, Option<Broken>, [Option<u128>; 3]); 3] = [
         ("all are said", None, [Some(10_000), Some(20_000), Some(10_000)]),
         ("one is not", Some(|| refused(-32000)), [None, Some(20_000), Some(10_000)]),
         ("a silent node is left alone", Some(|| RpcError::Unanswered("gone".into())), [None; 3]),
