@@ -146,7 +146,8 @@ async fn channels_are_asked_for_one_by_one_where_a_node_does_not_say_of_all_toge
         Arc::new(node)
     };
     let all = [kept(channel()), kept(other), kept(third)];
-    let cases: [(&str, Option<Broken>, [Option<u128>; 3]); 3] = [
+    type Case = (&'static str, Option<Broken>, [Option<u128>; 3]);
+    let cases: [Case; 3] = [
         ("all are said", None, [Some(10_000), Some(20_000), Some(10_000)]),
         ("one is not", Some(|| refused(-32000)), [None, Some(20_000), Some(10_000)]),
         ("a silent node is left alone", Some(|| RpcError::Unanswered("gone".into())), [None; 3]),
