@@ -41,7 +41,8 @@ impl Tellers {
         // Fees in another token than any price is in, so that prices are seen bare.
         let own =
             Teller::new(chain, RECIPIENT.address, signer, rpc.clone())?.fee_token(THETA_USD)?;
-        let sponsored = own.clone().sponsor(sponsor)?;
+        // Foreign clients add as little as they are short of.
+        let sponsored = own.clone().sponsor(sponsor)?.min_deposit("0.0001")?;
         let proof = Arc::new(Verifier::new(chain, RECIPIENT.address, rpc.clone())?);
         Ok(Self { own: Arc::new(own), sponsored: Arc::new(sponsored), proof })
     }

@@ -20,6 +20,10 @@ use crate::{
     clock::SystemClock,
 };
 
+/// What is deposited at least where a sponsor pays the fee and nothing else was said: `0.01`. Deposits of nearly nothing would let
+/// anybody spend the sponsor's money for nothing.
+const LEAST_SPONSORED: Amount = Amount::new(10_000);
+
 impl Teller {
     /// Sells on a chain, in its own currency, to an account. The signer settles and closes: where it is another account's than the
     /// recipient's, that one is the operator of all channels.
@@ -47,7 +51,7 @@ impl Teller {
             hand: Hand { signer, fee_token: chain.currency, max_fee: 500_000 },
             sponsor: None,
             least: Amount::ZERO,
-            least_deposit: Amount::ZERO,
+            least_deposit: None,
             settle_deadline: Duration::from_secs(20),
             longest_validity: Duration::from_secs(30),
             clock: Arc::new(SystemClock),
@@ -76,6 +80,7 @@ impl Teller {
     }
 
     /// Pays the fees of the transactions that open channels and add to them: payers need no other token than the one they deposit.
+    /// Less than 0.01 is then neither opened with nor added at its cost, unless [another least](Teller::min_deposit) is said.
     ///
     /// # Errors
     /// [`OtherChain`] for a sponsor on another chain.
@@ -95,14 +100,20 @@ impl Teller {
     }
 
     /// Opens no channel with less than this, in display units of the token, and suggests as much; anything that covers what is asked
-    /// unless said otherwise. Where a sponsor pays the fee no less is added to one either: a deposit of nearly nothing costs the
+    /// unless said otherwise, and 0.01 where a sponsor pays the fee. Where a sponsor pays the fee no less is added to one either: a deposit of nearly nothing costs the
     /// seller more fees than it can earn.
     ///
     /// # Errors
     /// [`AmountError`] for what is no decimal, or not exact in the token's units.
     pub fn min_deposit(self, least: &str) -> Result<Self, AmountError> {
         let least_deposit = least.parse::<Decimal>()?.to_base_units(DECIMALS)?;
-        Ok(Self { least_deposit, ..self })
+        Ok(Self { least_deposit: Some(least_deposit), ..self })
+    }
+
+    /// The least that is deposited, as it was said, or as it has to be where a sponsor pays.
+    pub(super) fn least_deposit(&self) -> Amount {
+        let unsaid = if self.sponsor.is_some() { LEAST_SPONSORED } else { Amount::ZERO };
+        self.least_deposit.unwrap_or(unsaid)
     }
 
     /// Waits so long for a transaction to be mined before its fate is called unknown; 20 seconds unless said otherwise.

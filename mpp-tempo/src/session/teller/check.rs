@@ -46,6 +46,7 @@ impl Teller {
                 match known {
                     Some(known) => {
                         let descriptor = of_known(claim, &known.kept)?;
+                        self.is_worth_serving(descriptor)?;
                         self.raise(id, descriptor, proof, self.least).map(Act::Draw)
                     }
                     None => self.adopt(claim, id, proof).await,
@@ -54,6 +55,9 @@ impl Teller {
             Payload::Close { cumulative_amount, signature, .. } => {
                 let known = known.ok_or_else(not_found)?;
                 let descriptor = of_known(claim, &known.kept)?;
+                if !self.can_collect(descriptor) {
+                    return Err(others_to_close());
+                }
                 // However little it adds: it is the last one.
                 let proof = (*cumulative_amount, signature.as_str());
                 let last = self.raise(id, descriptor, proof, Amount::ZERO)?;
@@ -131,6 +135,7 @@ impl Teller {
         }
         let order = Order::of(Kind::Deposit(Box::new(deposit.clone())));
         if !known.has_done(&order.name()) {
+            self.is_worth_serving(descriptor)?;
             if deposit.awaits_sponsor() {
                 self.is_worth_it(added.get())?;
             }
@@ -150,7 +155,11 @@ impl Teller {
         if claim.payload.descriptor().is_none() {
             return Err(not_found().reason(reason::NO_DESCRIPTOR));
         }
-        let descriptor = self.named(claim, id)?;
+        let descriptor = match self.named(claim, id) {
+            // It was opened under an operator of before: to be told so heals more payers than to be told that it is wrong.
+            Err(refused) if refused.reason == reason::WRONG_OPERATOR => return Err(uncollectable()),
+            named => named?,
+        };
         source_is(claim, &descriptor)?;
         let raise = self.raise(id, &descriptor, proof, self.least)?;
         let unseen = Channel::unseen(descriptor, self.node.chain_id(), 0);
@@ -196,8 +205,18 @@ impl Teller {
 
     /// Whether this seller and nobody else can settle and close: an operator of somebody else's would end a channel for nothing.
     fn can_close(&self, descriptor: &Descriptor) -> bool {
-        let by_recipient = self.hand.signer.account() == self.recipient;
-        descriptor.operator == self.operator || (by_recipient && descriptor.operator.is_zero())
+        let ours = descriptor.operator == self.operator || descriptor.operator.is_zero();
+        ours && self.can_collect(descriptor)
+    }
+
+    /// Whether the chain lets this signer settle and close the channel, whoever else may.
+    pub(super) fn can_collect(&self, descriptor: &Descriptor) -> bool {
+        [descriptor.payee, descriptor.operator].contains(&self.hand.signer.account())
+    }
+
+    /// Operators change, and channels name the one of before: nothing more is earned on what cannot be collected.
+    fn is_worth_serving(&self, descriptor: &Descriptor) -> Result<(), Rejection> {
+        if self.can_close(descriptor) { Ok(()) } else { Err(uncollectable()) }
     }
 
     /// A voucher's raise, once it is certain who signed it.
@@ -219,7 +238,7 @@ impl Teller {
 
     /// A deposit of nearly nothing costs more in fees than it can earn.
     fn is_worth_it(&self, deposit: u128) -> Result<(), Rejection> {
-        if deposit >= self.least_deposit.get() {
+        if deposit >= self.least_deposit().get() {
             return Ok(());
         }
         Err(failed(reason::SMALL_DEPOSIT, "The deposit is smaller than this seller takes."))
@@ -286,6 +305,20 @@ fn refused(cause: BadVoucher) -> Rejection {
         ),
     };
     Rejection::new(kind, reason, detail).because(cause)
+}
+
+/// Clients drop a channel that is final, and open another.
+fn uncollectable() -> Rejection {
+    let detail = "This seller cannot collect from the channel any more: its operator is another. \
+                  Open another channel; request this one's close on the chain, for what is left in it.";
+    Rejection::new(ProblemType::CHANNEL_FINALIZED, reason::UNCOLLECTABLE, detail)
+}
+
+/// Not final, lest its payer forget a channel that its money is still in.
+fn others_to_close() -> Rejection {
+    let detail = "This seller cannot close the channel: only its payee and its operator can. \
+                  Its payer requests the close on the chain, and withdraws after the grace period.";
+    failed(reason::UNCOLLECTABLE, detail)
 }
 
 fn other_channel() -> Rejection {

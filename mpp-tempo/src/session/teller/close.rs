@@ -9,7 +9,7 @@ use mpp_core::{
     fate::Fate,
 };
 
-use super::{Channel, Teller, look, look::Gone, send::Unsent, settled};
+use super::{Channel, Teller, collect::settling, look, look::Gone, send::Unsent, settled};
 use crate::chain::{
     look::Unclear,
     parse_hex,
@@ -33,6 +33,15 @@ pub(super) enum Stuck {
     Silent(#[from] RpcError),
     #[error("the node cannot be asked")]
     Node(#[source] Unclear),
+    #[error("the chain refuses the close; what was earned is settled, and the channel stays")]
+    Kept(#[source] Box<Self>),
+}
+
+impl Stuck {
+    /// Whether the chain itself refused, in a trial or in a block.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Failed | Self::Unsent(Unsent::Reverts(_)))
+    }
 }
 
 impl Teller {
@@ -61,7 +70,32 @@ impl Teller {
         // Perhaps somebody was first.
         match look::now(node, kept).await? {
             None => ended(node, kept).await,
+            Some(seen) if cause.is_refusal() => {
+                Err(self.take_at_least(node, account, &seen, (last, cause)).await)
+            }
             Some(_) => Err(cause),
+        }
+    }
+
+    /// A close also pays its payer back, and a token can refuse that: what was earned is then settled, which pays nobody but the
+    /// payee. The channel stays, to be closed another time.
+    async fn take_at_least(
+        &self,
+        node: &dyn Rpc,
+        account: &Account<Channel>,
+        seen: &Channel,
+        (last, cause): (Option<&Proof>, Stuck),
+    ) -> Stuck {
+        let taken = account.kept.settled.max(seen.settled);
+        let most = account.spent.min(seen.deposit);
+        let proofs = last.into_iter().chain(&account.proof).chain(&account.earlier);
+        let fitting = proofs.filter(|proof| proof.amount > taken && proof.amount <= most);
+        let Some(best) = fitting.max_by_key(|proof| proof.amount) else { return cause };
+        let Ok(call) = settling((best, account)) else { return cause };
+        // A crash in here leaves a settlement that may be mined: the next run finds the total taken.
+        match self.send(node, vec![call]).await {
+            Ok(receipt) if receipt.success => Stuck::Kept(Box::new(cause)),
+            _ => cause,
         }
     }
 

@@ -9,9 +9,7 @@ use mpp_core::{
     fate::Fate,
 };
 
-use super::{
-    Channel, Order, Teller, close::Stuck, look, order::Kind, reason::failed, send::Unsent, settled,
-};
+use super::{Channel, Order, Teller, close::Stuck, look, order::Kind, reason::failed, settled};
 use crate::{
     chain::{
         parse_hex,
@@ -49,7 +47,7 @@ impl Teller {
         };
         match (taken(node, due).await?, cause) {
             (Some(fate), _) => Ok(fate),
-            (None, cause @ (Stuck::Failed | Stuck::Unsent(Unsent::Reverts(_)))) => {
+            (None, cause) if cause.is_refusal() => {
                 let detail = "The chain refuses the settlement.";
                 Ok(Fate::Failed(failed(charged::WOULD_FAIL, detail).because(cause)))
             }
@@ -123,7 +121,7 @@ impl Teller {
 }
 
 /// The call that takes it.
-fn settling((proof, account): Due<'_>) -> Result<Call, Stuck> {
+pub(super) fn settling((proof, account): Due<'_>) -> Result<Call, Stuck> {
     let signature = parse_hex(&proof.text).ok_or(Stuck::NoProof)?;
     Ok(reserve::settle(&account.kept.descriptor, proof.amount.get(), &signature))
 }

@@ -6,7 +6,7 @@
 use alloy::primitives::B256;
 use mpp_core::{
     Amount,
-    account::Account,
+    account::{Account, closed},
     fate::{Fate, Settlement},
 };
 
@@ -147,11 +147,31 @@ impl Funding<'_> {
         if now < end.saturating_add(MARGIN) {
             return Err(Unclear::Ending);
         }
-        if now > end.saturating_add(PROVABLE) {
+        // Of a top-up the channel itself tells, however late, whatever the node has pruned. A channel that is not there may have
+        // begun and ended since: only its log tells, and a node that pruned that finds nothing and does not say so.
+        let opens = matches!(self.deposit.what, What::Open(_));
+        if opens && now > end.saturating_add(PROVABLE) {
             return Err(Unclear::LongOver);
         }
         tokio::time::sleep(PAUSE.min(self.teller.settle_deadline / 10)).await;
-        Ok(self.found(node, hash, &block).await?.unwrap_or_else(never))
+        match self.found(node, hash, &block).await? {
+            Some(fate) => Ok(fate),
+            None if opens => Ok(never()),
+            None => self.not_added(node).await,
+        }
+    }
+
+    /// A top-up that the channel does not show, twice, after its end. One that is gone takes none; one that only seems so may have
+    /// it, on a node that has not heard of the channel yet.
+    async fn not_added(&self, node: &dyn Rpc) -> Result<Fate, Unclear> {
+        let kept = &self.account.kept;
+        if look::now(node, kept).await.map_err(Unclear::Rpc)?.is_some() {
+            return Ok(never());
+        }
+        match look::gone(node, kept).await.map_err(Unclear::Rpc)? {
+            Some(_) => Ok(Fate::Failed(closed())),
+            None => Err(Unclear::Ending),
+        }
     }
 
     async fn found(

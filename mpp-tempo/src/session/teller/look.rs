@@ -1,6 +1,8 @@
 //! What the chain has of channels. That one is gone is believed only where it is certain: whoever believes a node that has
 //! not heard of a channel yet throws its money away.
 
+use std::error::Error;
+
 use alloy::primitives::B256;
 use mpp_core::Amount;
 
@@ -9,7 +11,7 @@ use crate::{
     chain::{
         look::{PAUSE, Unclear},
         reserve::{
-            self, CHANNEL_RESERVE, ChannelClosed, channel_state, get_channel_states,
+            self, CHANNEL_RESERVE, ChannelClosed, ChannelState, channel_state, get_channel_states,
             read_channel_states, topic,
         },
         rpc::{Block, Rpc, RpcError, Trial},
@@ -106,14 +108,18 @@ pub(super) async fn lately(
 }
 
 impl Teller {
-    /// How the chain has channels, in as few questions as there can be. One that it does not show any more is looked for by
-    /// itself.
+    /// How the chain has channels, in as few questions as there can be; one by one where it does not say of them together. One
+    /// that it does not show any more is looked for by itself.
     pub(super) async fn seen(&self, kept: &[Channel]) -> Vec<Option<Channel>> {
         let mut all = Vec::with_capacity(kept.len());
         for some in kept.chunks(BATCH) {
             match self.seen_together(some).await {
                 Ok(seen) => all.extend(seen),
-                Err(_) => all.extend(some.iter().map(|_| None)),
+                Err(cause) => {
+                    let (channels, cause) = (some.len(), chain_of(&cause));
+                    tracing::warn!(channels, cause, "the node does not say how channels stand");
+                    all.extend(self.seen_apart(some).await);
+                }
             }
         }
         all
@@ -128,13 +134,62 @@ impl Teller {
         let states = read_channel_states(&answer, ids.len()).map_err(Unclear::Other)?;
         let mut seen = Vec::with_capacity(kept.len());
         for (channel, state) in kept.iter().zip(states) {
-            seen.push(match state.is_absent() {
-                _ if channel.chain_id != self.chain.id => None,
-                false => Some(channel.seen(&state, block.number)),
-                true if channel.block == 0 || channel.ended => None,
-                true => gone(node, channel).await.ok().flatten().map(|gone| gone.channel),
-            });
+            seen.push(self.as_seen(node, channel, (&state, block.number)).await);
         }
         Ok(seen)
     }
+
+    /// A node that does not answer at all is not asked for the rest either.
+    async fn seen_apart(&self, kept: &[Channel]) -> Vec<Option<Channel>> {
+        let mut seen = Vec::with_capacity(kept.len());
+        if let Ok(node) = self.node.node().await
+            && let Ok(block) = node.latest_block().await
+        {
+            for channel in kept {
+                let state = match channel_state(node, channel.id()).await {
+                    Ok(state) => state,
+                    Err(RpcError::Unreachable(_) | RpcError::Unanswered(_)) => break,
+                    Err(cause) => {
+                        let (channel, cause) = (channel.id().to_string(), chain_of(&cause));
+                        tracing::warn!(
+                            channel,
+                            cause,
+                            "the node does not say how a channel stands"
+                        );
+                        seen.push(None);
+                        continue;
+                    }
+                };
+                seen.push(self.as_seen(node, channel, (&state, block.number)).await);
+            }
+        }
+        seen.resize(kept.len(), None);
+        seen
+    }
+
+    async fn as_seen(
+        &self,
+        node: &dyn Rpc,
+        channel: &Channel,
+        (state, block): (&ChannelState, u64),
+    ) -> Option<Channel> {
+        match state.is_absent() {
+            _ if channel.chain_id != self.chain.id => None,
+            false => Some(channel.seen(state, block)),
+            true if channel.block == 0 || channel.ended => None,
+            true => gone(node, channel).await.ok().flatten().map(|gone| gone.channel),
+        }
+    }
+}
+
+/// An error, and what lies under it.
+fn chain_of(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut under = error.source();
+    while let Some(cause) = under {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        under = cause.source();
+    }
+    text
 }

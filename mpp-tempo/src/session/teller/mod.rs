@@ -47,6 +47,9 @@ use self::{fund::Funding, order::Kind, send::Hand};
 /// would succeed. What was earned is collected by the signer, which is the recipient's own or an operator's: the payee and the
 /// operator of a channel are the only ones whom the chain lets settle and close.
 ///
+/// Who changes the operator keeps a teller of the old one beside the new until its channels are closed: no other can collect what
+/// they earned. Payers that go on with one of them at the new teller are told to open another.
+///
 /// ```
 /// use std::sync::Arc;
 ///
@@ -76,7 +79,7 @@ pub struct Teller {
     hand: Hand,
     sponsor: Option<Sponsor>,
     least: Amount,
-    least_deposit: Amount,
+    least_deposit: Option<Amount>,
     settle_deadline: Duration,
     longest_validity: Duration,
     clock: Arc<dyn Clock>,
@@ -90,6 +93,11 @@ impl Teller {
             Kind::Collect(proof) => self.collect_one((proof, account)).await,
         }
     }
+
+    /// Whether the channel is there, and would let this signer settle and close it.
+    fn is_takeable(&self, kept: &Channel) -> bool {
+        !kept.ended && self.can_collect(&kept.descriptor)
+    }
 }
 
 impl mpp_core::teller::Teller for Teller {
@@ -97,9 +105,13 @@ impl mpp_core::teller::Teller for Teller {
     type Order = Order;
     type Kept = Channel;
 
-    /// Chain, token and recipient. Not the sponsor: what became of what it signed the channel itself shows.
+    /// Chain, token and recipient, and the signer where it is an operator: the chain lets no other operator settle and close its
+    /// channels, so accounts of two operators are never one teller's to sweep. Not the sponsor: what became of what it signed
+    /// the channel itself shows.
     fn settles_at(&self) -> Cow<'_, str> {
-        Cow::Owned(format!("{}/{:#x}/{:#x}", self.chain.id, self.token, self.recipient))
+        let place = format!("{}/{:#x}/{:#x}", self.chain.id, self.token, self.recipient);
+        let signer = self.hand.signer.account();
+        Cow::Owned(if signer == self.recipient { place } else { format!("{place}/{signer:#x}") })
     }
 
     fn terms(&self, ask: &Rate) -> Result<SessionTerms, PriceError> {
@@ -180,12 +192,13 @@ impl mpp_core::teller::Teller for Teller {
 
     fn collect(&self, account: &Account<Channel>) -> Option<Order> {
         let (kept, due) = (&account.kept, account.collectable()?);
-        let takes = !kept.ended && due.amount > kept.settled && due.amount <= kept.deposit;
+        let takes =
+            self.is_takeable(kept) && due.amount > kept.settled && due.amount <= kept.deposit;
         takes.then(|| Order::of(Kind::Collect(Proof::clone(due))))
     }
 
     fn close(&self, account: &Account<Channel>) -> Option<Order> {
-        (!account.kept.ended).then(|| Order::of(Kind::Close(None)))
+        self.is_takeable(&account.kept).then(|| Order::of(Kind::Close(None)))
     }
 
     async fn settle_together(&self, orders: &[(Order, Account<Channel>)]) -> Vec<Fate> {

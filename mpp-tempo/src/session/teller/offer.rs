@@ -38,7 +38,11 @@ impl Teller {
         };
         let amount = in_units(&ask.per_unit)?;
         let deposit = ask.suggested_deposit.as_ref().map(in_units).transpose()?;
-        let least = Some(self.least_deposit).filter(|least| !least.is_zero());
+        let least = Some(self.least_deposit()).filter(|least| !least.is_zero());
+        // Where nobody has said anything payers deposit for many requests: a least that is only ours must not make that less.
+        let many = amount.checked_mul(100).unwrap_or(MOST);
+        let unsaid = self.least_deposit.is_none() && deposit.is_none();
+        let least = least.filter(|least| !unsaid || many < *least);
         // None is less than any.
         let deposit = deposit.max(least);
         let terms = SessionTerms::of(ask, amount, format!("{:#x}", self.token));

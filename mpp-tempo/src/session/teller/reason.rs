@@ -11,6 +11,8 @@ pub const BAD_DESCRIPTOR: Reason = Reason::new("bad-descriptor");
 pub const WRONG_DESCRIPTOR: Reason = Reason::new("wrong-descriptor");
 /// Somebody else than this seller, or than its operator, could close the channel.
 pub const WRONG_OPERATOR: Reason = Reason::new("wrong-operator");
+/// The channel's operator is not, or no longer, the one of this seller, which could collect nothing from it.
+pub const UNCOLLECTABLE: Reason = Reason::new("uncollectable");
 /// The transaction opens another channel, or adds to another one, than the credential says.
 pub const WRONG_DEPOSIT: Reason = Reason::new("wrong-deposit");
 /// Less would be deposited than this seller opens channels for.

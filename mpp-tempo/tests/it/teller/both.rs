@@ -117,7 +117,8 @@ async fn what_the_payer_signs_the_seller_takes_from_the_first_unit_to_the_close(
 async fn a_sponsored_session_costs_its_payer_what_was_used_and_nothing_else() {
     let store: Arc<dyn Store> = Arc::new(Memory::volatile());
     let sponsor = Sponsor::new(&Chain::MODERATO, Arc::new(account(3)), store).unwrap();
-    let stage = Stage::with(|teller| teller.sponsor(sponsor).unwrap()).await;
+    let stage =
+        Stage::with(|teller| teller.sponsor(sponsor).unwrap().min_deposit("0.005").unwrap()).await;
     let (before, of_sponsor) = (stage.held(&stage.payer).await, stage.held(&account(3)).await);
     let visit = a_whole_session(stage).await;
     assert_eq!(before - visit.stage.held(&visit.stage.payer).await, 7 * PRICE);

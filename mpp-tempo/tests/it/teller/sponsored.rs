@@ -9,7 +9,8 @@ async fn stage() -> Stage {
     Stage::with(|teller| {
         let store: Arc<dyn Store> = Arc::new(Memory::volatile());
         let sponsor = Sponsor::new(&Chain::MODERATO, Arc::new(account(3)), store).unwrap();
-        teller.sponsor(sponsor.policy(Policy::on(&Chain::MODERATO))).unwrap()
+        let teller = teller.sponsor(sponsor.policy(Policy::on(&Chain::MODERATO))).unwrap();
+        teller.min_deposit("0.0005").unwrap()
     })
     .await
 }

@@ -333,9 +333,8 @@ fn an_order_is_read_as_it_was_written_and_shows_nothing() {
     }
 }
 
-/// Review: a top-up whose channel is there without it has an end, however late it is asked after.
-#[tokio::test(start_paused = true)]
-async fn a_top_up_that_was_never_mined_is_failed_however_late() {
+/// An order to add 5,000 to the channel, which ends in 25 seconds.
+fn adding() -> Order {
     let top_up = reserve::TopUp { descriptor: channel(), additional_deposit: 5_000 };
     let transaction = Transaction {
         calls: vec![top_up.call()],
@@ -347,8 +346,13 @@ async fn a_top_up_that_was_never_mined_is_failed_however_late() {
     };
     let signed = transaction.sign(&payer());
     let (deposit, _) = deposit::Deposit::read(signed, Chain::MODERATO.exchange).unwrap();
-    let order = Order::of(Kind::Deposit(Box::new(deposit)));
-    let account = account_of(channel());
+    Order::of(Kind::Deposit(Box::new(deposit)))
+}
+
+/// Review: a top-up whose channel is there without it has an end, however late it is asked after.
+#[tokio::test(start_paused = true)]
+async fn a_top_up_that_was_never_mined_is_failed_however_late() {
+    let (order, account) = (adding(), account_of(channel()));
     for after in [60, 3_700, 86_400, 365 * 86_400] {
         let node = Scripted { block: at(NOW as u64 + 25 + after), ..having(0, 10_000) };
         let fate = teller_at(Arc::new(node)).reconcile(&order, &account).await;
@@ -358,4 +362,76 @@ async fn a_top_up_that_was_never_mined_is_failed_however_late() {
             "after {after} s; until then nothing is closed or collected"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_top_up_of_long_ago_is_what_its_channel_shows_and_no_guess() {
+    let (order, mut account) = (adding(), account_of(channel()));
+    let long_after = || at(NOW as u64 + 86_400);
+    let grown = Scripted { block: long_after(), ..having(0, 15_000) };
+    assert_eq!(told(&teller_at(Arc::new(grown)).reconcile(&order, &account).await), "settled");
+    let patient = |node| teller_at(Arc::new(node)).settle_deadline(Duration::from_secs(20));
+    // It was last seen at the very height: the node may not have heard of it.
+    let unheard = Scripted { block: long_after(), ..having(0, 0) };
+    assert_eq!(told(&patient(unheard).reconcile(&order, &account).await), "unknown");
+    account.kept.block = 1;
+    let block = |()| {
+        Ok(crate::chain::rpc::Block { number: 100, timestamp: NOW as u64 + 86_400, base_fee: None })
+    };
+    let gone = Scripted { block: Box::new(block), ..having(0, 0) };
+    assert_eq!(told(&patient(gone).reconcile(&order, &account).await), "failed");
+}
+
+/// A node on which every close is mined in vain, and settlements are mined: their calls, in order.
+fn refunding_nothing(account: &Account<Channel>) -> (Scripted, Arc<Mutex<Vec<Bytes>>>) {
+    let sent: Arc<Mutex<Vec<Bytes>>> = Arc::default();
+    let (heard, closes) = (sent.clone(), account.kept.descriptor);
+    let node = Scripted {
+        send: Some(Box::new(move |raw| {
+            let signed = Signed::decode(&raw).unwrap();
+            let data = signed.transaction.calls[0].data.clone();
+            let close = reserve::close(&closes, 0, 0, &[]).data;
+            let success = data[..4] != close[..4];
+            heard.lock().unwrap().push(data);
+            Ok(Receipt { success, ..receipt(signed.hash(), Vec::new()) })
+        })),
+        ..having(0, 10_000)
+    };
+    (node, sent)
+}
+
+#[tokio::test]
+async fn what_was_earned_is_taken_where_the_token_refuses_the_refund_of_a_close() {
+    let mut account = account_of(channel());
+    let last = signed(&payer(), &channel(), 4_000);
+    let raise = Raise::proven(Amount::new(4_000), Amount::ZERO, last);
+    account.draw(&raise, None, 1, Amount::new(1_500)).unwrap();
+    assert_eq!(account.spent.get(), 3_500);
+    let earlier = parse_hex(&signed(&payer(), &channel(), 3_000)).unwrap();
+    let settlement = reserve::settle(&channel(), 3_000, &earlier).data;
+
+    let (node, sent) = refunding_nothing(&account);
+    let teller = teller_at(Arc::new(node));
+    let order = teller.close(&account).unwrap();
+    // It may be closed another time, so it has not failed for good.
+    assert_eq!(told(&teller.settle(&order, &account).await), "unknown", "mined in vain");
+    let sent = std::mem::take(&mut *sent.lock().unwrap());
+    assert_eq!(sent.len(), 2, "a close, and a settlement of no more than was spent");
+    assert_eq!(sent[1], settlement);
+
+    // So it is where a trial says so already, which costs no fee.
+    let (node, sent) = refunding_nothing(&account);
+    let gas = |trial: crate::chain::rpc::Trial| {
+        let close = reserve::close(&channel(), 0, 0, &[]).data;
+        if trial.calls[0].data[..4] == close[..4] { Err(refused(3)) } else { Ok(60_000) }
+    };
+    let teller = teller_at(Arc::new(Scripted { gas: Box::new(gas), ..node }));
+    assert_eq!(told(&teller.settle(&order, &account).await), "unknown", "would fail");
+    assert_eq!(*sent.lock().unwrap(), [settlement]);
+
+    // What was taken before is not taken again, and nothing above what was spent ever is.
+    let (node, sent) = refunding_nothing(&account);
+    let teller = teller_at(Arc::new(Scripted { call: having(3_000, 10_000).call, ..node }));
+    teller.settle(&order, &account).await;
+    assert_eq!(sent.lock().unwrap().len(), 1, "the close alone");
 }

@@ -7,7 +7,7 @@ use alloy::primitives::{Bytes, U256};
 use super::*;
 use crate::chain::{
     reserve::topic,
-    rpc::{Log, Told},
+    rpc::{Log, RpcError, Told},
 };
 
 /// A batch's answer: settled, deposit and close of each.
@@ -120,4 +120,45 @@ async fn all_channels_are_asked_for_at_once() {
         assert_eq!(seen, [None, None]);
     }
     assert!(teller.look(&[]).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn channels_are_asked_for_one_by_one_where_a_node_does_not_say_of_all_together() {
+    let other = Descriptor { salt: B256::ZERO, ..channel() };
+    let third = Descriptor { salt: B256::repeat_byte(1), ..channel() };
+    type Broken = fn() -> RpcError;
+    let apart = |broken: Option<Broken>| {
+        let node = Scripted {
+            call: Box::new(move |trial| {
+                let data = &trial.calls[0].data;
+                let is =
+                    |of: &Descriptor| data.ends_with(of.id(CHANNEL_RESERVE, 42431).0.as_slice());
+                match broken {
+                    _ if data.len() > 36 => Err(refused(-32000)),
+                    Some(broken) if is(&channel()) => Err(broken()),
+                    _ if is(&other) => Ok(state(2, 20_000, 0)),
+                    _ => Ok(state(1, 10_000, 0)),
+                }
+            }),
+            block: seen_at(20),
+            ..Scripted::default()
+        };
+        Arc::new(node)
+    };
+    let all = [kept(channel()), kept(other), kept(third)];
+    type Case = (&'static str, Option<Broken>, [Option<u128>; 3]);
+    let cases: [Case; 3] = [
+        ("all are said", None, [Some(10_000), Some(20_000), Some(10_000)]),
+        ("one is not", Some(|| refused(-32000)), [None, Some(20_000), Some(10_000)]),
+        ("a silent node is left alone", Some(|| RpcError::Unanswered("gone".into())), [None; 3]),
+    ];
+    for (name, broken, expected) in cases {
+        let node = apart(broken);
+        let seen = teller_at(node.clone()).look(&all).await;
+        let deposits: Vec<_> =
+            seen.iter().map(|seen| seen.as_ref().map(|seen| seen.deposit.get())).collect();
+        assert_eq!(deposits, expected, "{name}");
+        let calls = node.asked().iter().filter(|asked| **asked == "call").count();
+        assert_eq!(calls, if expected == [None; 3] { 2 } else { 4 }, "{name}");
+    }
 }

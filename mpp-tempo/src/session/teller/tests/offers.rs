@@ -188,3 +188,48 @@ fn whoever_could_settle_nothing_is_no_seller() {
     assert!(matches!(teller().min_voucher_delta("0.0000001"), Err(AmountError::Inexact { .. })));
     assert!(teller().max_fee("-1").is_err());
 }
+
+#[test]
+fn two_operators_of_one_recipient_do_not_share_their_accounts() {
+    let recipient = payee().address().to_string();
+    let by = |key: Key| {
+        let node = Arc::<Scripted>::default();
+        let teller = Teller::new(&Chain::MODERATO, &recipient, Arc::new(key), node).unwrap();
+        teller.settles_at().into_owned()
+    };
+    let places = [by(payee()), by(payer()), by(Key::new([9; 32]).unwrap())];
+    assert_eq!(places[0], format!("42431/{PATH_USD:#x}/{:#x}", payee().address()));
+    assert!(places[1] != places[2] && !places[1..].contains(&places[0]), "{places:?}");
+    // Whom else the recipient's own key lets settle changes nothing about what it can collect.
+    let operator = payer().address().to_string();
+    assert_eq!(teller().operator(&operator).unwrap().settles_at(), places[0]);
+}
+
+#[test]
+fn a_sponsor_pays_for_no_deposit_of_nearly_nothing() {
+    let store: Arc<dyn Store> = Arc::new(Memory::volatile());
+    let sponsor = Sponsor::new(&Chain::MODERATO, Arc::new(payer()), store).unwrap();
+    let sponsored = teller().sponsor(sponsor.clone()).unwrap();
+    assert_eq!(teller().least_deposit(), Amount::ZERO);
+    assert_eq!(sponsored.least_deposit(), Amount::new(10_000));
+    // What was said holds, before and after.
+    for said in ["0", "0.002"] {
+        let least = teller().min_deposit(said).unwrap().least_deposit();
+        let before = teller().min_deposit(said).unwrap().sponsor(sponsor.clone()).unwrap();
+        let after = sponsored.clone().min_deposit(said).unwrap();
+        assert_eq!([before.least_deposit(), after.least_deposit()], [least; 2], "{said}");
+    }
+    // It is suggested where payers would deposit less by themselves, and never makes them deposit less.
+    let suggested = |rate: &str, suggestion: Option<&str>| {
+        let rate: Rate = rate.parse().unwrap();
+        let rate = match suggestion {
+            Some(text) => rate.suggest(text.parse().unwrap()),
+            None => rate,
+        };
+        sponsored.terms(&rate).unwrap().suggested_deposit.map(Amount::get)
+    };
+    assert_eq!(suggested("0.00005 usd", None), Some(10_000));
+    assert_eq!(suggested("0.0001 usd", None), None);
+    assert_eq!(suggested("0.001 usd", Some("0.005 usd")), Some(10_000));
+    assert_eq!(suggested("0.001 usd", Some("0.5 usd")), Some(500_000));
+}

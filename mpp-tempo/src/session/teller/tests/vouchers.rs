@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::chain::{
+    reserve,
     signature::Keychain,
     signer::{Passkey, Signer as _, SoftwareAuthenticator},
 };
@@ -169,17 +170,70 @@ fn high_s(bytes: &mut [u8]) {
     bytes[64] = 55 - bytes[64];
 }
 
-/// Review: a channel that this signer cannot settle, since its operator is the one of before.
-#[tokio::test]
-async fn a_voucher_of_a_channel_that_cannot_be_collected_buys_nothing() {
+/// A teller whose signer is an operator's, and a channel that was opened while another key was the operator's.
+fn rotated() -> (Teller, Descriptor) {
     let by = Arc::new(Key::new([9; 32]).unwrap());
     let recipient = payee().address().to_string();
-    let teller = Teller::new(&Chain::MODERATO, &recipient, by, Arc::new(Scripted::default()))
-        .unwrap()
-        .clock(Arc::new(Still(NOW)));
-    // Opened while another key was the operator's.
-    let descriptor = Descriptor { operator: Address::repeat_byte(0xaa), ..channel() };
+    let teller = Teller::new(&Chain::MODERATO, &recipient, by, Arc::new(Scripted::default()));
+    let teller = teller.unwrap().clock(Arc::new(Still(NOW)));
+    (teller, Descriptor { operator: Address::repeat_byte(0xaa), ..channel() })
+}
+
+#[tokio::test]
+async fn a_voucher_of_a_channel_that_cannot_be_collected_buys_nothing() {
+    let (teller, descriptor) = rotated();
+    let account = account_of(descriptor);
     let shown = voucher(&descriptor, 4_000, signed(&payer(), &descriptor, 4_000));
-    let checked = teller.check(&claim(&teller, &shown), Some(&account_of(descriptor))).await;
-    assert!(checked.is_err(), "{checked:?}: neither payee nor operator, it can never be collected");
+    let shown = claim(&teller, &shown);
+    for known in [Some(&account), None] {
+        let refused = teller.check(&shown, known).await.unwrap_err();
+        let why = (refused.kind, refused.reason);
+        assert_eq!(why, (ProblemType::CHANNEL_FINALIZED, reason::UNCOLLECTABLE));
+    }
+    // Nor is it tried: neither would the chain take the one nor the other.
+    let mut earned = account_of(descriptor);
+    earned.spend(1, Amount::new(1_000)).unwrap();
+    assert!(teller.collect(&earned).is_none() && teller.close(&earned).is_none());
+    // The recipient's own key can collect, and another's operator could close for nothing.
+    let own = self::teller();
+    let shown = voucher(&descriptor, 4_000, signed(&payer(), &descriptor, 4_000));
+    let refused = own.check(&claim(&own, &shown), Some(&account)).await.unwrap_err();
+    assert_eq!(refused.reason, reason::UNCOLLECTABLE);
+    assert!(own.collect(&earned).is_some() && own.close(&earned).is_some());
+}
+
+#[tokio::test]
+async fn nothing_is_added_to_a_channel_that_cannot_be_collected_and_its_payer_is_told_who_closes_it()
+ {
+    let (teller, descriptor) = rotated();
+    let account = account_of(descriptor);
+    let top_up = reserve::TopUp { descriptor, additional_deposit: 5_000 };
+    let transaction = Transaction {
+        calls: vec![top_up.call()],
+        valid_before: NonZeroU64::new(NOW as u64 + 25),
+        ..Transaction::on(42431)
+    };
+    let adding = Payload::TopUp {
+        channel_id: id(&descriptor),
+        transaction: hex::encode_prefixed(transaction.sign(&payer()).encode()),
+        additional_deposit: Amount::new(5_000),
+        descriptor: Some(DescriptorText::from(&descriptor)),
+    };
+    let refused = teller.check(&claim(&teller, &adding), Some(&account)).await.unwrap_err();
+    let why = (refused.kind, refused.reason);
+    assert_eq!(why, (ProblemType::CHANNEL_FINALIZED, reason::UNCOLLECTABLE));
+    let closing = Payload::Close {
+        channel_id: id(&descriptor),
+        descriptor: None,
+        cumulative_amount: Amount::new(3_000),
+        signature: signed(&payer(), &descriptor, 3_000),
+    };
+    let refused = teller.check(&claim(&teller, &closing), Some(&account)).await.unwrap_err();
+    let why = (refused.kind, refused.reason);
+    assert_eq!(why, (ProblemType::VERIFICATION_FAILED, reason::UNCOLLECTABLE));
+    assert!(refused.detail.contains("its payee and its operator"), "{}", refused.detail);
+    // The recipient's own key closes whatever pays it.
+    let own = self::teller();
+    let act = own.check(&claim(&own, &closing), Some(&account)).await.unwrap();
+    assert!(matches!(act, Act::Close { .. }), "{act:?}");
 }
