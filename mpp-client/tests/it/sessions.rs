@@ -189,3 +189,19 @@ async fn a_middleware_without_a_client_of_its_own_says_so() {
     let e = bare.close_session("http://127.0.0.1:9/").await.unwrap_err();
     assert!(matches!(e.kind(), Kind::NoClient));
 }
+
+/// Hostile review: a client that follows redirects by itself carries `Payment-Session` to whoever it is led to.
+#[tokio::test]
+async fn s14_an_account_is_named_to_no_other_origin_by_a_client_that_follows_redirects() {
+    let bar = Bar::open(Mood::Fair).await;
+    let patron = Patron::new(100);
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(PaymentMiddleware::new(wallet(&patron)))
+        .build();
+    beer(&client, &bar).await;
+    let stranger = Server::new(|_| Some(status(200, "x-a", "b"))).await;
+    let to = stranger.url("/");
+    let friend = Server::new(move |_| Some(redirect(302, &to))).await;
+    client.get(friend.url("/")).send().await.unwrap();
+    assert_eq!(stranger.log()[0].header("payment-session"), "-");
+}
