@@ -80,6 +80,11 @@ impl Desk {
         &self.0.wallet
     }
 
+    /// Whether its client leaves redirects alone.
+    pub(super) fn redirects_off(&self) -> bool {
+        self.0.redirects_off
+    }
+
     /// Lets a response know the account that it drew upon, and does what the payer would rather do before it must.
     pub(super) fn after(&self, exchange: &Exchange, response: &mut Response) {
         // Some say nothing of a stream's payment before its end.
@@ -120,7 +125,7 @@ impl Desk {
             challenges = self.ask(url).await?;
         }
         let mut exchange = wallet.exchange(to);
-        if !self.0.redirects_off {
+        if !self.redirects_off() {
             exchange = exchange.redirects_followed();
         }
         let mut turn = exchange.manage(challenges, wish).await?;

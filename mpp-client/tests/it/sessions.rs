@@ -205,3 +205,21 @@ async fn s14_an_account_is_named_to_no_other_origin_by_a_client_that_follows_red
     client.get(friend.url("/")).send().await.unwrap();
     assert_eq!(stranger.log()[0].header("payment-session"), "-");
 }
+
+#[tokio::test]
+async fn s14_an_account_is_named_to_no_other_origin_by_an_errand_that_follows_redirects() {
+    let bar = Bar::open(Mood::Fair).await;
+    let patron = Patron::new(100);
+    let following = reqwest::Client::new();
+    let payment = PaymentMiddleware::new(wallet(&patron)).errands_over(following.clone());
+    let client = ClientBuilder::new(following).with(payment).build();
+    beer(&client, &bar).await;
+    let stranger = Server::new(|_| Some(status(200, "x-a", "b"))).await;
+    let to = stranger.url("/");
+    let friend = Server::new(move |_| Some(redirect(302, &to))).await;
+    let e = client.close_session(friend.url("/")).await.unwrap_err();
+    assert!(matches!(e.kind(), Kind::CrossOriginRedirect { .. }), "{e:?}");
+    for seen in friend.log().iter().chain(&stranger.log()) {
+        assert_eq!(seen.header("payment-session"), "-", "{}", seen.line);
+    }
+}
