@@ -105,6 +105,32 @@ async fn s14_a_deposit_that_runs_low_is_added_to_once_however_many_requests_see_
 }
 
 #[tokio::test]
+async fn s14_a_wish_that_was_met_meanwhile_adds_nothing_a_second_time() {
+    let bar = Bar::open(Mood::Fair).await;
+    let patron = Patron { low: 60, ..Patron::new(100) };
+    let client = client(&patron);
+    for _ in 0..4 {
+        assert_eq!(beer(&client, &bar).await.status(), 200);
+    }
+    bar.books().mood = Mood::Slow;
+    let (asks, url) = (client.clone(), bar.url("/beer"));
+    let asked = tokio::spawn(async move { asks.top_up(url, Amount::new(100)).await });
+    for _ in 0..200 {
+        if bar.books().deposit == 200 {
+            break;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    // Half the deposit is left, and more is wished for, while more is on its way.
+    assert_eq!(beer(&client, &bar).await.status(), 200);
+    sleep(Duration::from_millis(50)).await;
+    bar.books().mood = Mood::Fair;
+    assert!(asked.await.unwrap().unwrap().is_some());
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(bar.books().deposit, 200, "{}", patron.said());
+}
+
+#[tokio::test]
 async fn what_fails_unasked_is_told_and_not_tried_again_at_once() {
     let bar = Bar::open(Mood::Refuses).await;
     let patron = Patron { low: 1000, ..Patron::new(100) };
