@@ -2,6 +2,7 @@
 
 mod line;
 mod opening;
+mod step;
 
 use std::{collections::VecDeque, fmt, future::Future, time::Duration};
 
@@ -290,7 +291,7 @@ impl Socket {
         self.belongs(&receipt).await?;
         self.receipt = receipt.clone();
         // Word of how the account stands may cross a step on the way, and is no answer to that.
-        let answered = self.granting.as_mut().filter(|g| account::settles(&receipt, &g.step));
+        let answered = self.granting.as_mut().filter(|g| step::settles(&receipt, &g.step));
         let Some(granting) = answered else {
             self.hear_standing(&receipt);
             return Ok(());

@@ -39,22 +39,3 @@ fn a_receipt_is_of_its_own_account_and_adds_up() {
         assert_eq!((is_of(&receipt, "0xaa"), is_bare(&receipt)), (of, bare), "{members}");
     }
 }
-
-#[test]
-fn s14_a_receipt_of_something_else_answers_no_step() {
-    let voucher = credential(&json!({ "action": "voucher", "cumulativeAmount": "20" }));
-    let deposit = credential(&json!({ "action": "topUp", "transaction": "0x76" }));
-    let id = voucher.challenge.id().as_str();
-    for (members, answers_voucher, answers_deposit) in [
-        (json!({}), true, true),
-        (json!({ "challengeId": "another" }), false, false),
-        (json!({ "challengeId": id, "acceptedCumulative": "20", "spent": "10" }), true, false),
-        (json!({ "challengeId": id, "acceptedCumulative": "19", "spent": "10" }), false, false),
-        (json!({ "acceptedCumulative": "19", "spent": "10", "txHash": "0x1" }), false, true),
-        (json!({ "acceptedCumulative": "30", "spent": "10", "txHash": "0x1" }), true, true),
-    ] {
-        let receipt = receipt(members.clone());
-        assert_eq!(settles(&receipt, &voucher), answers_voucher, "{members}");
-        assert_eq!(settles(&receipt, &deposit), answers_deposit, "{members}");
-    }
-}

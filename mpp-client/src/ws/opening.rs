@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     ENDING, Socket,
     line::{self, Broken, HungUp, Line},
+    step,
 };
 use crate::{
     account,
@@ -146,7 +147,7 @@ async fn authorized(
             Err(_) => return Err(exchange.lost(Broken::Slow).await),
         };
         match frame {
-            Frame::Receipt(receipt) if account::answers(&receipt, credential) => {
+            Frame::Receipt(receipt) if step::answers(&receipt, credential) => {
                 let answer = match managing {
                     true => Answer::Acknowledged(*receipt),
                     false => Answer::Served(Some(*receipt)),
