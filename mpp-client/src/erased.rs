@@ -43,6 +43,8 @@ pub(crate) trait ErasedPayer: Send + Sync {
     fn wishes(&self, challenge: &Challenge) -> Option<Wish>;
     /// Hears a receipt that came outside an answer.
     fn hear(&self, receipt: &Receipt);
+    /// Hears that a stream delivered something of what was paid for.
+    fn delivered(&self, challenge: &Challenge);
     /// The account it has with somebody.
     fn hint(&self, to: &Site) -> Option<String>;
     /// Hears what a server says of an account.
@@ -142,6 +144,12 @@ impl<P: Payer> ErasedPayer for P {
     fn hear(&self, receipt: &Receipt) {
         if receipt.method == P::Method::NAME {
             Payer::hear(self, receipt);
+        }
+    }
+
+    fn delivered(&self, challenge: &Challenge) {
+        if let Ok(demand) = challenge.read::<P::Method>() {
+            Payer::delivered(self, &demand);
         }
     }
 

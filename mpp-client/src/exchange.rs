@@ -169,7 +169,8 @@ impl Exchange {
         self
     }
 
-    /// Puts at stake no more than this for the request, whatever the policy allows. A step in another unit is denied.
+    /// Puts at stake no more than this for the request, whatever the policy allows. A step in another unit is denied. What a
+    /// request costs within a deposit there is already is not bound by this: its payer's own bounds are.
     pub fn within(mut self, most: Price) -> Self {
         self.within = Some(most);
         self

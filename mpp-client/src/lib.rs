@@ -36,6 +36,8 @@ pub mod unfinished;
 pub mod verdict;
 pub mod wallet;
 
+#[cfg(feature = "reqwest")]
+mod account;
 #[cfg(test)]
 mod double;
 mod erased;

@@ -38,6 +38,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// wallet. A credential that was sent stays spent whatever the server answers: one that takes the money and says it
 /// refused gets no more than one that serves.
 ///
+/// A deposit counts whole from the moment it is granted, and what is paid within it does not count again. What comes back when
+/// its account is closed is money in the purse and nothing here: no refund frees a budget, and the next deposit counts anew.
+///
 /// Windows slide in sixtieths of their length and never forget early: a clock that jumps ahead and comes back frees
 /// nothing, and what was spent meanwhile counts until the time it said is over. The books are kept in memory, and clones
 /// share them; [`kept_in`](Self::kept_in) keeps them in a store.

@@ -73,13 +73,15 @@ pub struct PaymentMiddleware {
 
 impl PaymentMiddleware {
     /// Pays with a wallet, over a client that may follow redirects by itself. Such a client would carry
-    /// `Payment-Authorization` anywhere, so challenges that want that header are refused: see [`paying`].
+    /// `Payment-Authorization` and `Payment-Session` anywhere: challenges that want the first are refused, and no request names
+    /// an account before it is asked to pay. See [`paying`].
     pub fn new(wallet: impl Into<Arc<Wallet>>) -> Self {
         Self { wallet: wallet.into(), redirects_off: false, shows: 5, desk: None }
     }
 
     /// Says that the client underneath follows no redirects (`redirect::Policy::none()`): the middleware follows them.
-    /// Said of a client that does follow them, credentials in `Payment-Authorization` may reach other origins.
+    /// Said of a client that does follow them, credentials in `Payment-Authorization` and names of accounts may reach other
+    /// origins.
     pub fn redirects_off(mut self) -> Self {
         self.redirects_off = true;
         self

@@ -38,6 +38,8 @@ pub(crate) struct Note {
 pub(crate) struct Standing {
     pub(crate) deposit: u128,
     pub(crate) signed: u128,
+    /// How often a stream delivered something.
+    pub(crate) delivered: u32,
     /// What was done and heard, in order.
     pub(crate) diary: Vec<String>,
 }
@@ -196,6 +198,10 @@ impl Payer for Patron {
 
     fn hear(&self, receipt: &Receipt) {
         self.standing().diary.push(format!("heard {}", receipt.reference));
+    }
+
+    fn delivered(&self, _: &Demand<'_, Tab>) {
+        self.standing().delivered += 1;
     }
 
     fn hint(&self, _: &Site) -> Option<String> {

@@ -2,6 +2,7 @@
 
 mod line;
 mod opening;
+mod step;
 
 use std::{collections::VecDeque, fmt, future::Future, time::Duration};
 
@@ -21,6 +22,7 @@ use tokio::{
 
 use self::line::Line;
 use crate::{
+    account,
     error::{Error, Kind},
     exchange::{Exchange, Turn},
     frame::{self, Frame},
@@ -77,7 +79,7 @@ pub struct Socket {
     /// The same address over HTTP.
     url: Url,
     challenge: Challenge,
-    /// The name of its account, as the server's receipts have it.
+    /// The name of its account: as it was signed for, or as the server's first receipt has it.
     account: String,
     receipt: Receipt,
     /// What came while something else was waited for.
@@ -98,6 +100,8 @@ pub struct Socket {
 /// A need that is being paid, and alone in putting something at stake, if it does.
 struct Granting {
     exchange: Exchange,
+    /// The step that is out.
+    step: Credential,
     _alone: Option<OwnedMutexGuard<()>>,
 }
 
@@ -176,7 +180,7 @@ impl Socket {
             };
             match frame {
                 Frame::Message(text) => {
-                    (self.needs, self.stalls) = (0, None);
+                    self.goes_on(&text);
                     return Ok(Some(text));
                 }
                 Frame::Need(need) => self.need(need).await?,
@@ -190,6 +194,15 @@ impl Socket {
                 }
                 Frame::Other => {}
             }
+        }
+    }
+
+    /// What came ends a standstill. Only something that was delivered lets the stream ask as often again, and for as much.
+    fn goes_on(&mut self, text: &str) {
+        self.stalls = None;
+        if !text.is_empty() {
+            self.needs = 0;
+            self.desk.wallet().delivered(&self.challenge);
         }
     }
 
@@ -253,7 +266,8 @@ impl Socket {
         let alone = self.desk.alone(&self.url, &challenges, &wish).await;
         let mut exchange = self.exchange();
         if let Turn::Manage(credential) = exchange.manage(challenges, wish).await? {
-            self.granting = Some(Granting { exchange, _alone: alone });
+            let step = credential.clone();
+            self.granting = Some(Granting { exchange, step, _alone: alone });
             self.authorize(&credential).await?;
         }
         Ok(())
@@ -276,12 +290,17 @@ impl Socket {
     async fn hear(&mut self, receipt: Receipt) -> Result<(), Error> {
         self.belongs(&receipt).await?;
         self.receipt = receipt.clone();
-        let Some(granting) = &mut self.granting else {
-            self.desk.wallet().hear(&receipt);
+        // Word of how the account stands may cross a step on the way, and is no answer to that.
+        let answered = self.granting.as_mut().filter(|g| step::settles(&receipt, &g.step));
+        let Some(granting) = answered else {
+            self.hear_standing(&receipt);
             return Ok(());
         };
         match granting.exchange.hear(Answer::Acknowledged(receipt)).await? {
-            Turn::Manage(credential) => self.authorize(&credential).await,
+            Turn::Manage(credential) => {
+                granting.step = credential.clone();
+                self.authorize(&credential).await
+            }
             _ => {
                 self.granting = None;
                 Box::pin(self.pay()).await
@@ -291,20 +310,21 @@ impl Socket {
 
     async fn ready(&mut self, receipt: Receipt) -> Result<(), Error> {
         self.belongs(&receipt).await?;
-        self.desk.wallet().hear(&receipt);
+        self.hear_standing(&receipt);
         self.receipt = receipt;
         (self.ready, self.stalls) = (true, None);
         Ok(())
     }
 
+    fn hear_standing(&self, receipt: &Receipt) {
+        if account::is_of(receipt, &self.account) {
+            self.desk.wallet().hear(receipt);
+        }
+    }
+
     /// A receipt of another account, or of more spent than was promised, is no word to go on with.
     async fn belongs(&mut self, receipt: &Receipt) -> Result<(), Error> {
-        let amount = |name: &str| receipt.extra.get(name)?.as_str()?.parse::<u128>().ok();
-        let over = match (amount("spent"), amount("acceptedCumulative")) {
-            (Some(spent), Some(accepted)) => spent > accepted,
-            _ => false,
-        };
-        if !over && opening::account(receipt) == self.account {
+        if account::is_of(receipt, &self.account) || account::is_bare(receipt) {
             return Ok(());
         }
         self.line.hang_up(line::BAD).await;

@@ -86,6 +86,11 @@ pub trait Payer: Send + Sync + 'static {
         let _ = receipt;
     }
 
+    /// Hears that a stream delivered something of what was paid for: what a stream may have signed ahead counts from here.
+    fn delivered(&self, demand: &Demand<'_, Self::Method>) {
+        let _ = demand;
+    }
+
     /// The account it has with somebody, to be named in a request before anything is demanded: the server's demand can then be
     /// made out to it. Pure.
     fn hint(&self, to: &Site) -> Option<String> {

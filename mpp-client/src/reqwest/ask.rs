@@ -33,7 +33,9 @@ impl Desk {
             let accept = self.wallet().accept_intent(Session::NAME.as_str());
             put_accept(request.headers_mut(), &accept);
             let to = origin::site(request.method(), url);
-            if let Some(Ok(hint)) = self.wallet().hint(&to).map(HeaderValue::try_from) {
+            // A client that follows redirects by itself would name the account to whoever it is led to.
+            let hint = self.redirects_off().then(|| self.wallet().hint(&to)).flatten();
+            if let Some(Ok(hint)) = hint.map(HeaderValue::try_from) {
                 request.headers_mut().insert(PAYMENT_SESSION, hint);
             }
             match answer(&self.send(request).await?, None) {

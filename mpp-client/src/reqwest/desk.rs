@@ -22,6 +22,7 @@ use super::{
     origin,
 };
 use crate::{
+    account,
     error::{Error, Kind},
     event::Event,
     exchange::{Exchange, Turn},
@@ -68,6 +69,8 @@ pub(super) struct Drawn {
     pub(super) desk: Desk,
     pub(super) url: Url,
     pub(super) challenge: Challenge,
+    /// The name of the account, where it is known: other names in what is said of it are not believed.
+    pub(super) account: Option<String>,
 }
 
 impl Desk {
@@ -78,6 +81,11 @@ impl Desk {
 
     pub(crate) fn wallet(&self) -> &Wallet {
         &self.0.wallet
+    }
+
+    /// Whether its client leaves redirects alone.
+    pub(super) fn redirects_off(&self) -> bool {
+        self.0.redirects_off
     }
 
     /// Lets a response know the account that it drew upon, and does what the payer would rather do before it must.
@@ -91,7 +99,9 @@ impl Desk {
         if origin::of(&url) != exchange.to().origin {
             return;
         }
-        let drawn = Drawn { desk: self.clone(), url, challenge: challenge.clone() };
+        let paid = |v: &Verdict| account::drawn_upon(v.unfinished().credential(), v.receipt());
+        let account = exchange.verdict().and_then(paid);
+        let drawn = Drawn { desk: self.clone(), url, challenge: challenge.clone(), account };
         drawn.tend();
         response.extensions_mut().insert(drawn);
     }
@@ -103,24 +113,52 @@ impl Desk {
     pub(super) async fn grant(
         &self,
         url: &Url,
-        mut challenges: Vec<Challenge>,
+        challenges: Vec<Challenge>,
+        wish: Wish,
+    ) -> Result<Option<Verdict>, Error> {
+        let to = origin::site(&Method::POST, url);
+        let staking = self.wallet().would_stake(&challenges, &wish, &to);
+        let lock = staking.then(|| self.funding(&to.origin));
+        let _alone = match &lock {
+            Some(lock) => Some(lock.lock().await),
+            None => None,
+        };
+        let challenges = if staking { self.fresh(url, challenges).await? } else { challenges };
+        self.manage(url, challenges, wish).await
+    }
+
+    /// Does what the payer of an account would rather do before it must, and would still: what it wished for may have been
+    /// done by others who were at it.
+    async fn grant_unasked(&self, drawn: &Drawn) -> Result<Option<Verdict>, Error> {
+        let lock = self.funding(&origin::of(&drawn.url));
+        let _alone = lock.lock().await;
+        let challenges = self.fresh(&drawn.url, vec![drawn.challenge.clone()]).await?;
+        match self.wallet().wishes(&drawn.challenge) {
+            Some(wish) => self.manage(&drawn.url, challenges, wish).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Challenges under which something can be moved: these, or fresh ones where all of them end soon.
+    async fn fresh(&self, url: &Url, challenges: Vec<Challenge>) -> Result<Vec<Challenge>, Error> {
+        if challenges.iter().all(|challenge| self.ends_soon(challenge)) {
+            return self.ask(url).await;
+        }
+        Ok(challenges)
+    }
+
+    async fn manage(
+        &self,
+        url: &Url,
+        challenges: Vec<Challenge>,
         wish: Wish,
     ) -> Result<Option<Verdict>, Error> {
         let wallet = self.wallet();
         origin::may_carry(wallet, url)?;
         let bare = without_content(&Request::new(Method::POST, url.clone()));
         let to = origin::site(bare.method(), bare.url());
-        let staking = wallet.would_stake(&challenges, &wish, &to);
-        let lock = staking.then(|| self.funding(&to.origin));
-        let _alone = match &lock {
-            Some(lock) => Some(lock.lock().await),
-            None => None,
-        };
-        if staking && challenges.iter().all(|challenge| self.ends_soon(challenge)) {
-            challenges = self.ask(url).await?;
-        }
         let mut exchange = wallet.exchange(to);
-        if !self.0.redirects_off {
+        if !self.redirects_off() {
             exchange = exchange.redirects_followed();
         }
         let mut turn = exchange.manage(challenges, wish).await?;
@@ -210,7 +248,9 @@ impl Drawn {
         let challenges = vec![self.challenge.clone()];
         let verdict = self.desk.grant(&self.url, challenges, wish).await?;
         if let Some(verdict) = verdict.filter(|verdict| verdict.receipt().is_some()) {
-            self.challenge = verdict.unfinished().credential().challenge.clone();
+            let step = verdict.unfinished().credential();
+            self.account = self.account.or_else(|| account::drawn_upon(step, verdict.receipt()));
+            self.challenge = step.challenge.clone();
         }
         self.tend();
         Ok(self)
@@ -239,8 +279,7 @@ struct Busy(Desk, Whose);
 
 impl Busy {
     async fn run(self, drawn: Drawn, wish: Wish) {
-        let challenges = vec![drawn.challenge.clone()];
-        let Err(e) = self.0.grant(&drawn.url, challenges, wish.clone()).await else { return };
+        let Err(e) = self.0.grant_unasked(&drawn).await else { return };
         tracing::warn!(error = %e, "an account could not be tended");
         self.0.unasked().failed.insert(self.1.clone(), Instant::now());
         let to = origin::site(&Method::POST, &drawn.url);

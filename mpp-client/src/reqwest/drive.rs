@@ -159,8 +159,12 @@ impl Drive<'_> {
         exchange.about(errand.purpose.clone(), errand.key.clone())
     }
 
-    /// Names the account that a payer has there, so that what is asked can be made out to it.
+    /// Names the account that a payer has there, so that what is asked can be made out to it. Not over a client that follows
+    /// redirects by itself: it would name the account to whoever it is led to.
     fn put_hint(&self, request: &mut Request) {
+        if !self.road.redirects_off() {
+            return;
+        }
         let to = origin::site(request.method(), request.url());
         if !request.headers().contains_key(PAYMENT_SESSION)
             && origin::may_carry(self.wallet, request.url()).is_ok()

@@ -14,6 +14,7 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::desk::Drawn;
 use crate::{
+    account,
     error::{Error, Kind},
     sse::{Item, Reader},
 };
@@ -142,9 +143,21 @@ impl Events {
                 Ok(None)
             }
             _ => {
-                (self.needs, self.stalls) = (0, None);
+                self.goes_on(&item);
                 Ok(Some(item))
             }
+        }
+    }
+
+    /// What came ends a standstill. Only something that was delivered lets the stream ask as often again, and for as much.
+    fn goes_on(&mut self, item: &Item) {
+        self.stalls = None;
+        if item.data.is_empty() {
+            return;
+        }
+        self.needs = 0;
+        if let Some(drawn) = &self.drawn {
+            drawn.desk.wallet().delivered(&drawn.challenge);
         }
     }
 
@@ -185,8 +198,17 @@ impl Events {
             tracing::debug!("a stream's receipt cannot be read");
             return;
         };
-        if let Some(drawn) = &self.drawn {
-            drawn.desk.wallet().hear(&receipt);
+        let account = self.drawn.as_ref().and_then(|drawn| Some((drawn, drawn.account.as_ref()?)));
+        match account {
+            Some((drawn, account)) if account::is_of(&receipt, account) => {
+                drawn.desk.wallet().hear(&receipt);
+            }
+            // Its word on an account of somebody else's, or one that does not add up, is none at all.
+            Some(_) if !account::is_bare(&receipt) => {
+                tracing::warn!(reference = %receipt.reference, "a stream's receipt is not of its account");
+                return;
+            }
+            _ => {}
         }
         // Its last word: whatever it asked before, it has come to its end.
         self.stalls = None;

@@ -27,6 +27,10 @@ pub(super) struct PerRequest {
 /// What one request says of its payment.
 pub trait RequestBuilderExt: Sized + sealed::Sealed {
     /// Puts at stake at most this for the request, whatever the wallet's policy allows besides.
+    ///
+    /// It binds what is newly put at stake: a price, or a deposit. A request that is paid within a deposit there is already
+    /// puts nothing at stake, and what it costs of that deposit is not bound by this, nor by the policy. The payer's own bounds
+    /// are: of a Tempo session payer `max_price` for a request, `stream_ahead` for a stream, and `max_deposit` for all of them.
     fn pay_within(self, most: Price) -> Self;
     /// Pays nothing: a 402 is returned as it came.
     fn without_paying(self) -> Self;

@@ -25,6 +25,14 @@ impl Wallet {
         self.payers.iter().for_each(|payer| payer.hear(receipt));
     }
 
+    /// Tells its payers of a challenge that a stream under it delivered something: what they sign ahead counts from here. For
+    /// drivers of streams, who say it of everything that is not empty.
+    pub fn delivered(&self, challenge: &Challenge) {
+        let id = challenge.method_id();
+        let payers = self.payers.iter().filter(|payer| payer.id() == id);
+        payers.for_each(|payer| payer.delivered(challenge));
+    }
+
     /// Tells its payers what a server says of an account. Whether one of them can go on with it.
     pub async fn remember(&self, to: &Site, snapshot: &str) -> bool {
         for payer in &self.payers {

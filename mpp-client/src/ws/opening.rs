@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use mpp_core::{
-    Challenge, Credential, Intent, Receipt, intent::Session, payer::Wish, problem::Problem,
+    Challenge, Credential, Intent, intent::Session, payer::Wish, problem::Problem,
     transport::Answer,
 };
 use reqwest::{Method, Url};
@@ -15,8 +15,10 @@ use tokio::{
 use super::{
     ENDING, Socket,
     line::{self, Broken, HungUp, Line},
+    step,
 };
 use crate::{
+    account,
     error::{Error, Kind},
     exchange::{Exchange, Turn},
     frame::{self, Frame},
@@ -81,8 +83,12 @@ pub(super) async fn open(desk: Desk, url: Url) -> Result<Socket, Error> {
             continue;
         }
         let verdict = exchange.verdict();
-        let opened = verdict.and_then(|verdict| Some((exchange.challenge()?, verdict.receipt()?)));
-        let Some((challenge, receipt)) = opened else {
+        let opened = verdict.and_then(|verdict| {
+            let receipt = verdict.receipt()?;
+            let account = account::drawn_upon(verdict.unfinished().credential(), Some(receipt))?;
+            Some((exchange.challenge()?, receipt, account))
+        });
+        let Some((challenge, receipt, account)) = opened else {
             line.hang_up(line::GOOD).await;
             let error = verdict.and_then(Verdict::error);
             return Err(error.unwrap_or_else(|| Error::untouched(Kind::TooManyTurns)));
@@ -95,7 +101,7 @@ pub(super) async fn open(desk: Desk, url: Url) -> Result<Socket, Error> {
             desk,
             url: plain,
             challenge,
-            account: account(&receipt).to_owned(),
+            account,
             receipt,
             early,
             granting: None,
@@ -141,7 +147,7 @@ async fn authorized(
             Err(_) => return Err(exchange.lost(Broken::Slow).await),
         };
         match frame {
-            Frame::Receipt(receipt) if answers(&receipt, credential) => {
+            Frame::Receipt(receipt) if step::answers(&receipt, credential) => {
                 let answer = match managing {
                     true => Answer::Acknowledged(*receipt),
                     false => Answer::Served(Some(*receipt)),
@@ -182,18 +188,6 @@ pub(super) fn refusal(challenges: Vec<Challenge>, problem: Problem) -> Answer {
         401 | 402 | 410 => Answer::Required { challenges, problem: Some(problem) },
         status => Answer::Troubled { status, problem: Some(problem) },
     }
-}
-
-/// The account that a receipt is of.
-pub(super) fn account(receipt: &Receipt) -> &str {
-    let channel = receipt.extra.get("channelId").and_then(|id| id.as_str());
-    channel.unwrap_or(&receipt.reference)
-}
-
-/// Whether a receipt can be that of a credential: where it names a challenge, it is the same.
-fn answers(receipt: &Receipt, credential: &Credential) -> bool {
-    let named = receipt.extra.get("challengeId").and_then(|id| id.as_str());
-    named.is_none_or(|id| id == credential.challenge.id().as_str())
 }
 
 /// The address over HTTP, and over WebSocket.

@@ -25,6 +25,9 @@ use crate::{
 /// What a beer costs, in cents.
 pub(crate) const BEER: u128 = 10;
 
+/// How often a bar teases: more than any guest puts up with.
+pub(crate) const TEASES: usize = 40;
+
 /// How the bar behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) enum Mood {
@@ -36,6 +39,12 @@ pub(crate) enum Mood {
     Begs,
     /// Asks for what it has, and hangs up.
     Gives,
+    /// Asks for what it has, and pours from an empty tap in between.
+    Teases,
+    /// Ends with words on another's tab, and with a sum that does not add up.
+    Slanders,
+    /// Books what is deposited, and says so only once its mood is better.
+    Slow,
     /// Sends those who manage their tab to another place.
     Redirects,
 }
@@ -94,6 +103,9 @@ impl Bar {
         match self.judge(&seen) {
             Ok(()) if seen.line.starts_with("GET /sse") => self.pour(stream, &seen).await,
             Ok(()) => {
+                while seen.line.starts_with("POST") && self.books().mood == Mood::Slow {
+                    sleep(Duration::from_millis(10)).await;
+                }
                 let bare = seen.line.starts_with("POST") && !seen.line.contains('?');
                 let mut served = Response::new(b"beer".to_vec());
                 if bare {
@@ -162,6 +174,10 @@ impl Bar {
         );
         stream.write_all(head.as_bytes()).await?;
         let mood = self.books().mood;
+        for _ in 0..if mood == Mood::Teases { TEASES } else { 0 } {
+            event(&mut stream, "payment-need-voucher", &need(self.standing().0)).await?;
+            event(&mut stream, "message", "").await?;
+        }
         for nth in 0..ordered {
             loop {
                 let (credit, spent) = self.standing();
@@ -184,6 +200,17 @@ impl Bar {
             }
             self.books().spent += BEER;
             event(&mut stream, "message", &format!("beer {nth}")).await?;
+        }
+        if mood == Mood::Slanders {
+            let mut another = bill(1);
+            another.reference = "tab-2".to_owned();
+            let mut wrong = bill(5);
+            wrong.extra.insert("acceptedCumulative".into(), "4".into());
+            for receipt in [another, wrong] {
+                let receipt = serde_json::to_string(&receipt).unwrap();
+                event(&mut stream, "payment-receipt", &receipt).await?;
+            }
+            return stream.shutdown().await;
         }
         let receipt = serde_json::to_string(&bill(self.books().spent)).unwrap();
         event(&mut stream, "payment-receipt", &receipt).await?;

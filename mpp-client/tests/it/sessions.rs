@@ -105,6 +105,32 @@ async fn s14_a_deposit_that_runs_low_is_added_to_once_however_many_requests_see_
 }
 
 #[tokio::test]
+async fn s14_a_wish_that_was_met_meanwhile_adds_nothing_a_second_time() {
+    let bar = Bar::open(Mood::Fair).await;
+    let patron = Patron { low: 60, ..Patron::new(100) };
+    let client = client(&patron);
+    for _ in 0..4 {
+        assert_eq!(beer(&client, &bar).await.status(), 200);
+    }
+    bar.books().mood = Mood::Slow;
+    let (asks, url) = (client.clone(), bar.url("/beer"));
+    let asked = tokio::spawn(async move { asks.top_up(url, Amount::new(100)).await });
+    for _ in 0..200 {
+        if bar.books().deposit == 200 {
+            break;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    // Half the deposit is left, and more is wished for, while more is on its way.
+    assert_eq!(beer(&client, &bar).await.status(), 200);
+    sleep(Duration::from_millis(50)).await;
+    bar.books().mood = Mood::Fair;
+    assert!(asked.await.unwrap().unwrap().is_some());
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(bar.books().deposit, 200, "{}", patron.said());
+}
+
+#[tokio::test]
 async fn what_fails_unasked_is_told_and_not_tried_again_at_once() {
     let bar = Bar::open(Mood::Refuses).await;
     let patron = Patron { low: 1000, ..Patron::new(100) };
@@ -188,4 +214,38 @@ async fn a_middleware_without_a_client_of_its_own_says_so() {
         .build();
     let e = bare.close_session("http://127.0.0.1:9/").await.unwrap_err();
     assert!(matches!(e.kind(), Kind::NoClient));
+}
+
+/// Hostile review: a client that follows redirects by itself carries `Payment-Session` to whoever it is led to.
+#[tokio::test]
+async fn s14_an_account_is_named_to_no_other_origin_by_a_client_that_follows_redirects() {
+    let bar = Bar::open(Mood::Fair).await;
+    let patron = Patron::new(100);
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(PaymentMiddleware::new(wallet(&patron)))
+        .build();
+    beer(&client, &bar).await;
+    let stranger = Server::new(|_| Some(status(200, "x-a", "b"))).await;
+    let to = stranger.url("/");
+    let friend = Server::new(move |_| Some(redirect(302, &to))).await;
+    client.get(friend.url("/")).send().await.unwrap();
+    assert_eq!(stranger.log()[0].header("payment-session"), "-");
+}
+
+#[tokio::test]
+async fn s14_an_account_is_named_to_no_other_origin_by_an_errand_that_follows_redirects() {
+    let bar = Bar::open(Mood::Fair).await;
+    let patron = Patron::new(100);
+    let following = reqwest::Client::new();
+    let payment = PaymentMiddleware::new(wallet(&patron)).errands_over(following.clone());
+    let client = ClientBuilder::new(following).with(payment).build();
+    beer(&client, &bar).await;
+    let stranger = Server::new(|_| Some(status(200, "x-a", "b"))).await;
+    let to = stranger.url("/");
+    let friend = Server::new(move |_| Some(redirect(302, &to))).await;
+    let e = client.close_session(friend.url("/")).await.unwrap_err();
+    assert!(matches!(e.kind(), Kind::CrossOriginRedirect { .. }), "{e:?}");
+    for seen in friend.log().iter().chain(&stranger.log()) {
+        assert_eq!(seen.header("payment-session"), "-", "{}", seen.line);
+    }
 }

@@ -26,7 +26,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    bar::{BEER, Bar, Mood, refuse, write},
+    bar::{BEER, Bar, Mood, TEASES, refuse, write},
     server::{Seen, read},
     tab::{Patron, bill},
 };
@@ -39,6 +39,10 @@ enum Wire {
     Confuses,
     /// Sends a frame that is too long.
     Floods,
+    /// Asks for what it has, and pours from an empty tap in between.
+    Teases,
+    /// Asks, says how the tab of an earlier challenge stands, and hangs up on the answer.
+    Crosses,
     /// Takes the first credential it is shown, and hangs up.
     Forgets,
 }
@@ -116,7 +120,21 @@ async fn pour(bar: Bar, stream: TcpStream, wire: Wire, forget: bool) {
     if !hear(&bar, &mut socket).await {
         return;
     }
+    for _ in 0..if wire == Wire::Teases { TEASES } else { 0 } {
+        let required = json!({ "required": bar.standing().0.to_string() });
+        say(&mut socket, "payment-need-voucher", required).await;
+        say(&mut socket, "message", json!("")).await;
+    }
     for nth in 0..15 {
+        if nth == 1 && wire == Wire::Crosses {
+            let mut earlier = bill(10);
+            earlier.extra.insert("challengeId".into(), "earlier".into());
+            say(&mut socket, "payment-need-voucher", json!({ "required": "20" })).await;
+            say(&mut socket, "payment-receipt", serde_json::to_value(earlier).unwrap()).await;
+            let _ = socket.next().await;
+            let _ = socket.close(None).await;
+            return;
+        }
         loop {
             let (credit, spent) = bar.standing();
             if credit - spent >= BEER {
@@ -200,6 +218,30 @@ async fn a_socket_is_paid_as_it_asks_and_closed_for_what_was_spent() {
     assert!(said.contains("topUp 100, accepted, voucher 110, accepted"), "{said}");
     assert!(said.ends_with("heard tab-1, close 150, accepted"), "{said}");
     assert_eq!(bar.books().deposit, 200);
+    assert_eq!(patron.standing().delivered, 15);
+}
+
+#[tokio::test]
+async fn s13_texts_with_nothing_in_them_let_no_socket_ask_again() {
+    let (_, at) = bar(Mood::Fair, Wire::Teases).await;
+    let patron = Patron::new(100);
+    let mut socket = client(wallet(&patron)).socket(format!("ws://{at}/ws")).await.unwrap();
+    let (drunk, failed) = drink(&mut socket).await;
+    assert!(matches!(failed.unwrap().kind(), Kind::Stalled));
+    assert!(drunk.len() < TEASES && drunk.iter().all(String::is_empty), "{drunk:?}");
+    assert_eq!(patron.standing().delivered, 0);
+}
+
+#[tokio::test]
+async fn s14_a_receipt_of_something_else_answers_no_voucher_that_is_out() {
+    let (_, at) = bar(Mood::Fair, Wire::Crosses).await;
+    let patron = Patron::new(100);
+    let mut socket = client(wallet(&patron)).socket(format!("ws://{at}/ws")).await.unwrap();
+    let (drunk, failed) = drink(&mut socket).await;
+    assert_eq!(drunk, ["beer 0"]);
+    assert!(matches!(failed.unwrap().kind(), Kind::Delivery));
+    let said = patron.said();
+    assert!(said.ends_with("voucher 20, heard tab-1, unknown"), "{said}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use reqwest_middleware::ClientWithMiddleware;
 use tokio::time::timeout;
 
 use crate::{
-    bar::{Bar, Mood},
+    bar::{Bar, Mood, TEASES},
     server::{Server, status},
     tab::Patron,
 };
@@ -63,6 +63,7 @@ async fn a_stream_is_paid_as_it_asks_and_its_account_is_topped_up_on_the_way() {
     let said = patron.said();
     assert!(said.contains("topUp 100, accepted, voucher 110, accepted"), "{said}");
     assert!(said.ends_with("heard tab-1"), "{said}");
+    assert_eq!(patron.standing().delivered, 15);
 }
 
 #[tokio::test]
@@ -97,6 +98,32 @@ async fn s13_a_stream_that_begs_without_end_is_left() {
     let (drunk, failed) = drink(&bar, &Patron::new(100), 5).await;
     assert!(matches!(failed, Some(Kind::Stalled)) && drunk.is_empty());
     assert_eq!(bar.books().notes.len(), 1);
+}
+
+#[tokio::test]
+async fn s13_events_with_nothing_in_them_let_no_stream_ask_again() {
+    let bar = Bar::open(Mood::Teases).await;
+    let patron = Patron::new(100);
+    let (drunk, failed) = drink(&bar, &patron, 5).await;
+    assert!(matches!(failed, Some(Kind::Stalled)), "{failed:?}");
+    assert!(drunk.len() < TEASES && drunk.iter().all(|item| item == "message "), "{drunk:?}");
+    assert_eq!(patron.standing().delivered, 0);
+}
+
+#[tokio::test]
+async fn s14_a_stream_says_nothing_of_another_account_nor_what_does_not_add_up() {
+    let bar = Bar::open(Mood::Slanders).await;
+    let patron = Patron::new(100);
+    let response = client(&patron).get(bar.url("/sse?n=3")).send().await.unwrap();
+    let mut events = response.events().unwrap();
+    for _ in 0..3 {
+        timeout(Duration::from_secs(10), events.next()).await.expect("it hangs").unwrap().unwrap();
+    }
+    let end = timeout(Duration::from_secs(10), events.next()).await.expect("it hangs");
+    assert!(end.is_none(), "{end:?}");
+    assert!(!patron.said().contains("heard"), "{}", patron.said());
+    assert_eq!(events.receipt().unwrap().reference, "tab-1");
+    assert_eq!(events.receipt().unwrap().extra["spent"], "0");
 }
 
 #[tokio::test]

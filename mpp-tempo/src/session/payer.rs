@@ -38,6 +38,8 @@ mod shelf;
 mod stake;
 mod store;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;
 mod top_up;
 mod why;

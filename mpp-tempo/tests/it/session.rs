@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 
 mod contract;
 mod doubt;
+mod hostile;
 mod keys;
 mod life;
 

@@ -85,6 +85,11 @@ const FORM: u64 = 1;
 const PAGE: usize = 256;
 
 impl Kept {
+    #[cfg(test)]
+    pub(super) fn of(store: Arc<dyn Store>, name: &str) -> Self {
+        Self::new(store, name).unwrap()
+    }
+
     fn new(store: Arc<dyn Store>, name: &str) -> Result<Self, StoreError> {
         let kept = Self { store, prefix: PREFIX.to_owned(), name: Some(name.to_owned()) };
         kept.key(None)?;

@@ -1,0 +1,239 @@
+//! A hostile review's findings, as tests that fail. Each says what the documentation promises and is not so.
+
+use std::sync::{Arc, Mutex};
+
+use alloy::primitives::B256;
+use mpp_core::{
+    Amount, Challenge, Draft, Encoded, Realm, Receipt, Request, Timestamp,
+    binding::Keys,
+    name::{IntentName, MethodName},
+    payer::{Allowance, Outcome, Payer as _, Site, Wish},
+    receipt::Status,
+    store::{BoxFuture, Keep, Key as At, Memory, Store, StoreError, Version as Of, Versioned},
+};
+use serde_json::json;
+
+use super::{
+    super::{ChannelId, SessionReceipt, TempoSession},
+    Payer,
+    channel::{Channel, Life},
+    limits::Limits,
+    seat::{Seat, Version},
+    shelf::{Cost, Next},
+    store::ChannelStore,
+};
+use crate::{
+    HttpRpc,
+    chain::{Chain, PATH_USD, reserve::CHANNEL_RESERVE},
+};
+
+const PAYEE: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
+
+fn payer() -> Payer {
+    let node = Arc::new(HttpRpc::new("http://127.0.0.1:9").unwrap());
+    let key = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d".parse().unwrap();
+    Payer::new(key, &Chain::MODERATO, node)
+}
+
+fn challenge() -> Challenge {
+    let request = json!({
+        "amount": "1000", "currency": PATH_USD.to_string(), "recipient": PAYEE, "unitType": "request",
+        "methodDetails": {
+            "chainId": 42431, "escrowContract": CHANNEL_RESERVE.to_string(), "sessionProtocol": "v2",
+        },
+    });
+    let request: Request<TempoSession> = serde_json::from_value(request).unwrap();
+    Keys::new([1; 32]).unwrap().seal(Draft {
+        realm: Realm::parse("a.example.com").unwrap(),
+        method: MethodName::from_static("tempo"),
+        intent: IntentName::from_static("session"),
+        request: Encoded::of(&request).unwrap(),
+        expires: None,
+        digest: None,
+        description: None,
+        header: None,
+        opaque: None,
+    })
+}
+
+/// An open channel of a dollar, with what one request costs spent of it.
+fn channel(seat: &Seat) -> Channel {
+    let made_of = seat.made_of(B256::repeat_byte(1), B256::repeat_byte(2));
+    let mut channel = Channel::of(seat, seat.id(&made_of), made_of, Life::Open);
+    channel.deposit = Amount::new(1_000_000);
+    (channel.signed, channel.accepted) = (Amount::new(1000), Amount::new(1000));
+    (channel.charged, channel.said) = (Amount::new(1000), Some(Amount::new(1000)));
+    channel
+}
+
+fn receipt(id: ChannelId, accepted: Amount, spent: Amount, hash: Option<&str>) -> Receipt {
+    let members = SessionReceipt {
+        channel_id: id.to_string(),
+        challenge_id: String::new(),
+        accepted_cumulative: accepted,
+        spent,
+        units: None,
+        tx_hash: hash.map(str::to_owned),
+    };
+    Receipt {
+        method: MethodName::from_static("tempo"),
+        reference: id.to_string(),
+        status: Status::Success,
+        timestamp: Timestamp::from_unix(0, 0),
+        external_id: None,
+        extra: members.members(),
+    }
+}
+
+fn nothing() -> Allowance {
+    let to = Site { origin: "https://evil.example.com".into(), resource: "/".into() };
+    Allowance { up_to: Amount::ZERO, to }
+}
+
+/// `stream_ahead`: "what is lost at most to one that takes it and serves nothing".
+#[tokio::test]
+async fn a_stream_that_serves_nothing_gets_no_more_than_what_it_may_be_ahead() {
+    let (payer, asked) = (payer(), challenge());
+    let demand = asked.read::<TempoSession>().unwrap();
+    let seat = payer.seat(&demand).unwrap();
+    let channel = channel(&seat);
+    let (id, before) = (channel.id, channel.signed);
+    payer.shelf.book().put(channel);
+    // As many needs as a stream may send without one message between them (`events::NEEDS`).
+    for _ in 0..16 {
+        let signed = payer.shelf.channel(id).unwrap().signed;
+        let required = signed.checked_add(Amount::new(50_000)).unwrap();
+        let need = json!({
+            "acceptedCumulative": signed.to_string(), "channelId": id.to_string(),
+            "deposit": "1000000", "requiredCumulative": required.to_string(),
+        });
+        let Ok(Some(payment)) = payer.grant(&demand, &Wish::Need(need), &nothing()).await else {
+            break;
+        };
+        let told = receipt(id, required, signed, None);
+        payment.hold.unwrap().resolve(Outcome::Accepted(Box::new(told)));
+    }
+    let given = payer.shelf.channel(id).unwrap().signed.saturating_sub(before);
+    assert!(given <= payer.limits.ahead, "{given} was given to a stream that served nothing");
+}
+
+/// S10: "success" without a chain transaction; a client forgets a funded channel.
+#[tokio::test]
+async fn s10_a_close_that_a_server_makes_up_forgets_no_funded_channel() {
+    let payer = payer();
+    let asked = challenge();
+    let demand = asked.read::<TempoSession>().unwrap();
+    let seat = payer.seat(&demand).unwrap();
+    let channel = channel(&seat);
+    let id = channel.id;
+    payer.shelf.book().put(channel);
+    payer.shelf.save_first(id).await.unwrap();
+    let closing = payer.grant(&demand, &Wish::Close, &nothing()).await.unwrap().unwrap();
+    let amount = closing.payload.voucher().unwrap().0;
+    // No transaction was ever sent: the deposit of a dollar is where it was.
+    let told = receipt(id, amount, amount, Some("0xnothing"));
+    closing.hold.unwrap().resolve(Outcome::Accepted(Box::new(told)));
+    // What every later payment does first.
+    payer.shelf.sweep().await;
+    assert!(!payer.channels().is_empty(), "the channel and its descriptor are forgotten");
+    let cost = Cost { price: Amount::new(1000), step: Amount::ZERO, usual: Amount::new(100_000) };
+    let next = payer.shelf.next(&seat, cost, &payer.limits);
+    assert!(!matches!(next, Next::Open(_)), "a second deposit is made while the first is there");
+}
+
+/// A store into which another task of the same payer writes between a reading and its swap.
+struct Between {
+    there: Arc<Memory>,
+    newer: Mutex<Option<Channel>>,
+}
+
+impl std::fmt::Debug for Between {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Between")
+    }
+}
+
+impl Store for Between {
+    fn get<'a>(&'a self, key: &'a At) -> BoxFuture<'a, Result<Option<Versioned>, StoreError>> {
+        self.there.get(key)
+    }
+    fn swap<'a>(
+        &'a self,
+        key: &'a At,
+        expect: Option<Of>,
+        value: Option<&'a [u8]>,
+        keep: Keep,
+    ) -> BoxFuture<'a, Result<Option<Of>, StoreError>> {
+        Box::pin(async move {
+            let newer = self.newer.lock().unwrap().take();
+            if let Some(newer) = newer {
+                let store = super::store::Kept::of(self.there.clone(), "agent");
+                store.write(&newer).await?;
+            }
+            self.there.swap(key, expect, value, keep).await
+        })
+    }
+    fn scan<'a>(
+        &'a self,
+        prefix: &'a At,
+        after: Option<&'a At>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<(At, Versioned)>, StoreError>> {
+        self.there.scan(prefix, after, limit)
+    }
+}
+
+/// `top_up.rs`: "A crash in here leaves a top-up in the store"; S14: double funding.
+#[tokio::test]
+async fn s14_a_voucher_that_is_written_late_takes_no_top_up_out_of_the_store() {
+    let asked = challenge();
+    let seat = payer().seat(&asked.read::<TempoSession>().unwrap()).unwrap();
+    let memory = Arc::new(Memory::volatile());
+    let store = Arc::new(Between { there: memory.clone(), newer: Mutex::default() });
+    let channels = ChannelStore::open(store.clone(), "agent").await.unwrap();
+    let channel = channel(&seat);
+    let id = channel.id;
+    channels.shelf.book().put(channel);
+    channels.shelf.save_first(id).await.unwrap();
+    // A voucher is being written; meanwhile a top-up is signed, written down (durably, as `save_first` says) and sent.
+    let mut newer = channels.shelf.channel(id).unwrap();
+    newer.adds(Amount::new(500_000), 2_000_000_000);
+    *store.newer.lock().unwrap() = Some(newer);
+    channels.shelf.save_first(id).await.unwrap();
+    // The process dies, and another reads what was written.
+    let after = ChannelStore::open(memory, "agent").await.unwrap();
+    let read = after.shelf.channel(id).unwrap();
+    assert!(read.is_adding(), "the top-up that is out is forgotten, and the next need adds again");
+}
+
+/// `stream_ahead` bounds a stream; a plain request of 1,000 with `minVoucherDelta` of 50,000 costs fifty times its price.
+#[test]
+fn a_request_costs_no_more_than_its_price_whatever_least_step_its_server_takes() {
+    let asked = challenge();
+    let seat = payer().seat(&asked.read::<TempoSession>().unwrap()).unwrap();
+    let (mut channel, limits) = (channel(&seat), Limits::default());
+    let before = channel.signed.get();
+    for _ in 0..10 {
+        let claim = channel.claim(Amount::new(1000), Amount::new(50_000), &limits).unwrap();
+        let all = claim.cumulative;
+        let told = SessionReceipt::read(&receipt(channel.id, all, all, None)).unwrap();
+        channel.accepted(claim, Some(&told));
+    }
+    let paid = channel.signed.get() - before;
+    assert!(paid <= 10 * 1000 + 50_000, "ten requests of 1,000 cost {paid}");
+}
+
+/// Ids are public, and any stream's receipt is heard: of whatever channel it names.
+#[test]
+fn a_receipt_of_one_server_says_nothing_of_another_ones_channel() {
+    let payer = payer();
+    let seat = Seat { version: Version::V1, ..payer.seat(&challenge().read().unwrap()).unwrap() };
+    let mut channel = channel(&seat);
+    channel.site = Some("https://honest.example.com".into());
+    channel.signed = Amount::new(51_000);
+    let id = channel.id;
+    payer.shelf.book().put(channel);
+    payer.hear(&receipt(id, Amount::new(51_000), Amount::new(51_000), None));
+    let closes_at = payer.shelf.channel(id).unwrap().closing_at().get();
+    assert_eq!(closes_at, 1000, "a close of version 1 gives away what it is signed for");
+}
