@@ -30,6 +30,8 @@ mod channel;
 mod close;
 mod direct;
 mod grant;
+#[cfg(test)]
+mod hostile;
 mod limits;
 mod open;
 mod pay;
@@ -38,14 +40,12 @@ mod shelf;
 mod stake;
 mod store;
 #[cfg(test)]
-mod hostile;
-#[cfg(test)]
 mod tests;
 mod top_up;
 mod why;
 
+use self::{channel::Channel, limits::Limits, shelf::Shelf};
 pub use self::{direct::OpenChannel, store::ChannelStore};
-use self::{limits::Limits, shelf::Shelf};
 
 /// Pays for sessions on one Tempo chain, from channels that it opens by itself.
 ///
@@ -293,6 +293,12 @@ impl mpp_core::payer::Payer for Payer {
 
     fn wishes(&self, demand: &Demand<'_, TempoSession>) -> Option<Wish> {
         self.wished(demand)
+    }
+
+    fn delivered(&self, demand: &Demand<'_, TempoSession>) {
+        let Ok(seat) = self.seat(demand) else { return };
+        let id = self.shelf.book().at(&seat).map(|channel| channel.id);
+        id.map(|id| self.shelf.change(id, Channel::delivered));
     }
 
     fn hear(&self, receipt: &Receipt) {

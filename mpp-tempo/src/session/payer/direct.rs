@@ -119,10 +119,12 @@ impl Payer {
             }
             (channel.deposit, channel.signed) = (chain.deposit, chain.settled);
             channel.shown = true;
-            let id = channel.id;
-            orphans.push(shown(&channel));
-            self.shelf.book().put(channel);
-            self.shelf.save_first(id).await?;
+            let (id, orphan) = (channel.id, shown(&channel));
+            // It may have been taken up, or opened, while the chain was asked: that is not undone.
+            if self.shelf.book().put_unknown(channel) {
+                self.shelf.save_first(id).await?;
+                orphans.push(orphan);
+            }
         }
         Ok(orphans)
     }

@@ -1,4 +1,4 @@
-//! A hostile review's findings, as tests that fail. Each says what the documentation promises and is not so.
+//! What a hostile review found, as tests: a server that lies, and a store that is late.
 
 use std::sync::{Arc, Mutex};
 
@@ -62,6 +62,7 @@ fn channel(seat: &Seat) -> Channel {
     let mut channel = Channel::of(seat, seat.id(&made_of), made_of, Life::Open);
     channel.deposit = Amount::new(1_000_000);
     (channel.signed, channel.accepted) = (Amount::new(1000), Amount::new(1000));
+    channel.earned = channel.signed;
     (channel.charged, channel.said) = (Amount::new(1000), Some(Amount::new(1000)));
     channel
 }
@@ -168,7 +169,7 @@ impl Store for Between {
             let newer = self.newer.lock().unwrap().take();
             if let Some(newer) = newer {
                 let store = super::store::Kept::of(self.there.clone(), "agent");
-                store.write(&newer).await?;
+                store.write(newer.id, || Some(newer.clone())).await?;
             }
             self.there.swap(key, expect, value, keep).await
         })

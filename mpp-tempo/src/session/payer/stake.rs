@@ -84,14 +84,17 @@ impl Payer {
     pub(super) fn wished(&self, demand: &Demand<'_, TempoSession>) -> Option<Wish> {
         let below = self.limits.top_up_below?;
         let seat = self.seat(demand).ok()?;
-        let book = self.shelf.book();
-        let channel = book.at(&seat)?;
+        let mut book = self.shelf.book();
+        let usual = self.first_deposit(demand);
+        let channel = book.at_mut(&seat)?;
         let rests = channel.life == Life::Open && !channel.now.busy && !channel.is_adding();
         if !rests || channel.left(&self.limits) >= below {
             return None;
         }
-        let usual = self.first_deposit(demand);
-        self.limits.more(Amount::new(1), usual, channel.deposit).map(Wish::TopUp)
+        let more = self.limits.more(Amount::new(1), usual, channel.deposit)?;
+        // Granted late, it is held to what it was wished for.
+        channel.wishes(demand.challenge.id().as_str(), more);
+        Some(Wish::TopUp(more))
     }
 
     /// What a challenge costs, and what goes with that.
