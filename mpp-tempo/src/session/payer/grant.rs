@@ -47,6 +47,7 @@ impl Payer {
         let need: NeedVoucher = serde_json::from_value(data.clone()).map_err(|cause| {
             PayError::untouched("what the stream asks for cannot be read").because(cause)
         })?;
+        self.affords(demand).map_err(declined)?;
         let required = need.required_cumulative;
         let until = Instant::now() + PATIENCE;
         loop {

@@ -36,6 +36,7 @@ impl Payer {
         within: &Allowance,
     ) -> Result<Payment<TempoSession>, PayError> {
         let seat = self.seat(demand).map_err(declined)?;
+        self.affords(demand).map_err(declined)?;
         self.shelf.sweep().await;
         self.adopt(demand, &seat).await?;
         let until = Instant::now() + PATIENCE;

@@ -28,6 +28,7 @@ impl Payer {
     /// and nothing for a voucher inside one.
     pub(super) fn stakes(&self, demand: &Demand<'_, TempoSession>) -> Result<Exposure, Why> {
         let seat = self.seat(demand)?;
+        self.affords(demand)?;
         let cost = self.cost(demand);
         let book = self.shelf.book();
         let new = self.first_deposit(demand);
@@ -63,6 +64,7 @@ impl Payer {
         let channel = book.at(&seat)?;
         let amount = match wish {
             Wish::Need(data) => {
+                self.affords(demand).ok()?;
                 let need: NeedVoucher = serde_json::from_value(data.clone()).ok()?;
                 if need.channel_id.parse() != Ok(channel.id) {
                     return None;

@@ -115,6 +115,7 @@ impl World {
     fn new() -> Self {
         let limits = Limits {
             max_deposit: Amount::new(40),
+            max_price: None,
             deposit: Some(Amount::new(10)),
             top_up: Some(Amount::new(7)),
             top_up_below: None,
