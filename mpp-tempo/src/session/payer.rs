@@ -23,6 +23,7 @@ use crate::{
     order::access::{Holder, UnderWay},
 };
 
+mod adding;
 mod adopt;
 mod afterwards;
 mod ask;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{ChannelId, Descriptor, SessionReceipt},
+    adding::{Adding, Wished},
     limits::Limits,
     seat::{Seat, Version},
 };
@@ -69,18 +70,6 @@ pub(super) enum Life {
     Ended,
 }
 
-/// A top-up that was signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Adding {
-    pub(super) amount: Amount,
-    /// What lies in the channel with it.
-    pub(super) to: Amount,
-    /// Unix seconds of the chain's until which it can be mined.
-    pub(super) until: u64,
-    /// The server said that it took it.
-    pub(super) told: bool,
-}
-
 /// What only the running process knows of a channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Now {
@@ -101,21 +90,10 @@ pub(super) struct Now {
     /// The chain's second at which it was missing for the first time, since it was seen there.
     missed: Option<u64>,
     /// What was wished unasked, and not granted yet.
-    wished: Vec<Wished>,
+    pub(super) wished: Vec<Wished>,
     /// The challenge whose wish for a top-up was granted, and nothing signed since.
     pub(super) granted: Option<String>,
 }
-
-/// A top-up that was wished because of what lay in the channel then.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Wished {
-    challenge: String,
-    amount: Amount,
-    deposit: Amount,
-}
-
-/// Wishes that are remembered at once; the oldest go first.
-const WISHES: usize = 64;
 
 /// Why the chain has to be asked about a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -379,59 +357,6 @@ impl Channel {
         self.now.closing_at = Some(next);
     }
 
-    /// A top-up was signed. No two of a channel end in the same second, so that a later one is told from an earlier.
-    pub(super) fn adds(&mut self, amount: Amount, until: u64) {
-        let to = plus(self.deposit, amount);
-        let earlier = self.adding.map_or(self.cleared, |adding| adding.until.max(self.cleared));
-        let until = until.max(earlier.saturating_add(1));
-        self.adding = Some(Adding { amount, to, until, told: false });
-    }
-
-    /// The server says that it took the top-up. Should it not be true, the count is too high, and nothing is added twice for it.
-    pub(super) fn added(&mut self) {
-        if let Some(adding) = &mut self.adding {
-            adding.told = true;
-            self.deposit = self.deposit.max(adding.to);
-        }
-    }
-
-    /// What became of the top-up is known: it is no more out.
-    fn clear_adding(&mut self) {
-        if let Some(adding) = self.adding.take() {
-            self.cleared = self.cleared.max(adding.until);
-        }
-    }
-
-    /// The top-up never left, unless the server took it.
-    pub(super) fn adds_nothing(&mut self) {
-        if self.is_adding() {
-            self.clear_adding();
-        }
-    }
-
-    /// So much more is wished, unasked, for what lies in it now.
-    pub(super) fn wishes(&mut self, challenge: &str, amount: Amount) {
-        let wished = Wished { challenge: challenge.to_owned(), amount, deposit: self.deposit };
-        self.now.wished.retain(|other| other.challenge != wished.challenge);
-        if self.now.wished.len() >= WISHES {
-            self.now.wished.remove(0);
-        }
-        self.now.wished.push(wished);
-    }
-
-    /// Whether a wish was made for less than lies in it by now: it was met meanwhile. Told once.
-    pub(super) fn was_met(&mut self, challenge: &str, amount: Amount) -> bool {
-        let (now, deposit) = (&mut self.now, self.deposit);
-        let same = |wished: &Wished| wished.challenge == challenge && wished.amount == amount;
-        let at = now.wished.iter().position(same);
-        at.is_some_and(|at| now.wished.remove(at).deposit < deposit)
-    }
-
-    /// Whether a top-up is out, or in doubt.
-    pub(super) fn is_adding(&self) -> bool {
-        self.adding.is_some_and(|adding| !adding.told)
-    }
-
     /// Brings it in line with the chain. What can still be mined is neither forgotten nor counted as missing.
     pub(super) fn seen(&mut self, chain: &OnChain, margin: u64) {
         let over = |until: u64| chain.at > until.saturating_add(margin);
@@ -519,6 +444,6 @@ mod spelled {
 }
 
 /// Amounts of a channel are bounded by its limits long before they are too large to be added.
-fn plus(one: Amount, other: Amount) -> Amount {
+pub(super) fn plus(one: Amount, other: Amount) -> Amount {
     one.checked_add(other).unwrap_or(Amount::new(u128::MAX))
 }
