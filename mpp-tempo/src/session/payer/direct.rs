@@ -43,7 +43,8 @@ pub struct OpenChannel {
 }
 
 impl Payer {
-    /// The channels that this payer knows of and that have not ended, in no order. Asks nobody.
+    /// The channels that this payer knows of and that have not ended, in no order. Asks nobody: one that a server says it closed
+    /// is among them until the chain was asked.
     pub fn channels(&self) -> Vec<OpenChannel> {
         let book = self.shelf.book();
         let open = book.channels.values().filter(|channel| {

@@ -360,8 +360,9 @@ fn a_channel_that_was_seen_is_missed_twice_before_it_has_ended() {
         let (deposit, settled) = (Amount::new(1_000_000), Amount::ZERO);
         OnChain { deposit, settled, closing: false, gone, over, at }
     };
-    // Readings (second, gone, log of its end), and what it is by then.
-    let cases: [(&[(u64, bool, bool)], Life); 5] = [
+    /// Second, gone, log of its end.
+    type Reading = (u64, bool, bool);
+    let cases: [(&[Reading], Life); 5] = [
         (&[(100, false, false), (500, true, false)], Life::Open),
         (&[(100, false, false), (500, true, false), (500 + MARGIN, true, false)], Life::Open),
         (&[(100, false, false), (500, true, false), (501 + MARGIN, true, false)], Life::Ended),
