@@ -23,6 +23,7 @@ use crate::{
     order::access::{Holder, UnderWay},
 };
 
+mod adding;
 mod adopt;
 mod afterwards;
 mod ask;
@@ -30,6 +31,8 @@ mod channel;
 mod close;
 mod direct;
 mod grant;
+#[cfg(test)]
+mod hostile;
 mod limits;
 mod open;
 mod pay;
@@ -38,14 +41,12 @@ mod shelf;
 mod stake;
 mod store;
 #[cfg(test)]
-mod hostile;
-#[cfg(test)]
 mod tests;
 mod top_up;
 mod why;
 
+use self::{channel::Channel, limits::Limits, shelf::Shelf};
 pub use self::{direct::OpenChannel, store::ChannelStore};
-use self::{limits::Limits, shelf::Shelf};
 
 /// Pays for sessions on one Tempo chain, from channels that it opens by itself.
 ///
@@ -126,10 +127,25 @@ impl Payer {
     /// The most that one channel ever holds, top-ups included, in dollars (`"1.00"`, which it is unless said otherwise). More
     /// is never signed for either, whoever opened the channel.
     ///
+    /// What is paid from a deposit is asked of no policy again: a limit there counts the deposit, and what bounds a request inside
+    /// it is [`max_price`](Self::max_price) and what is left. Nor does it bound a payee: one who names another operator, token or
+    /// contract has another channel, each with a deposit that the policy is asked about. A cap per host, or
+    /// [`only_to`](Self::only_to), bounds these.
+    ///
     /// # Errors
     /// [`AmountError`] for what is no decimal number of at most six places.
     pub fn max_deposit(mut self, most: &str) -> Result<Self, AmountError> {
         self.limits.max_deposit = dollars(most)?;
+        Ok(self)
+    }
+
+    /// The most that one request, or one unit of a stream, may cost, in dollars; whatever `max_deposit` allows unless said
+    /// otherwise.
+    ///
+    /// # Errors
+    /// [`AmountError`].
+    pub fn max_price(mut self, most: &str) -> Result<Self, AmountError> {
+        self.limits.max_price = Some(dollars(most)?);
         Ok(self)
     }
 
@@ -161,8 +177,9 @@ impl Payer {
         Ok(self)
     }
 
-    /// How much more than what was signed for a server may ask for at a time while it streams, in dollars: what is lost at most
-    /// to one that takes it and serves nothing. 0.05 unless said otherwise, and the price of one unit at least.
+    /// How far a server may be ahead of what it served, in dollars, however often it asks: what is lost at most to one that takes
+    /// it and serves nothing, beside the prices of the requests themselves. It counts anew from whatever a stream delivers, and
+    /// bounds the least step between two vouchers too. 0.05 unless said otherwise, and the price of one unit at least.
     ///
     /// # Errors
     /// [`AmountError`].
@@ -293,6 +310,12 @@ impl mpp_core::payer::Payer for Payer {
 
     fn wishes(&self, demand: &Demand<'_, TempoSession>) -> Option<Wish> {
         self.wished(demand)
+    }
+
+    fn delivered(&self, demand: &Demand<'_, TempoSession>) {
+        let Ok(seat) = self.seat(demand) else { return };
+        let id = self.shelf.book().at(&seat).map(|channel| channel.id);
+        id.map(|id| self.shelf.change(id, Channel::delivered));
     }
 
     fn hear(&self, receipt: &Receipt) {

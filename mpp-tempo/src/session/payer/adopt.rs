@@ -17,12 +17,20 @@ use crate::chain::{escrow, reserve::CHANNEL_RESERVE};
 impl Payer {
     /// Takes up what a challenge says of the payer's channel, where there is something in it. What cannot be proven is as good as
     /// not said.
-    pub(super) async fn adopt(&self, demand: &Demand<'_, TempoSession>, seat: &Seat) {
+    ///
+    /// # Errors
+    /// It is a channel of this payer's, and the chain does not say whether it is there: to open another could lock a second
+    /// deposit beside it.
+    pub(super) async fn adopt(
+        &self,
+        demand: &Demand<'_, TempoSession>,
+        seat: &Seat,
+    ) -> Result<(), PayError> {
         let details = &demand.request.details.method_details;
         let known = {
             let book = self.shelf.book();
             if book.is_opening(seat) {
-                return;
+                return Ok(());
             }
             book.at(seat).map(|channel| (channel.id, channel.signed, channel.said))
         };
@@ -35,15 +43,18 @@ impl Payer {
             }
             (None, Some(snapshot), _) => {
                 // What is no snapshot of ours is passed over: the challenge is paid as if it had none.
-                drop(self.adopt_snapshot(seat, snapshot, None).await);
+                if let Ok(shown) = self.shown_by(seat, snapshot) {
+                    self.adopt_shown(shown, snapshot, None).await?;
+                }
             }
             (None, None, Some(id)) if seat.version == Version::V1 => {
                 if let Ok(id) = id.parse() {
-                    self.adopt_contract(seat, id).await;
+                    self.adopt_contract(seat, id).await?;
                 }
             }
             _ => {}
         }
+        Ok(())
     }
 
     /// The channel that a site's payee is paid from, as far as it is known.
@@ -77,56 +88,79 @@ impl Payer {
         let known = self.shelf.channel(id).is_some_and(|known| known.life != Life::Stranded);
         if known {
             self.reminded(&seat, &snapshot);
-            self.shelf.change(id, |channel| channel.site = Some(to.origin.clone()));
             return Ok(());
         }
-        self.adopt_snapshot(&seat, &snapshot, Some(to)).await
+        let shown = self.shown_by(&seat, &snapshot)?;
+        if self.adopt_shown(shown, &snapshot, Some(to)).await? {
+            Ok(())
+        } else {
+            Err(PayError::untouched("the snapshot's channel has ended, or is ending"))
+        }
     }
 
     /// Hears what a snapshot says of a channel that is known: a voucher in it that this payer made, which its store may have lost.
+    /// Ids are public, and whoever has one can say anything else of it.
     fn reminded(&self, seat: &Seat, snapshot: &Snapshot) {
         let Ok(recognised) = snapshot.verified(seat.escrow, seat.chain_id) else { return };
-        let proven = snapshot.proven(&recognised, &seat.domain()).ok().flatten();
+        let Ok(Some(proven)) = snapshot.proven(&recognised, &seat.domain()) else { return };
         self.shelf.change(recognised.id, |channel| {
-            channel.signed = channel.signed.max(proven.unwrap_or_default());
-            channel.hear(snapshot.accepted_cumulative, snapshot.spent);
+            if proven > channel.signed {
+                // It was signed, and forgotten: so was what for.
+                (channel.signed, channel.earned) = (proven, proven);
+            }
+            channel.hear(snapshot.accepted_cumulative.min(proven), snapshot.spent.min(proven));
         });
     }
 
-    /// Takes up a channel that is not known: it is this payer's by its descriptor, and there by the chain.
-    async fn adopt_snapshot(
+    /// The channel that a snapshot shows, this payer's by its descriptor, and what a voucher in it proves to have been signed.
+    fn shown_by(
         &self,
         seat: &Seat,
         snapshot: &Snapshot,
-        to: Option<&Site>,
-    ) -> Result<(), PayError> {
+    ) -> Result<(Channel, Option<Amount>), PayError> {
         let recognised = self.recognised(snapshot)?;
         let Recognised { id, descriptor } = recognised;
         let proven = snapshot
             .proven(&recognised, &seat.domain())
             .map_err(|cause| PayError::untouched(UNUSABLE).because(cause))?;
-        let mut channel = Channel::of(seat, id, descriptor, Life::Open);
+        let channel = Channel::of(seat, id, descriptor, Life::Open);
         if channel.seat() != *seat || channel.seat().id(&descriptor) != id {
             return Err(PayError::untouched("the snapshot is of a channel with somebody else"));
         }
+        Ok((channel, proven))
+    }
+
+    /// Takes up a channel that is not known, if the chain has it and it is not ending.
+    async fn adopt_shown(
+        &self,
+        (mut channel, proven): (Channel, Option<Amount>),
+        snapshot: &Snapshot,
+        to: Option<&Site>,
+    ) -> Result<bool, PayError> {
+        let id = channel.id;
         channel.site = to.map(|to| to.origin.clone());
         let chain = self.on_chain(&channel).await?;
         if chain.gone || chain.closing {
-            return Err(PayError::untouched("the snapshot's channel has ended, or is ending"));
+            return Ok(false);
         }
         taken_up(&mut channel, &chain, proven.map(|proven| (proven, snapshot.spent)));
         self.shelf.book().take_up(channel);
-        self.shelf.save_first(id).await
+        self.shelf.save_first(id).await?;
+        Ok(true)
     }
 
     /// Takes up a contract's channel by its name: the contract keeps all of it.
-    async fn adopt_contract(&self, seat: &Seat, id: ChannelId) {
-        let Ok(node) = self.node.node().await else { return };
-        let Ok(found) = escrow::channel(node, seat.escrow, id).await else { return };
+    async fn adopt_contract(&self, seat: &Seat, id: ChannelId) -> Result<(), PayError> {
+        let node = self.node.node().await.map_err(|cause| {
+            PayError::untouched("the node cannot be asked, or is on another chain").because(cause)
+        })?;
+        let found = escrow::channel(node, seat.escrow, id).await.map_err(|cause| {
+            PayError::untouched("the chain does not say whose the named channel is").because(cause)
+        })?;
         let ours = (found.payer, found.payee, found.token, found.authorized_signer)
             == (seat.payer, seat.payee, seat.token, seat.signer);
         if !ours || found.finalized || found.close_requested_at != 0 {
-            return;
+            return Ok(());
         }
         let made_of = Descriptor {
             operator: alloy::primitives::Address::ZERO,
@@ -143,8 +177,7 @@ impl Payer {
         };
         taken_up(&mut channel, &chain, None);
         self.shelf.book().take_up(channel);
-        // Unwritten, nothing is signed for it: that has to be written first.
-        drop(self.shelf.save(id).await);
+        self.shelf.save_first(id).await
     }
 
     /// The channel that a snapshot is certainly of, if it is this payer's.
@@ -176,6 +209,7 @@ fn taken_up(channel: &mut Channel, chain: &OnChain, proven: Option<(Amount, Amou
         channel.charged = spent.min(channel.signed);
         channel.said = Some(channel.charged);
     }
+    channel.earned = channel.signed;
 }
 
 const UNUSABLE: &str = "the snapshot is nothing that this payer can go on with";

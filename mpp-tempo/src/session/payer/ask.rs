@@ -48,9 +48,8 @@ impl Payer {
             Version::V2 => {
                 let found = reserve::channel_state(node, channel.id).await.map_err(unsaid)?;
                 // The reserve forgets what has ended, and its logs do not.
-                let over = found.is_absent()
-                    && !channel.shown
-                    && has_ended(node, channel.id).await.unwrap_or_default();
+                let over =
+                    found.is_absent() && has_ended(node, channel.id).await.unwrap_or_default();
                 OnChain {
                     deposit: Amount::new(found.deposit),
                     settled: Amount::new(found.settled),
@@ -93,7 +92,7 @@ impl Payer {
                 Some(again) => self.open_again(demand, seat, id, again).await,
                 None => Err(still_to_come()),
             },
-            _ if chain.gone => Err(still_to_come()),
+            _ if chain.gone => Err(not_there()),
             (Life::Leaving, _) => Err(PayError::untouched(
                 "the channel is being closed by its payer: withdraw from it once its grace is over",
             )),
@@ -150,6 +149,12 @@ impl Payer {
 fn still_to_come() -> PayError {
     PayError::untouched(
         "the channel that was to be opened can still come to be: nothing else is opened until the chain says",
+    )
+}
+
+fn not_there() -> PayError {
+    PayError::untouched(
+        "the chain has shown the channel, and does not show it now, nor that it has ended: nothing else is opened until it says so for long enough",
     )
 }
 

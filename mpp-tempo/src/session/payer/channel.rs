@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{ChannelId, Descriptor, SessionReceipt},
+    adding::{Adding, Wished},
     limits::Limits,
     seat::{Seat, Version},
 };
@@ -29,6 +30,9 @@ pub(super) struct Channel {
     pub(super) deposit: Amount,
     /// The most that a voucher was ever signed for. Never falls.
     pub(super) signed: Amount,
+    /// What of it was signed for something: the prices of requests, and all of it when a stream last delivered. Beyond it a
+    /// server may be ahead by so much and no more.
+    pub(super) earned: Amount,
     /// The most that the server said it accepted, of what was signed.
     pub(super) accepted: Amount,
     /// The most that the server said was spent, of what was signed; nothing where its receipts do not say.
@@ -41,6 +45,8 @@ pub(super) struct Channel {
     pub(super) shown: bool,
     /// The last top-up, as long as the chain has not shown it.
     pub(super) adding: Option<Adding>,
+    /// The end of the last top-up of which the chain has said what became of it. An earlier one is never out again.
+    pub(super) cleared: u64,
     /// The origin it was used at last.
     pub(super) site: Option<String>,
     #[serde(skip)]
@@ -64,18 +70,6 @@ pub(super) enum Life {
     Ended,
 }
 
-/// A top-up that was signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Adding {
-    pub(super) amount: Amount,
-    /// What lies in the channel with it.
-    pub(super) to: Amount,
-    /// Unix seconds of the chain's until which it can be mined.
-    pub(super) until: u64,
-    /// The server said that it took it.
-    pub(super) told: bool,
-}
-
 /// What only the running process knows of a channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Now {
@@ -91,8 +85,12 @@ pub(super) struct Now {
     closing_at: Option<Amount>,
     /// No close is taken, for whatever this payer would sign.
     pub(super) close_stuck: bool,
-    /// The server said that it closed it.
+    /// The server said that it closed it: its word, until the chain says so.
     pub(super) closed: bool,
+    /// The chain's second at which it was missing for the first time, since it was seen there.
+    missed: Option<u64>,
+    /// What was wished unasked, and not granted yet.
+    pub(super) wished: Vec<Wished>,
     /// The challenge whose wish for a top-up was granted, and nothing signed since.
     pub(super) granted: Option<String>,
 }
@@ -149,12 +147,14 @@ impl Channel {
             life,
             deposit: Amount::ZERO,
             signed: Amount::ZERO,
+            earned: Amount::ZERO,
             accepted: Amount::ZERO,
             said: None,
             charged: Amount::ZERO,
             until: 0,
             shown: false,
             adding: None,
+            cleared: 0,
             site: None,
             now: Now::default(),
         }
@@ -202,7 +202,8 @@ impl Channel {
         }
         let least = if wanted > self.signed { plus(self.signed, step) } else { self.signed };
         let cumulative = wanted.max(least);
-        if cumulative.saturating_sub(wanted.max(self.signed)) > limits.ahead.max(cost) {
+        let earned = plus(self.earned, cost);
+        if cumulative > self.signed && cumulative.saturating_sub(earned) > limits.ahead.max(cost) {
             return Err(Short::Step);
         }
         match cumulative.saturating_sub(self.ceiling(limits)) {
@@ -221,19 +222,37 @@ impl Channel {
     ) -> Result<Claimed, Short> {
         let cumulative = self.quote(cost, step, limits)?;
         self.signed = self.signed.max(cumulative);
+        self.earned = plus(self.earned, cost).min(self.signed);
         self.now.granted = None;
         self.now.in_flight = plus(self.now.in_flight, cost);
         Ok(Claimed { cost, cumulative: self.signed })
     }
 
-    /// Signs for a total that a server asks for: no more than its ceiling, and no more beyond what was signed than allowed.
+    /// Whether a stream's need may be signed for: the channel is there, or is being opened for that very stream, and nothing is
+    /// in doubt.
+    pub(super) fn streams(&self) -> bool {
+        let there = match self.life {
+            Life::Open => true,
+            Life::Opening => self.now.busy,
+            _ => false,
+        };
+        there && self.now.doubt.is_none()
+    }
+
+    /// A stream delivered something: what it was given was for that.
+    pub(super) fn delivered(&mut self) {
+        self.earned = self.signed;
+    }
+
+    /// Signs for a total that a server asks for: no more than its ceiling, and no more beyond what it has earned than allowed,
+    /// however often it asks.
     pub(super) fn raise_to(
         &mut self,
         required: Amount,
         unit: Amount,
         limits: &Limits,
     ) -> Result<Amount, Short> {
-        if required.saturating_sub(self.signed) > limits.ahead.max(unit) {
+        if required.saturating_sub(self.earned) > limits.ahead.max(unit) {
             return Err(Short::Step);
         }
         if required > limits.max_deposit {
@@ -293,11 +312,13 @@ impl Channel {
         self.now.in_flight = self.now.in_flight.saturating_sub(claim.cost);
     }
 
-    /// Hears where the server's count stands. It cannot have been paid more than was signed, and may say less than it did
-    /// before. While something is in flight, its share of the count cannot be told from the server's.
+    /// Hears where the server's count stands. It cannot have been paid more than was signed, nor for more than was asked of it,
+    /// and may say less than it did before. While something is in flight, its share of the count cannot be told from the
+    /// server's.
     pub(super) fn hear(&mut self, accepted: Amount, spent: Amount) {
         self.accepted = self.accepted.max(accepted.min(self.signed));
-        let said = self.said.unwrap_or_default().max(spent.min(self.signed));
+        let most = self.earned.max(self.counted()).min(self.signed);
+        let said = self.said.unwrap_or_default().max(spent.min(most));
         self.said = Some(said);
         let apart = said.saturating_sub(self.now.in_flight);
         self.charged = if self.now.in_flight.is_zero() { said } else { self.charged.max(apart) };
@@ -336,40 +357,26 @@ impl Channel {
         self.now.closing_at = Some(next);
     }
 
-    /// A top-up was signed.
-    pub(super) fn adds(&mut self, amount: Amount, until: u64) {
-        let to = plus(self.deposit, amount);
-        let earlier = self.adding.map_or(0, |adding| adding.until);
-        let until = until.max(earlier);
-        self.adding = Some(Adding { amount, to, until, told: false });
-    }
-
-    /// The server says that it took the top-up. Should it not be true, the count is too high, and nothing is added twice for it.
-    pub(super) fn added(&mut self) {
-        if let Some(adding) = &mut self.adding {
-            adding.told = true;
-            self.deposit = self.deposit.max(adding.to);
-        }
-    }
-
-    /// Whether a top-up is out, or in doubt.
-    pub(super) fn is_adding(&self) -> bool {
-        self.adding.is_some_and(|adding| !adding.told)
-    }
-
     /// Brings it in line with the chain. What can still be mined is neither forgotten nor counted as missing.
     pub(super) fn seen(&mut self, chain: &OnChain, margin: u64) {
         let over = |until: u64| chain.at > until.saturating_add(margin);
         if chain.gone {
-            if (self.shown || chain.over || over(self.until)) && !self.now.busy {
+            // A node that is behind misses what was seen already: without a log, once is not enough.
+            let missed = *self.now.missed.get_or_insert(chain.at);
+            let past = if self.shown { over(missed) } else { over(self.until) };
+            if (chain.over || past) && !self.now.busy {
                 self.life = Life::Ended;
             }
             return;
         }
         self.shown = true;
+        self.now.missed = None;
         match self.life {
             Life::Ended => return,
-            Life::Opening | Life::Closing if !self.now.busy => self.life = Life::Open,
+            Life::Opening | Life::Closing if !self.now.busy => {
+                // Closed, by the server's word alone.
+                (self.life, self.now.closed) = (Life::Open, false);
+            }
             Life::Open if chain.closing => self.life = Life::Leaving,
             Life::Leaving if !chain.closing => self.life = Life::Open,
             _ => {}
@@ -381,7 +388,7 @@ impl Channel {
             }
             // Whoever is at it hears of it, and counts it once.
             Some(_) if self.now.busy => {}
-            _ => self.adding = None,
+            _ => self.clear_adding(),
         }
         self.deposit = chain.deposit;
         if self.now.doubt == Some(Doubt::Deposit) {
@@ -389,9 +396,21 @@ impl Channel {
         }
     }
 
-    /// What is written down, over what another wrote: nothing falls that only rises.
+    /// What is written down, over what another wrote: nothing falls that only rises, and no top-up that is out is lost.
     pub(super) fn over(mut self, other: &Self) -> Self {
         self.signed = self.signed.max(other.signed);
+        self.earned = self.earned.max(other.earned);
+        self.until = self.until.max(other.until);
+        self.shown |= other.shown;
+        self.cleared = self.cleared.max(other.cleared);
+        let ours = self.adding.map_or(self.cleared, |adding| adding.until);
+        if let Some(theirs) = other.adding.filter(|theirs| theirs.until > ours) {
+            self.adding = Some(theirs);
+            if theirs.told {
+                self.deposit = self.deposit.max(theirs.to);
+            }
+        }
+        self.adding = self.adding.filter(|adding| adding.until > self.cleared);
         self.accepted = self.accepted.max(other.accepted);
         self.said = self.said.max(other.said);
         if other.life == Life::Ended {
@@ -425,6 +444,6 @@ mod spelled {
 }
 
 /// Amounts of a channel are bounded by its limits long before they are too large to be added.
-fn plus(one: Amount, other: Amount) -> Amount {
+pub(super) fn plus(one: Amount, other: Amount) -> Amount {
     one.checked_add(other).unwrap_or(Amount::new(u128::MAX))
 }

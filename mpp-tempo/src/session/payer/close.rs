@@ -2,19 +2,19 @@
 
 use alloy::primitives::hex;
 use mpp_core::{
-    Amount, Receipt,
+    Amount,
     payer::{Hold, Outcome, PayError, Payment},
 };
 
 use super::{
-    super::{ChannelId, Payload, SessionReceipt, TempoSession},
+    super::{ChannelId, Payload, TempoSession},
     Payer,
-    channel::{Doubt, Life},
+    channel::{Channel, Doubt, Life},
     pay::described,
     seat::Seat,
-    shelf::is_of,
     top_up::is_gone,
 };
+use crate::chain::look::MARGIN;
 
 impl Payer {
     /// The credential that closes a seat's channel, or nothing where there is none to close, or it was closed.
@@ -23,7 +23,11 @@ impl Payer {
         seat: &Seat,
     ) -> Result<Option<Payment<TempoSession>>, PayError> {
         let channel = self.shelf.book().at(seat).cloned();
-        let Some(channel) = channel.filter(|channel| !channel.now.closed) else { return Ok(None) };
+        let Some(channel) = channel else { return Ok(None) };
+        if channel.now.closed {
+            self.see_closed(&channel).await;
+            return Ok(None);
+        }
         let turn = self.shelf.seize(channel.id).ok_or_else(super::pay::busy)?;
         if channel.now.close_stuck {
             return Err(PayError::untouched(
@@ -42,28 +46,39 @@ impl Payer {
             cumulative_amount: amount,
             signature: hex::encode_prefixed(&signature),
         };
-        let payment = Payment::manage(payload).held(self.closes(id, amount));
+        let payment = Payment::manage(payload).held(self.closes(id));
         Ok(Some(self.by_us(payment, Amount::ZERO)))
     }
 
-    /// What is told of a close: only a receipt of the very amount, with the transaction that moved it, ends the channel here.
-    /// After anything else the chain is asked before the channel is used again.
-    fn closes(&self, id: ChannelId, amount: Amount) -> Hold {
+    /// The server said that it closed a channel, and the chain is asked whether it did. A node that does not answer, or is
+    /// behind, leaves that to whoever pays next.
+    async fn see_closed(&self, channel: &Channel) {
+        let Ok(chain) = self.on_chain(channel).await else { return };
+        if chain.gone {
+            self.shelf.change(channel.id, |channel| channel.seen(&chain, MARGIN));
+            self.shelf.sweep().await;
+        }
+    }
+
+    /// What is told of a close. No receipt ends a channel here, since anybody can write one: only the chain does, and it is
+    /// asked before the channel is used again.
+    fn closes(&self, id: ChannelId) -> Hold {
         let shelf = self.shelf.clone();
         Hold::new(move |outcome| {
             shelf.change(id, |channel| {
                 channel.now.busy = false;
+                // The payer asked for its money back meanwhile: a late answer undoes nothing of that.
+                let closing = channel.life == Life::Closing;
                 match outcome {
-                    Outcome::Accepted(receipt) if shows_close(&receipt, id, amount) => {
-                        (channel.life, channel.now.closed) = (Life::Ended, true);
-                    }
-                    Outcome::Accepted(_) => channel.now.closed = true,
+                    Outcome::Accepted(_) => channel.now.closed = closing,
                     Outcome::Refused(problem) => {
                         let gone = problem.as_ref().is_some_and(|told| is_gone(told.suffix()));
                         if gone {
                             channel.now.doubt = Some(Doubt::Gone);
                         }
-                        channel.life = Life::Open;
+                        if closing {
+                            channel.life = Life::Open;
+                        }
                         channel.close_refused(problem.as_deref());
                     }
                     _ => {}
@@ -71,11 +86,4 @@ impl Payer {
             });
         })
     }
-}
-
-/// Whether a receipt shows that a channel was closed for an amount.
-fn shows_close(receipt: &Receipt, id: ChannelId, amount: Amount) -> bool {
-    SessionReceipt::read(receipt).is_some_and(|read| {
-        is_of(&read, id) && read.accepted_cumulative == amount && read.tx_hash.is_some()
-    })
 }

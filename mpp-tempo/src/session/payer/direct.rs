@@ -43,7 +43,8 @@ pub struct OpenChannel {
 }
 
 impl Payer {
-    /// The channels that this payer knows of and that have not ended, in no order. Asks nobody.
+    /// The channels that this payer knows of and that have not ended, in no order. Asks nobody: one that a server says it closed
+    /// is among them until the chain was asked.
     pub fn channels(&self) -> Vec<OpenChannel> {
         let book = self.shelf.book();
         let open = book.channels.values().filter(|channel| {
@@ -119,10 +120,12 @@ impl Payer {
             }
             (channel.deposit, channel.signed) = (chain.deposit, chain.settled);
             channel.shown = true;
-            let id = channel.id;
-            orphans.push(shown(&channel));
-            self.shelf.book().put(channel);
-            self.shelf.save_first(id).await?;
+            let (id, orphan) = (channel.id, shown(&channel));
+            // It may have been taken up, or opened, while the chain was asked: that is not undone.
+            if self.shelf.book().put_unknown(channel) {
+                self.shelf.save_first(id).await?;
+                orphans.push(orphan);
+            }
         }
         Ok(orphans)
     }

@@ -47,6 +47,7 @@ impl Payer {
         let need: NeedVoucher = serde_json::from_value(data.clone()).map_err(|cause| {
             PayError::untouched("what the stream asks for cannot be read").because(cause)
         })?;
+        self.affords(demand).map_err(declined)?;
         let required = need.required_cumulative;
         let until = Instant::now() + PATIENCE;
         loop {
@@ -70,13 +71,21 @@ impl Payer {
             let unit = demand.request.terms.amount;
             let raised = self.shelf.change(id, |channel| {
                 if channel.accepted >= required {
-                    return Ok(None);
+                    return Some(Ok(None));
+                }
+                if !channel.streams() {
+                    return None;
                 }
                 // What was accepted is used up, or the stream would not stand still.
                 channel.used_up(need.accepted_cumulative);
-                channel.raise_to(required, unit, &self.limits).map(Some)
+                Some(channel.raise_to(required, unit, &self.limits).map(Some))
             });
-            match raised.ok_or_else(super::pay::ended)? {
+            let Some(raised) = raised.ok_or_else(super::pay::ended)? else {
+                // A close is out, or what clears a doubt: whoever is at it hears of it.
+                timeout_at(until, changed).await.map_err(|_| busy())?;
+                continue;
+            };
+            match raised {
                 Ok(None) => return Ok(None),
                 Ok(Some(cumulative)) => {
                     let claimed = Claimed { cost: Amount::ZERO, cumulative };
@@ -121,7 +130,9 @@ impl Payer {
         let challenge = demand.challenge.id().as_str();
         let done = self.shelf.change(id, |channel| {
             // It was granted just now; wished again later, it is another wish.
-            channel.now.granted.take_if(|granted| granted == challenge).is_some()
+            let granted = channel.now.granted.take_if(|granted| granted == challenge).is_some();
+            // Wished unasked, and something was added since: two top-ups for one need are one too many.
+            channel.was_met(challenge, amount) || granted
         });
         if done == Some(true) {
             return Ok(None);

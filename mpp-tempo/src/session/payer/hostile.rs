@@ -1,4 +1,4 @@
-//! A hostile review's findings, as tests that fail. Each says what the documentation promises and is not so.
+//! What a hostile review found, as tests: a server that lies, and a store that is late.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,6 +8,7 @@ use mpp_core::{
     binding::Keys,
     name::{IntentName, MethodName},
     payer::{Allowance, Outcome, Payer as _, Site, Wish},
+    problem::Problem,
     receipt::Status,
     store::{BoxFuture, Keep, Key as At, Memory, Store, StoreError, Version as Of, Versioned},
 };
@@ -16,7 +17,7 @@ use serde_json::json;
 use super::{
     super::{ChannelId, SessionReceipt, TempoSession},
     Payer,
-    channel::{Channel, Life},
+    channel::{Channel, Life, OnChain},
     limits::Limits,
     seat::{Seat, Version},
     shelf::{Cost, Next},
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     HttpRpc,
-    chain::{Chain, PATH_USD, reserve::CHANNEL_RESERVE},
+    chain::{Chain, PATH_USD, look::MARGIN, reserve::CHANNEL_RESERVE},
 };
 
 const PAYEE: &str = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
@@ -62,6 +63,7 @@ fn channel(seat: &Seat) -> Channel {
     let mut channel = Channel::of(seat, seat.id(&made_of), made_of, Life::Open);
     channel.deposit = Amount::new(1_000_000);
     (channel.signed, channel.accepted) = (Amount::new(1000), Amount::new(1000));
+    channel.earned = channel.signed;
     (channel.charged, channel.said) = (Amount::new(1000), Some(Amount::new(1000)));
     channel
 }
@@ -168,7 +170,7 @@ impl Store for Between {
             let newer = self.newer.lock().unwrap().take();
             if let Some(newer) = newer {
                 let store = super::store::Kept::of(self.there.clone(), "agent");
-                store.write(&newer).await?;
+                store.write(newer.id, || Some(newer.clone())).await?;
             }
             self.there.swap(key, expect, value, keep).await
         })
@@ -236,4 +238,145 @@ fn a_receipt_of_one_server_says_nothing_of_another_ones_channel() {
     payer.hear(&receipt(id, Amount::new(51_000), Amount::new(51_000), None));
     let closes_at = payer.shelf.channel(id).unwrap().closing_at().get();
     assert_eq!(closes_at, 1000, "a close of version 1 gives away what it is signed for");
+}
+
+/// The same, by a server that refuses every other request first: no balance is left, it says.
+#[test]
+fn a_server_that_says_that_all_is_spent_gets_no_further_ahead_than_allowed() {
+    let asked = challenge();
+    let seat = payer().seat(&asked.read::<TempoSession>().unwrap()).unwrap();
+    let (mut channel, limits) = (channel(&seat), Limits::default());
+    let before = channel.signed.get();
+    let mut problem: Problem = serde_json::from_value(json!({
+        "type": "https://paymentauth.org/problems/session/insufficient-balance",
+        "title": "", "status": 402, "detail": "",
+    }))
+    .unwrap();
+    problem.extra.insert("requiredTopUp".into(), "50000".into());
+    let (mut asked, mut refused) = (0, false);
+    for round in 0..40 {
+        let Ok(claim) = channel.claim(Amount::new(1000), Amount::new(50_000), &limits) else {
+            refused = true;
+            break;
+        };
+        asked += 1000;
+        if round % 2 == 0 {
+            channel.refused(claim, Some(&problem), &limits);
+            continue;
+        }
+        let all = claim.cumulative;
+        let told = SessionReceipt::read(&receipt(channel.id, all, all, None)).unwrap();
+        channel.accepted(claim, Some(&told));
+    }
+    let paid = channel.signed.get() - before;
+    assert!(paid <= asked + 50_000, "requests of {asked} in all cost {paid}");
+    assert!(refused, "nothing more is signed for it");
+}
+
+/// Needs are asked without end, and every second one is followed by something that was delivered.
+#[tokio::test]
+async fn a_stream_gets_as_much_as_it_delivers_for() {
+    let (payer, asked) = (payer(), challenge());
+    let demand = asked.read::<TempoSession>().unwrap();
+    let channel = channel(&payer.seat(&demand).unwrap());
+    let (id, before) = (channel.id, channel.signed.get());
+    payer.shelf.book().put(channel);
+    let (mut given, mut refused) = (0, 0);
+    for round in 0..8 {
+        let signed = payer.shelf.channel(id).unwrap().signed;
+        let need = json!({
+            "acceptedCumulative": signed.to_string(), "channelId": id.to_string(),
+            "deposit": "1000000", "requiredCumulative": (signed.get() + 50_000).to_string(),
+        });
+        match payer.grant(&demand, &Wish::Need(need), &nothing()).await {
+            Ok(payment) => {
+                drop(payment);
+                given += 50_000;
+            }
+            Err(_) => refused += 1,
+        }
+        if round % 2 == 1 {
+            payer.delivered(&demand);
+        }
+    }
+    assert_eq!((given, refused), (4 * 50_000, 4));
+    assert_eq!(payer.shelf.channel(id).unwrap().signed.get(), before + given);
+}
+
+/// A close is out and not answered: a need that comes in between is not signed for, and once the payer asked for its money back
+/// no late answer makes the channel usable.
+#[tokio::test]
+async fn a_late_answer_undoes_no_close_that_was_forced() {
+    let refused = || Outcome::Refused(None);
+    let accepted = |id| Outcome::Accepted(Box::new(receipt(id, Amount::ZERO, Amount::ZERO, None)));
+    for late in [0, 1] {
+        let (payer, asked) = (payer(), challenge());
+        let demand = asked.read::<TempoSession>().unwrap();
+        let channel = channel(&payer.seat(&demand).unwrap());
+        let id = channel.id;
+        payer.shelf.book().put(channel);
+        let closing = payer.grant(&demand, &Wish::Close, &nothing()).await.unwrap().unwrap();
+        assert!(!payer.shelf.channel(id).unwrap().streams());
+        payer.shelf.change(id, |channel| channel.life = Life::Leaving);
+        closing.hold.unwrap().resolve(if late == 0 { refused() } else { accepted(id) });
+        let now = payer.shelf.channel(id).unwrap();
+        assert_eq!((now.life, now.now.closed), (Life::Leaving, false));
+    }
+}
+
+/// What is written down of a top-up: a later one is never lost to an earlier writing, and one that was cleared up is not out again.
+#[test]
+fn of_two_writings_the_later_top_up_is_kept() {
+    let asked = challenge();
+    let seat = payer().seat(&asked.read::<TempoSession>().unwrap()).unwrap();
+    let (none, mut out) = (channel(&seat), channel(&seat));
+    out.adds(Amount::new(5), 100);
+    let mut cleared = out.clone();
+    cleared.adds_nothing();
+    let mut next = cleared.clone();
+    next.adds(Amount::new(7), 100);
+    let cases = [
+        (&none, &out, Some(5)),
+        (&out, &none, Some(5)),
+        (&cleared, &out, None),
+        (&out, &cleared, None),
+        (&next, &out, Some(7)),
+        (&out, &next, Some(7)),
+        (&next, &cleared, Some(7)),
+        (&cleared, &next, Some(7)),
+    ];
+    for (ours, theirs, kept) in cases {
+        let written = ours.clone().over(theirs);
+        assert_eq!(written.adding.map(|adding| adding.amount.get()), kept, "{ours:?} {theirs:?}");
+    }
+}
+
+/// A channel that was seen, and is missing with no log that it ended: once is a node that is behind, for long enough it is gone.
+#[test]
+fn a_channel_that_was_seen_is_missed_twice_before_it_has_ended() {
+    let asked = challenge();
+    let seat = payer().seat(&asked.read::<TempoSession>().unwrap()).unwrap();
+    let chain = |at, gone, over| {
+        let (deposit, settled) = (Amount::new(1_000_000), Amount::ZERO);
+        OnChain { deposit, settled, closing: false, gone, over, at }
+    };
+    /// Second, gone, log of its end.
+    type Reading = (u64, bool, bool);
+    let cases: [(&[Reading], Life); 5] = [
+        (&[(100, false, false), (500, true, false)], Life::Open),
+        (&[(100, false, false), (500, true, false), (500 + MARGIN, true, false)], Life::Open),
+        (&[(100, false, false), (500, true, false), (501 + MARGIN, true, false)], Life::Ended),
+        (
+            &[(1, false, false), (50, true, false), (60, false, false), (99 + MARGIN, true, false)],
+            Life::Open,
+        ),
+        (&[(100, false, false), (101, true, true)], Life::Ended),
+    ];
+    for (readings, life) in cases {
+        let mut channel = channel(&seat);
+        for (at, gone, over) in readings {
+            channel.seen(&chain(*at, *gone, *over), MARGIN);
+        }
+        assert_eq!(channel.life, life, "{readings:?}");
+    }
 }

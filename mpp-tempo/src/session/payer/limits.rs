@@ -7,13 +7,15 @@ use mpp_core::Amount;
 pub(super) struct Limits {
     /// The most that may ever lie in it, and that is ever signed for.
     pub(super) max_deposit: Amount,
+    /// The most that one request or unit may cost; no more than the deposit where it is not said.
+    pub(super) max_price: Option<Amount>,
     /// What is deposited at first; the server's suggestion where it is not said.
     pub(super) deposit: Option<Amount>,
     /// How much is added at a time; as much as was deposited at first where it is not said.
     pub(super) top_up: Option<Amount>,
     /// Less than this left, and it is added to before it must be.
     pub(super) top_up_below: Option<Amount>,
-    /// How much more than what was signed a server may ask for at once.
+    /// How far beyond what it has earned a server may be, however often it asks.
     pub(super) ahead: Amount,
 }
 
@@ -21,6 +23,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_deposit: Amount::new(1_000_000),
+            max_price: None,
             deposit: None,
             top_up: None,
             top_up_below: None,

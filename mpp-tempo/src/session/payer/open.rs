@@ -186,7 +186,8 @@ pub(super) fn opens(shelf: &std::sync::Arc<super::shelf::Shelf>, claim: Claim) -
             channel.now.busy = false;
             told(channel, claimed, &outcome, &limits);
             channel.now.doubt = None;
-            if matches!(outcome, Outcome::Accepted(_)) {
+            // Whatever it is by now, a late answer does not undo it.
+            if matches!(outcome, Outcome::Accepted(_)) && channel.life == Life::Opening {
                 channel.life = Life::Open;
             }
         });

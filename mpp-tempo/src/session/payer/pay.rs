@@ -36,8 +36,9 @@ impl Payer {
         within: &Allowance,
     ) -> Result<Payment<TempoSession>, PayError> {
         let seat = self.seat(demand).map_err(declined)?;
+        self.affords(demand).map_err(declined)?;
         self.shelf.sweep().await;
-        self.adopt(demand, &seat).await;
+        self.adopt(demand, &seat).await?;
         let until = Instant::now() + PATIENCE;
         let mut asks = ASKS;
         loop {

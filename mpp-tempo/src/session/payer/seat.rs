@@ -116,6 +116,15 @@ impl Payer {
         Ok(Seat { version, chain_id: ours, escrow, payer, payee, operator, token, signer })
     }
 
+    /// Whether its price is one that this payer pays at a time. A channel is closed whatever is asked by then.
+    pub(super) fn affords(&self, demand: &Demand<'_, TempoSession>) -> Result<(), Why> {
+        let price = demand.request.terms.amount;
+        match self.limits.max_price {
+            Some(most) if price > most => Err(Why::High { price, most }),
+            _ => Ok(()),
+        }
+    }
+
     /// Money goes to the chain's own reserve, to the contract that is known of the chain, or to one that was named here: never
     /// to one because a server says so (D-60).
     fn trusts(&self, version: Version, escrow: Address) -> Result<(), Why> {

@@ -41,7 +41,11 @@ pub(super) struct Book {
     pub(super) signed: HashMap<ChannelId, Again>,
     /// Channels that have ended and are still written down.
     pub(super) ended: Vec<ChannelId>,
+    /// Whose turn it is to write a channel down: of two writers, the later writes what is later.
+    writing: HashMap<ChannelId, Arc<Turns>>,
 }
+
+type Turns = tokio::sync::Mutex<()>;
 
 /// A transaction that may be shown again. Not in `Debug`: it is money.
 #[derive(Clone)]
@@ -93,6 +97,7 @@ impl Book {
 
     fn forget(&mut self, id: ChannelId) {
         self.signed.remove(&id);
+        self.writing.remove(&id);
         if let Some(channel) = self.channels.remove(&id)
             && self.seats.get(&channel.seat()) == Some(&id)
         {
@@ -106,6 +111,15 @@ impl Book {
         if known.is_none_or(|known| known.life == Life::Stranded) {
             self.put(channel);
         }
+    }
+
+    /// Puts in a channel that was found, unless it came to be known meanwhile.
+    pub(super) fn put_unknown(&mut self, channel: Channel) -> bool {
+        let unknown = !self.channels.contains_key(&channel.id);
+        if unknown {
+            self.put(channel);
+        }
+        unknown
     }
 
     /// Puts a channel in, and has its seat served from it unless a better one is there.
@@ -160,11 +174,17 @@ impl Shelf {
         changed.map(|(changed, _)| changed)
     }
 
-    /// Writes a channel down as it is now; durable once this answers.
+    /// Writes a channel down as it is by then; durable once this answers.
     pub(super) async fn save(&self, id: ChannelId) -> Result<(), StoreError> {
-        let Some(channel) = self.channel(id) else { return Ok(()) };
-        self.kept.write(&channel).await?;
-        if channel.life == Life::Ended {
+        let writing = {
+            let mut book = self.book();
+            if !book.channels.contains_key(&id) {
+                return Ok(());
+            }
+            book.writing.entry(id).or_default().clone()
+        };
+        let _turn = writing.lock().await;
+        if self.kept.write(id, || self.channel(id)).await? {
             self.book().forget(id);
         }
         Ok(())
@@ -353,7 +373,7 @@ impl Drop for Turn {
                     if let Some(channel) = book.channels.get_mut(id) {
                         // Nothing has left: there is nothing that could be mined.
                         channel.now.busy = false;
-                        channel.adding.take_if(|adding| !adding.told);
+                        channel.adds_nothing();
                     }
                 }
                 Busy::Again(id) => {

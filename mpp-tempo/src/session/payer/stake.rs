@@ -28,6 +28,7 @@ impl Payer {
     /// and nothing for a voucher inside one.
     pub(super) fn stakes(&self, demand: &Demand<'_, TempoSession>) -> Result<Exposure, Why> {
         let seat = self.seat(demand)?;
+        self.affords(demand)?;
         let cost = self.cost(demand);
         let book = self.shelf.book();
         let new = self.first_deposit(demand);
@@ -63,6 +64,7 @@ impl Payer {
         let channel = book.at(&seat)?;
         let amount = match wish {
             Wish::Need(data) => {
+                self.affords(demand).ok()?;
                 let need: NeedVoucher = serde_json::from_value(data.clone()).ok()?;
                 if need.channel_id.parse() != Ok(channel.id) {
                     return None;
@@ -84,14 +86,17 @@ impl Payer {
     pub(super) fn wished(&self, demand: &Demand<'_, TempoSession>) -> Option<Wish> {
         let below = self.limits.top_up_below?;
         let seat = self.seat(demand).ok()?;
-        let book = self.shelf.book();
-        let channel = book.at(&seat)?;
+        let mut book = self.shelf.book();
+        let usual = self.first_deposit(demand);
+        let channel = book.at_mut(&seat)?;
         let rests = channel.life == Life::Open && !channel.now.busy && !channel.is_adding();
         if !rests || channel.left(&self.limits) >= below {
             return None;
         }
-        let usual = self.first_deposit(demand);
-        self.limits.more(Amount::new(1), usual, channel.deposit).map(Wish::TopUp)
+        let more = self.limits.more(Amount::new(1), usual, channel.deposit)?;
+        // Granted late, it is held to what it was wished for.
+        channel.wishes(demand.challenge.id().as_str(), more);
+        Some(Wish::TopUp(more))
     }
 
     /// What a challenge costs, and what goes with that.

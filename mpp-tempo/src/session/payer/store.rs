@@ -116,27 +116,32 @@ impl Kept {
         }
     }
 
-    /// Writes a channel over what is there, durably once this answers. An earlier writer's numbers never fall by it, and a
-    /// channel that has ended is forgotten.
-    pub(super) async fn write(&self, channel: &Channel) -> Result<(), StoreError> {
-        let key = self.key(Some(channel.id))?;
+    /// Writes a channel over what is there, as it is when that was read; durable once this answers. An earlier writer's numbers
+    /// never fall by it. Whether it has ended, and was forgotten.
+    pub(super) async fn write(
+        &self,
+        id: ChannelId,
+        now: impl Fn() -> Option<Channel> + Send + Sync,
+    ) -> Result<bool, StoreError> {
+        let key = self.key(Some(id))?;
         loop {
             let there = self.store.get(&key).await?;
+            let Some(channel) = now() else { return Ok(false) };
             let kept = match &there {
-                Some(entry) => channel.clone().kept().over(&parse(&key, entry)?),
-                None => channel.clone().kept(),
+                Some(entry) => channel.kept().over(&parse(&key, entry)?),
+                None => channel.kept(),
             };
             let expect = there.map(|entry| entry.version);
             let ended = kept.life == super::channel::Life::Ended;
             if ended && expect.is_none() {
-                return Ok(());
+                return Ok(true);
             }
             let form = serde_json::to_vec(&Form { form: FORM, channel: kept })
                 .map_err(|e| StoreError::corrupt(key.as_str(), e))?;
             let value = (!ended).then_some(form.as_slice());
             let swapped = self.store.swap(&key, expect, value, Keep::Forever).await?;
             if swapped.is_some() {
-                return Ok(());
+                return Ok(ended);
             }
         }
     }

@@ -45,6 +45,8 @@ enum Step {
     Gone(u8),
     /// A stream asks for so much more.
     Need(u8),
+    /// A stream delivers something.
+    Deliver,
     /// So many seconds pass.
     Wait(u8),
     /// The server ends the channel on the chain.
@@ -63,6 +65,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (any::<u8>(), any::<bool>()).prop_map(|(at, sent)| Step::Refuse(at, sent)),
         1 => any::<u8>().prop_map(Step::Gone),
         2 => (1_u8..8).prop_map(Step::Need),
+        1 => Just(Step::Deliver),
         3 => (1_u8..90).prop_map(Step::Wait),
         1 => Just(Step::End),
         1 => Just(Step::Restart),
@@ -115,6 +118,7 @@ impl World {
     fn new() -> Self {
         let limits = Limits {
             max_deposit: Amount::new(40),
+            max_price: None,
             deposit: Some(Amount::new(10)),
             top_up: Some(Amount::new(7)),
             top_up_below: None,
@@ -319,6 +323,10 @@ impl World {
                 let _ =
                     self.shelf.change(id, |channel| channel.raise_to(required, unit, &self.limits));
             }
+            Step::Deliver => {
+                let at = self.shelf.book().at(&self.seat).map(|channel| channel.id);
+                at.map(|id| self.shelf.change(id, Channel::delivered));
+            }
             Step::Wait(seconds) => self.at += u64::from(seconds),
             Step::End => {
                 let at = self.shelf.book().at(&self.seat).map(|channel| channel.id);
@@ -354,6 +362,8 @@ impl World {
             assert!(channel.signed >= before, "what was signed never falls");
             assert!(channel.signed <= self.limits.max_deposit);
             assert!(channel.counted() <= channel.signed, "{channel:?}");
+            let ahead = channel.signed.checked_sub(channel.earned).unwrap();
+            assert!(ahead <= self.limits.ahead, "{channel:?}");
             assert!(channel.accepted <= channel.signed && channel.said <= Some(channel.signed));
             assert!(channel.closing_at() <= channel.signed);
             let there = self.there.get(&channel.id).copied().unwrap_or_default();

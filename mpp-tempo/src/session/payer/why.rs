@@ -33,6 +33,10 @@ pub(super) enum Why {
     )]
     Dear { price: Amount, most: Amount },
     #[error(
+        "the price of {price} base units is above the {most} that this payer pays at a time (max_price)"
+    )]
+    High { price: Amount, most: Amount },
+    #[error(
         "the channel holds as much as this payer deposits (max_deposit), and it is used up: close it, or raise the limit"
     )]
     UsedUp,

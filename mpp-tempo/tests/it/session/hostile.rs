@@ -1,8 +1,8 @@
-//! A hostile review's findings, as tests that fail.
+//! What a hostile review found, as tests: nodes that are silent or behind, and wishes that come late.
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-use mpp_core::payer::Wish;
+use mpp_core::payer::{Funds, Wish};
 use mpp_tempo::{
     chain::rpc::{Answer, Block, Receipt as Mined, RpcError, Search, Told, Trial},
     session::{HighestVoucher, Snapshot},
@@ -70,8 +70,8 @@ impl Rpc for Fickle {
     }
 }
 
-/// A store was lost; the challenge shows the payer's own channel with its own voucher, and the node does not answer one call: the
-/// channel is not taken up, and a second deposit is made beside it.
+/// A store was lost; the challenge shows the payer's own channel with its own voucher, and the node does not answer one call: once
+/// it does, the channel is taken up.
 #[tokio::test]
 async fn s14_a_proven_channel_that_the_node_is_silent_about_locks_no_second_deposit() {
     let shop = Shop::new().await;
@@ -87,10 +87,11 @@ async fn s14_a_proven_channel_that_the_node_is_silent_about_locks_no_second_depo
     let made = pay(&payer, &asked).await;
     let action = made.as_ref().map(|payment| payment.payload.action());
     assert!(!matches!(action, Ok("open")), "a second deposit beside a channel that is alive");
+    assert_eq!(made.unwrap_err().funds, Funds::Untouched);
+    assert_eq!(pay(&payer, &asked).await.unwrap().payload.action(), "voucher");
 }
 
-/// The server says 410 twice; the chain shows the channel the first time, and a node that is behind says "absent" the second: no
-/// log is asked for, the channel is forgotten and another deposit is made.
+/// The server says 410 twice; the chain shows the channel the first time, and a node that is behind says "absent" the second.
 #[tokio::test]
 async fn s10_a_node_that_is_behind_makes_no_channel_end() {
     let shop = Shop::new().await;
@@ -104,17 +105,36 @@ async fn s10_a_node_that_is_behind_makes_no_channel_end() {
     let made = pay(&payer, &asked).await;
     let action = made.as_ref().map(|payment| payment.payload.action());
     assert!(!matches!(action, Ok("open")), "a second deposit; known now: {:?}", payer.channels());
+    assert_eq!(payer.channels().len(), 1);
+    // Once the node is well again, so is the channel.
+    node.1.store(WELL, Relaxed);
+    pay(&payer, &asked).await.expect_err("the server says that it is gone");
+    assert_eq!(payer.channels().len(), 1);
 }
 
-/// Twenty first requests at once: one channel is opened, and twenty deposits are asked of the policy.
+/// Twenty first requests at once, all of them quoted before any pays: a policy is asked for what each would stake alone, and one
+/// deposit leaves.
 #[tokio::test]
-async fn requests_at_once_hold_one_deposit_of_the_budget() {
+async fn requests_at_once_put_one_deposit_at_stake() {
     let shop = Shop::new().await;
     let payer = shop.payer();
     let asked = challenge("twenty", json!({}));
-    // Every driver quotes before any pays: the policy, the picker and the journal are waited for in between.
-    let held: u128 = (0..20).map(|_| exposed(&payer, &asked).0).sum();
-    assert!(held <= 10 * PRICE, "{held} are held for one channel of {}", 10 * PRICE);
+    let quoted: Vec<u128> = (0..20).map(|_| exposed(&payer, &asked).0).collect();
+    let opening = pay(&payer, &asked).await.unwrap();
+    let receipt = shop.serve(&opening).await;
+    accept(opening, receipt);
+    // As many as the deposit is for.
+    for _ in 1..10 {
+        let voucher = pay(&payer, &asked).await.unwrap();
+        assert_eq!(voucher.payload.action(), "voucher");
+        assert_eq!(voucher.exposed, Some(Amount::ZERO));
+        let (all, _) = voucher.payload.voucher().unwrap();
+        let receipt = shop.receipt(voucher.payload.channel_id(), all.get(), None);
+        accept(voucher, receipt);
+    }
+    let channels = payer.channels();
+    assert_eq!((channels.len(), channels[0].deposit.get()), (1, 10 * PRICE));
+    assert!(quoted.iter().all(|quoted| *quoted == 10 * PRICE), "{quoted:?}");
 }
 
 fn snapshot(payload: &Payload) -> Snapshot {
@@ -139,8 +159,8 @@ fn snapshot(payload: &Payload) -> Snapshot {
     }
 }
 
-/// A wish made while the deposit ran low is granted late (the desk's lock, or a fresh challenge, was waited for), after a stream's
-/// need has added to the deposit already: nothing asks whether it is still wished.
+/// A wish made while the deposit ran low is granted late (a lock, or a fresh challenge, was waited for), after a stream's need has
+/// added to the deposit already.
 #[tokio::test]
 async fn s14_a_wish_that_was_met_meanwhile_adds_no_second_top_up() {
     let shop = Shop::new().await;
@@ -166,4 +186,7 @@ async fn s14_a_wish_that_was_met_meanwhile_adds_no_second_top_up() {
     assert_eq!(payer.wishes(&demand), None, "nothing is wished any more");
     let second = payer.grant(&demand, &wish, &within).await.unwrap();
     assert!(second.is_none(), "a second top-up for one need: {second:?}");
+    // Asked for by a person, so much more is so much more.
+    let asked_for = payer.grant(&demand, &wish, &within).await.unwrap();
+    assert_eq!(asked_for.unwrap().payload.action(), "topUp");
 }

@@ -102,6 +102,10 @@ async fn a_stream_is_paid_as_it_asks_and_no_further_ahead() {
         let receipt = shop.receipt(&channel, required * PRICE, None);
         accept(voucher, receipt);
         assert!(payer.grant(&demand, &wish, &within(0)).await.unwrap().is_none());
+        // Before that has brought something, it is not asked for more.
+        let more = need((required + 3) * PRICE);
+        assert!(payer.grant(&demand, &more, &within(u128::MAX)).await.is_err());
+        payer.delivered(&demand);
     }
     // Further ahead than allowed, in one step.
     assert!(payer.grant(&demand, &need(14 * PRICE), &within(u128::MAX)).await.is_err());

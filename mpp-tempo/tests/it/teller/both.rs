@@ -99,7 +99,9 @@ async fn a_whole_session(stage: Stage) -> Visit {
     let close = visit.payer.grant(&demand, &Wish::Close, &allowance(Amount::ZERO)).await;
     let close = close.unwrap().unwrap();
     assert_eq!(visit.take(close).await, "close");
-    assert!(visit.payer.channels().is_empty(), "the payer knows that it is closed");
+    let again = visit.payer.grant(&demand, &Wish::Close, &allowance(Amount::ZERO)).await;
+    assert!(again.unwrap().is_none());
+    assert!(visit.payer.channels().is_empty(), "the chain shows that it is closed");
     let account = visit.account.as_ref().unwrap();
     assert!(account.kept.ended);
     assert_eq!((account.spent.get(), account.kept.settled.get()), (7 * PRICE, 7 * PRICE));
