@@ -190,3 +190,25 @@ async fn s14_a_wish_that_was_met_meanwhile_adds_no_second_top_up() {
     let asked_for = payer.grant(&demand, &wish, &within).await.unwrap();
     assert_eq!(asked_for.unwrap().payload.action(), "topUp");
 }
+
+/// Ids and descriptors are on the chain for all to read. Another server that shows them, without a voucher, changes nothing of the
+/// channel, and is not told its name from then on.
+#[tokio::test]
+async fn a_snapshot_of_somebody_else_says_nothing_of_a_channel_that_is_known() {
+    let shop = Shop::new().await;
+    let payer = shop.payer();
+    let opening = pay(&payer, &challenge("known", json!({}))).await.unwrap();
+    let mut shown = snapshot(&opening.payload);
+    let receipt = shop.serve(&opening).await;
+    accept(opening, receipt);
+    // One more request is signed for, and its answer is lost.
+    drop(pay(&payer, &challenge("lost", json!({}))).await.unwrap());
+    let before = payer.channels();
+    shown.highest_voucher = None;
+    (shown.accepted_cumulative, shown.spent) = (Amount::new(9 * PRICE), Amount::new(9 * PRICE));
+    let evil = Site { origin: "https://evil.example.com".into(), resource: "/".into() };
+    drop(payer.remember(&evil, &shown.to_header()).await);
+    assert_eq!(payer.channels(), before);
+    assert_eq!(payer.hint(&evil), None);
+    assert_eq!(payer.hint(&site()), Some(before[0].id.clone()));
+}
