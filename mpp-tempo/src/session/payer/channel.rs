@@ -83,6 +83,8 @@ pub(super) struct Now {
     bumped: bool,
     /// What a close is signed for, where less was refused.
     closing_at: Option<Amount>,
+    /// A stream's last need was met in part.
+    part: bool,
     /// No close is taken, for whatever this payer would sign.
     pub(super) close_stuck: bool,
     /// The server said that it closed it: its word, until the chain says so.
@@ -244,24 +246,37 @@ impl Channel {
         self.earned = self.signed;
     }
 
-    /// Signs for a total that a server asks for: no more than its ceiling, and no more beyond what it has earned than allowed,
-    /// however often it asks.
+    /// The most that a stream is given, whatever it asks for: so much beyond what it has earned, however often it asks.
+    pub(super) fn bound(&self, unit: Amount, limits: &Limits) -> Amount {
+        plus(self.earned, limits.ahead.max(unit)).min(limits.max_deposit)
+    }
+
+    /// Whether a need was met as far as it is going to be: in part, and that part was accepted. It is said once; a stream that
+    /// asks again without having delivered anything is refused.
+    pub(super) fn met_in_part(&mut self, unit: Amount, limits: &Limits) -> bool {
+        let part = std::mem::take(&mut self.now.part);
+        part && self.accepted >= self.bound(unit, limits)
+    }
+
+    /// Signs for a total that a server asks for: no more than its ceiling, and no more than its bound, where that is a unit more
+    /// than was accepted.
     pub(super) fn raise_to(
         &mut self,
         required: Amount,
         unit: Amount,
         limits: &Limits,
     ) -> Result<Amount, Short> {
-        if required.saturating_sub(self.earned) > limits.ahead.max(unit) {
-            return Err(Short::Step);
+        let bound = self.bound(unit, limits);
+        if required > bound && plus(self.accepted, unit) > bound {
+            return Err(if bound == limits.max_deposit { Short::Limit } else { Short::Step });
         }
-        if required > limits.max_deposit {
-            return Err(Short::Limit);
-        }
+        let part = required > bound;
+        let required = required.min(bound);
         match required.saturating_sub(self.ceiling(limits)) {
             Amount::ZERO => {}
             short => return Err(Short::Deposit(short)),
         }
+        self.now.part = part;
         self.signed = self.signed.max(required);
         self.now.granted = None;
         Ok(self.signed)
@@ -326,6 +341,7 @@ impl Channel {
 
     /// A stream has used up what was accepted, by its word: its share of the count, and no more than was signed.
     pub(super) fn used_up(&mut self, accepted: Amount) {
+        self.accepted = self.accepted.max(accepted.min(self.signed));
         let used = accepted.min(self.signed).saturating_sub(self.now.in_flight);
         self.charged = self.charged.max(used);
     }

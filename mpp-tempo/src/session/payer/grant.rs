@@ -70,7 +70,7 @@ impl Payer {
             }
             let unit = demand.request.terms.amount;
             let raised = self.shelf.change(id, |channel| {
-                if channel.accepted >= required {
+                if channel.accepted >= required || channel.met_in_part(unit, &self.limits) {
                     return Some(Ok(None));
                 }
                 if !channel.streams() {

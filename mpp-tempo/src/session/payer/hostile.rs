@@ -380,3 +380,31 @@ fn a_channel_that_was_seen_is_missed_twice_before_it_has_ended() {
         assert_eq!(channel.life, life, "{readings:?}");
     }
 }
+
+/// Sellers ask for a batch at a time. A dear unit's batch is more than is given ahead: it is given in part, and the stream goes on.
+#[tokio::test]
+async fn a_need_that_goes_too_far_ahead_is_met_as_far_as_it_may_be() {
+    let (payer, asked) = (payer(), challenge());
+    let demand = asked.read::<TempoSession>().unwrap();
+    let seat = payer.seat(&demand).unwrap();
+    let channel = channel(&seat);
+    let (id, before) = (channel.id, channel.signed);
+    payer.shelf.book().put(channel);
+    let need = |accepted: Amount| {
+        Wish::Need(json!({
+            "acceptedCumulative": accepted.to_string(), "channelId": id.to_string(), "deposit": "1000000",
+            "requiredCumulative": accepted.checked_add(Amount::new(160_000)).unwrap().to_string(),
+        }))
+    };
+    let wish = need(before);
+    let payment = payer.grant(&demand, &wish, &nothing()).await.unwrap().unwrap();
+    let given = payment.payload.voucher().unwrap().0;
+    assert_eq!(given.saturating_sub(before), payer.limits.ahead);
+    let told = receipt(id, given, before, None);
+    payment.hold.unwrap().resolve(Outcome::Accepted(Box::new(told)));
+    assert!(payer.grant(&demand, &wish, &nothing()).await.unwrap().is_none(), "met in part");
+    // Nothing was delivered since, so there is no more; what is delivered earns more.
+    assert!(payer.grant(&demand, &need(given), &nothing()).await.is_err());
+    payer.delivered(&demand);
+    assert!(payer.grant(&demand, &need(given), &nothing()).await.unwrap().is_some());
+}

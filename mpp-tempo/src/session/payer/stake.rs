@@ -69,7 +69,9 @@ impl Payer {
                 if need.channel_id.parse() != Ok(channel.id) {
                     return None;
                 }
-                let short = need.required_cumulative.saturating_sub(channel.ceiling(&self.limits));
+                let bound = channel.bound(demand.request.terms.amount, &self.limits);
+                let required = need.required_cumulative.min(bound);
+                let short = required.saturating_sub(channel.ceiling(&self.limits));
                 match short {
                     Amount::ZERO => Amount::ZERO,
                     _ => self.limits.more(short, self.first_deposit(demand), channel.deposit)?,
