@@ -168,6 +168,18 @@ impl<'a> Life<'a> {
         };
         match response.status() {
             StatusCode::OK => self.opening = None,
+            StatusCode::PAYMENT_REQUIRED => {
+                let problem = response.text().await.unwrap_or_default();
+                if !problem.contains("\"short-balance\"") {
+                    return untried(&problem).map(|()| Read::Later);
+                }
+                // The channel is there, and the best voucher was collected: everybody can read it, so it buys nothing more.
+                self.opening = None;
+                return Ok(match self.pay(self.lived.signed + PRICE).await? {
+                    Ordered::Broken => Read::Broken,
+                    _ => Read::Later,
+                });
+            }
             _ => return later(response).await.map(|()| Read::Later),
         }
         let mut text = String::new();
@@ -195,8 +207,8 @@ impl<'a> Life<'a> {
             "unit" => self.lived.received += 1,
             "payment-receipt" => return Ok(Some(Read::Whole)),
             "payment-need-voucher" => {
-                let need = serde_json::from_str(data)?;
-                match self.pay(&need).await? {
+                let need: NeedVoucher = serde_json::from_str(data)?;
+                match self.pay(need.required_cumulative.get()).await? {
                     Ordered::Done => {}
                     Ordered::Broken => return Ok(Some(Read::Broken)),
                     Ordered::Late => return Ok(Some(Read::Later)),
@@ -208,8 +220,7 @@ impl<'a> Life<'a> {
     }
 
     /// Signs what a stream needs, and no more than this payer's own count allows.
-    async fn pay(&mut self, need: &NeedVoucher) -> anyhow::Result<Ordered> {
-        let required = need.required_cumulative.get();
+    async fn pay(&mut self, required: u128) -> anyhow::Result<Ordered> {
         let most = self.lived.received + BATCH * (self.lived.interrupted + 1);
         ensure!(
             required <= PRICE * u128::from(most),
@@ -350,14 +361,20 @@ impl<'a> Life<'a> {
 }
 
 /// Sees that an answer which serves nothing says no more than "not now".
-///
-/// The local chain can answer a trial by the state of a block before, while the next is mined: without what its front wrote
-/// there in place of the precompile. Such a deposit would be refused, is not sent, and may be shown again.
 async fn later(response: Response) -> anyhow::Result<()> {
     let status = response.status();
     let problem = response.text().await.unwrap_or_default();
-    let untried = status == StatusCode::PAYMENT_REQUIRED && problem.contains("\"would-fail\"");
-    ensure!(status == StatusCode::SERVICE_UNAVAILABLE || untried, "{status}: {problem}");
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => Ok(()),
+        StatusCode::PAYMENT_REQUIRED => untried(&problem),
+        _ => bail!("{status}: {problem}"),
+    }
+}
+
+/// The local chain can answer a trial by the state of a block before, while the next is mined: without what its front wrote
+/// there in place of the precompile. Such a deposit would be refused, is not sent, and may be shown again.
+fn untried(problem: &str) -> anyhow::Result<()> {
+    ensure!(problem.contains("\"would-fail\""), "402: {problem}");
     Ok(())
 }
 
