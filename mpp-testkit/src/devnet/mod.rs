@@ -214,8 +214,14 @@ impl Devnet {
             "data": format!("{TRANSFER}{to:0>64}{amount:064x}"),
             "gas": "0xf4240",
         });
-        let hash = self.rpc("eth_sendTransaction", json!([transfer])).await?;
-        for _ in 0..200 {
+        let mut hash = self.rpc("eth_sendTransaction", json!([transfer])).await?;
+        for tried in 1..=400 {
+            // The node takes some transactions and drops them without a word: one that it knows no more is sent again.
+            if tried % 40 == 0
+                && self.rpc("eth_getTransactionByHash", json!([hash])).await?.is_null()
+            {
+                hash = self.rpc("eth_sendTransaction", json!([transfer])).await?;
+            }
             let receipt = self.rpc("eth_getTransactionReceipt", json!([hash])).await?;
             match receipt.get("status").and_then(Value::as_str) {
                 Some("0x1") => return Ok(()),
@@ -223,7 +229,7 @@ impl Devnet {
                 None => tokio::time::sleep(Duration::from_millis(25)).await,
             }
         }
-        Err(DevnetError::Deadline { after: Duration::from_secs(5) })
+        Err(DevnetError::Deadline { after: Duration::from_secs(10) })
     }
 
     /// Calls any JSON-RPC method of the node and returns its `result`.
