@@ -5,6 +5,7 @@ use std::fmt;
 use mpp_core::{
     Receipt, credential::Source, name::MethodId, problem::Rejection, transport::Refusal,
 };
+use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
     answer::Answer,
@@ -13,7 +14,6 @@ use crate::{
     ledger::{Serving, Turn},
     session::Session,
 };
-use tokio::{runtime::Handle, task::JoinHandle};
 
 /// What a gate says of a call that it does not refuse. An enum, so that no driver can forget the second.
 #[derive(Debug)]

@@ -31,8 +31,10 @@ impl<T: Teller> Desk<T> {
         if at.local.ordering.try_lock().is_err() {
             return;
         }
+        // A permit can be dropped where no runtime is any more: a sweep collects then.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let (desk, at, busy) = (self.clone(), at.clone(), self.engine.busy());
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             let _busy = busy;
             if let Err(e) = desk.collect(&at).await {
                 tracing::warn!(

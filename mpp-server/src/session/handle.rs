@@ -10,7 +10,6 @@ use std::{
 };
 
 use mpp_core::{Amount, Receipt, problem::Rejection, teller::Need, transport::Refusal};
-
 use tokio::sync::oneshot;
 
 use super::{

@@ -8,7 +8,6 @@ use mpp_core::{
     problem::{Reason, Rejection},
     teller::{Need, Teller},
 };
-
 use tokio::time::Instant;
 
 use super::{

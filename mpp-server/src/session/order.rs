@@ -390,10 +390,12 @@ impl<T: Teller> Desk<T> {
                         // Nothing was closed: it can be drawn on as before, and closed again.
                         entry.account.state = State::Open;
                     }
-                    // Tried again when as much again was served: not at each draw.
-                    let (units, spent) = (entry.account.units, entry.account.spent);
-                    let now = self.engine.now().unix_millis();
-                    entry.collected = Collected { units, spent, at: now };
+                    if act == Act::Collect {
+                        // Tried again when as much again was served: not at each draw.
+                        let (units, spent) = (entry.account.units, entry.account.spent);
+                        let now = self.engine.now().unix_millis();
+                        entry.collected = Collected { units, spent, at: now };
+                    }
                     self.write(at, Some(version), &entry).await?
                 }
             };

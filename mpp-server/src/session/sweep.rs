@@ -9,7 +9,6 @@ use mpp_core::{
     store::Key,
     teller::{Standing, Teller},
 };
-
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
