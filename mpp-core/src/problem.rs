@@ -167,6 +167,10 @@ impl Reason {
     pub const BAD_PROOF: Self = Self("bad-proof");
     /// The rail said no.
     pub const RAIL_REFUSED: Self = Self("rail-refused");
+    /// Whoever issued the card, or the rail for them, said no to this payer: another way to pay may do.
+    pub const DECLINED: Self = Self("declined");
+    /// The payer would have to confirm the payment somewhere else first.
+    pub const ACTION_REQUIRED: Self = Self("action-required");
     /// The body is over the route's limit.
     pub const BODY_TOO_LARGE: Self = Self("body-too-large");
     /// Too many requests.

@@ -1,0 +1,107 @@
+//! Why a call of Stripe's API did not do what was asked, and whether that is known.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// A call that did not do what was asked. Holds no token, no key and no text of Stripe's: those quote what they refuse.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// No answer came: what became of the call is not known.
+    #[error("Stripe did not answer")]
+    Unanswered(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// An answer came that does not tell what became of the call: 5xx, 409, 429, or nothing Stripe publishes.
+    #[error("Stripe answered {status} without saying what became of the call{}", .request.as_deref().map(|id| format!(" ({id})")).unwrap_or_default())]
+    Unclear {
+        /// The HTTP status.
+        status: u16,
+        /// Stripe's name for the exchange: `req_…`.
+        request: Option<String>,
+    },
+    /// Stripe said no.
+    #[error("Stripe refused: {0}")]
+    Refused(Refused),
+}
+
+/// Stripe's no, in its published words: types and codes, never its prose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused {
+    /// The HTTP status: 400, 401, 402, 403, 404.
+    pub status: u16,
+    /// `card_error`, `invalid_request_error`, `idempotency_error`…
+    pub kind: Option<String>,
+    /// `card_declined`, `parameter_unknown`, `resource_missing`…
+    pub code: Option<String>,
+    /// What the issuer said: `insufficient_funds`, `generic_decline`…
+    pub decline_code: Option<String>,
+    /// Which parameter it is about.
+    pub param: Option<String>,
+    /// The id of the PaymentIntent it made before it said no.
+    pub payment_intent: Option<String>,
+    /// Stripe's name for the exchange: `req_…`, to be quoted to its support.
+    pub request: Option<String>,
+    /// It is what was said to the first call of the same idempotency key.
+    pub replayed: bool,
+}
+
+impl ApiError {
+    /// Whether the call may have done what was asked.
+    pub fn is_unknown(&self) -> bool {
+        !matches!(self, Self::Refused(_))
+    }
+}
+
+impl Refused {
+    /// Reads an error body; `None` where it is none that Stripe publishes.
+    pub(super) fn read(status: u16, body: &Value) -> Option<Self> {
+        let error = body.get("error")?.as_object()?;
+        let word = |name: &str| {
+            error.get(name).and_then(Value::as_str).filter(|w| is_word(w)).map(str::to_owned)
+        };
+        let kind = word("type")?;
+        let intent = error.get("payment_intent").and_then(|i| i.get("id")).and_then(Value::as_str);
+        Some(Self {
+            status,
+            kind: Some(kind),
+            code: word("code"),
+            decline_code: word("decline_code"),
+            param: word("param"),
+            payment_intent: intent.filter(|id| is_word(id)).map(str::to_owned),
+            request: None,
+            replayed: false,
+        })
+    }
+
+    /// The most telling of its words: the issuer's, else the code, else the type.
+    pub fn word(&self) -> &str {
+        let words = [&self.decline_code, &self.code, &self.kind];
+        words.into_iter().flatten().next().map_or("unknown", String::as_str)
+    }
+}
+
+/// Codes and names of parameters: short, and nothing that could be a secret's own alphabet run wild.
+fn is_word(text: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'[' | b']' | b'-' | b'.');
+    (1..=96).contains(&text.len()) && text.bytes().all(plain) && !is_secret(text)
+}
+
+/// Tokens, keys and client secrets begin with what they are.
+fn is_secret(text: &str) -> bool {
+    ["spt_", "sk_", "rk_", "whsec_"].iter().any(|kind| text.contains(kind))
+        || text.contains("_secret_")
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.word())?;
+        if let Some(param) = &self.param {
+            write!(f, " at {param}")?;
+        }
+        match &self.request {
+            Some(request) => write!(f, " ({request})"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Method stripe of the Machine Payments Protocol: cards and wallets through Stripe.
+//!
+#![doc = include_str!("../README.md")]
+
+#[cfg(any(feature = "client", feature = "server"))]
+pub mod api;
+pub mod charge;
+mod currency;
+mod details;
+
+#[cfg(any(feature = "client", feature = "server"))]
+pub use self::api::{Api, SecretKey};
+pub use self::{
+    charge::StripeCharge,
+    currency::{Currency, NotACurrency},
+    details::{Details, TEST_NETWORK},
+};
