@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{account::Credit, credential::Source, problem::Rejection};
+use crate::{account::Credit, agreement::Began, credential::Source, problem::Rejection};
 
 /// How a rail answered. Only [`Fate::Failed`] frees the payer to pay again; a time-out is [`Fate::Unknown`], never a failure.
 #[derive(Debug)]
@@ -44,6 +44,9 @@ pub struct Settlement {
     /// ([`Teller::Kept`](crate::teller::Teller::Kept)); merged into what is kept of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<Value>,
+    /// The subscription that began with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Box<Began>>,
 }
 
 impl Settlement {
@@ -55,6 +58,7 @@ impl Settlement {
             extra: Map::new(),
             credit: Credit::Same,
             kept: None,
+            began: None,
         }
     }
 

@@ -4,6 +4,7 @@
 
 pub mod accept;
 pub mod account;
+pub mod agreement;
 pub mod amount;
 pub mod binding;
 pub mod challenge;
@@ -20,6 +21,7 @@ pub mod opaque;
 pub mod payer;
 pub mod problem;
 pub mod receipt;
+pub mod renewer;
 pub mod secret;
 pub mod store;
 pub mod teller;

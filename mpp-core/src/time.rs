@@ -302,7 +302,7 @@ fn is_leap(year: u32) -> bool {
     year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
-fn days_in(year: u32, month: u32) -> u32 {
+pub(crate) fn days_in(year: u32, month: u32) -> u32 {
     match month {
         2 if is_leap(year) => 29,
         2 => 28,
@@ -316,7 +316,7 @@ const EPOCH_FROM_MARCH: i64 = 719_468;
 const DAYS_PER_400_YEARS: i64 = 146_097;
 
 /// Counts days since 1970-01-01 in the Gregorian calendar; the date must exist.
-fn days_from_date(year: u32, month: u32, day: u32) -> i64 {
+pub(crate) fn days_from_date(year: u32, month: u32, day: u32) -> i64 {
     let (year, month) =
         if month > 2 { (i64::from(year), month - 3) } else { (i64::from(year) - 1, month + 9) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
@@ -325,7 +325,7 @@ fn days_from_date(year: u32, month: u32, day: u32) -> i64 {
 }
 
 /// Turns days since 1970-01-01 into year, month and day; the year must have four digits.
-fn date_from_days(days: i64) -> (u32, u32, u32) {
+pub(crate) fn date_from_days(days: i64) -> (u32, u32, u32) {
     let days = days + EPOCH_FROM_MARCH;
     let (era, day) = (days.div_euclid(DAYS_PER_400_YEARS), remainder(days, DAYS_PER_400_YEARS));
     // Leap days before this one are taken out, so that every year has 365 days.

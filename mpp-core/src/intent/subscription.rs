@@ -1,11 +1,11 @@
 //! `subscription`: a charge a period (draft-payment-intent-subscription).
 
-use std::num::NonZeroU64;
+use std::{num::NonZeroU64, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Intent, Once, Price, Terms};
-use crate::{Amount, name::IntentName, time::Timestamp};
+use super::{Intent, Once, Price, PriceError, Terms};
+use crate::{Amount, agreement::Cadence, name::IntentName, time::Timestamp};
 
 /// The intent `subscription`.
 ///
@@ -61,6 +61,27 @@ pub enum PeriodUnit {
     Month,
 }
 
+impl SubscriptionTerms {
+    /// Asks for an amount a period in a currency; the rest of the members come from `plan`.
+    pub fn of(plan: &Plan, amount: Amount, currency: impl Into<String>) -> Self {
+        Self {
+            amount,
+            currency: currency.into(),
+            period_unit: plan.cadence.unit,
+            period_count: plan.cadence.count,
+            recipient: None,
+            subscription_expires: plan.expires.clone(),
+            description: plan.per_period.description.clone(),
+            external_id: plan.per_period.external_id.clone(),
+        }
+    }
+
+    /// How long a period is.
+    pub fn cadence(&self) -> Cadence {
+        Cadence { unit: self.period_unit, count: self.period_count }
+    }
+}
+
 impl Terms for SubscriptionTerms {
     fn amount(&self) -> Amount {
         self.amount
@@ -77,16 +98,52 @@ impl Terms for SubscriptionTerms {
 }
 
 /// What a server's author asks: a price every so often.
+///
+/// ```
+/// let plan: mpp_core::intent::Plan = "9.99 usd per month".parse()?;
+/// assert_eq!(plan.per_period.in_unit("usd", 2)?.get(), 999);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The price of one period, with its description and name.
     pub per_period: Price,
-    /// The unit periods are counted in.
-    pub period_unit: PeriodUnit,
-    /// How many units a period has.
-    pub period_count: NonZeroU64,
+    /// How long a period is.
+    pub cadence: Cadence,
     /// When it ends by itself.
     pub expires: Option<Timestamp>,
+}
+
+impl Plan {
+    /// So much for each period.
+    pub fn new(per_period: Price, cadence: Cadence) -> Self {
+        Self { per_period, cadence, expires: None }
+    }
+
+    /// Ends by itself.
+    pub fn until(self, end: Timestamp) -> Self {
+        Self { expires: Some(end), ..self }
+    }
+}
+
+impl FromStr for Plan {
+    type Err = PriceError;
+
+    /// Reads `9.99 usd per month`, `5 usd per 2 weeks`, `1 usd per 30 days`.
+    fn from_str(text: &str) -> Result<Self, PriceError> {
+        let (price, period) = text.split_once(" per ").ok_or(PriceError::Form)?;
+        let period = period.trim();
+        let (count, unit) = period.split_once(' ').unwrap_or(("1", period));
+        let plain = count.bytes().all(|c| c.is_ascii_digit()) && !count.starts_with('0');
+        let count = count.parse().ok().filter(|_| plain).ok_or(PriceError::Form)?;
+        let unit = match unit.trim().strip_suffix('s').unwrap_or(unit.trim()) {
+            "day" => PeriodUnit::Day,
+            "week" => PeriodUnit::Week,
+            "month" => PeriodUnit::Month,
+            _ => return Err(PriceError::Form),
+        };
+        Ok(Self::new(price.parse()?, Cadence { unit, count }))
+    }
 }
 
 fn write_count<S: Serializer>(count: &NonZeroU64, s: S) -> Result<S::Ok, S::Error> {
@@ -108,6 +165,25 @@ mod tests {
         serde_json::from_str(&format!(
             r#"{{"amount":"5","currency":"usd","periodUnit":"week","periodCount":{count}}}"#
         ))
+    }
+
+    #[test]
+    fn a_plan_is_read_as_it_is_said() {
+        let read =
+            |text: &str| text.parse::<Plan>().map(|p| (p.cadence.unit, p.cadence.count.get()));
+        assert_eq!(read("9.99 usd per month"), Ok((PeriodUnit::Month, 1)));
+        assert_eq!(read("5 usd per 2 weeks"), Ok((PeriodUnit::Week, 2)));
+        assert_eq!(read("1 usd per 30 days"), Ok((PeriodUnit::Day, 30)));
+        for bad in [
+            "1 usd",
+            "1 usd per year",
+            "1 usd per 0 days",
+            "1 usd per 02 days",
+            "1 usd per ",
+            "1 per day",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
