@@ -9,6 +9,8 @@ pub mod charge;
 mod clock;
 mod currency;
 mod details;
+#[cfg(feature = "axum")]
+pub mod proxy;
 #[cfg(feature = "client")]
 pub mod token;
 
