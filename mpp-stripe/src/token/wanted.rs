@@ -139,3 +139,6 @@ fn keepable(notes: &BTreeMap<String, String>) -> Result<(), Unaskable> {
     };
     if notes.len() <= NOTES && notes.iter().all(fits) { Ok(()) } else { Err(Unaskable::Metadata) }
 }
+
+#[cfg(test)]
+mod tests;
