@@ -5,6 +5,8 @@
 #[cfg(any(feature = "client", feature = "server"))]
 pub mod api;
 pub mod charge;
+#[cfg(feature = "server")]
+mod clock;
 mod currency;
 mod details;
 
