@@ -50,7 +50,7 @@ fn what_no_token_can_say_is_told_apart() {
         ("/currency", json!("USD"), Unaskable::Currency(NotACurrency::Case)),
         ("/currency", json!("usdc"), Unaskable::Currency(NotACurrency::Form)),
         ("/amount", json!("0"), Unaskable::Nothing),
-        ("/amount", json!("1000000000000"), Unaskable::TooMuch),
+        ("/amount", json!("100000000"), Unaskable::TooMuch),
         ("/amount", json!("18446744073709551616"), Unaskable::TooMuch),
         (&details("paymentMethodTypes"), json!([]), Unaskable::NoTypes),
         (&notes, json!({ "externalId": "" }), Unaskable::Reserved),
@@ -73,7 +73,7 @@ fn what_deployed_sellers_ask_is_taken() {
         ("/methodDetails/metadata", json!(null)),
         ("/methodDetails/metadata", json!({ "é": "<b>&[x]</b>" })),
         ("/externalId", json!(null)),
-        ("/amount", json!("999999999999")),
+        ("/amount", json!("99999999")),
         ("/currency", json!("jpy")),
     ] {
         assert!(wanted(&asking(&with(pointer, value), None)).is_ok(), "{pointer}");
