@@ -115,12 +115,16 @@ fn a_token_is_dead_only_once_nothing_confirmed_in_time_can_be_captured() {
     ];
     for (captured, ended, reason, on, became) in cases {
         let body = said(captured, ended, reason);
-        assert_eq!(judge(&body, &token, &Timestamp::from_unix(on * DAY, 0)), became, "{body}");
+        assert_eq!(
+            judge(&body, &token, &Timestamp::from_unix(on * DAY, 0), HELD),
+            became,
+            "{body}"
+        );
     }
     let late = Timestamp::from_unix(400 * DAY, 0);
     let other = Token::parse("spt_2").unwrap();
-    assert_eq!(judge(&said(zero, day, json!("expired")), &other, &late), Became::Open);
+    assert_eq!(judge(&said(zero, day, json!("expired")), &other, &late, HELD), Became::Open);
     for odd in [json!(null), json!([]), json!("expired"), json!({ "id": "spt_1" })] {
-        assert_eq!(judge(&odd, &token, &late), Became::Open, "{odd}");
+        assert_eq!(judge(&odd, &token, &late, HELD), Became::Open, "{odd}");
     }
 }
