@@ -111,7 +111,7 @@ fn token_refused(refused: &Refused) -> Rejection {
         () if says(&["revoked", "deactivated", "resolved"]) => {
             (reason::TOKEN_REVOKED, "The payment token is no longer valid.")
         }
-        () if says(&["resource_missing", "not_found"]) => {
+        () if says(&["resource_missing", "seller", "not_found"]) => {
             (reason::TOKEN_UNKNOWN, "No such payment token was granted to this seller.")
         }
         () if says(&["amount", "limit", "currency"]) => {
