@@ -175,7 +175,8 @@ fn read_token(body: &Value) -> Option<Token> {
     }
     let time = |value: Option<&Value>| value.and_then(Value::as_i64);
     let expires = time(body.get("usage_limits").and_then(|limits| limits.get("expires_at")));
-    let ends = time(body.get("deactivated_at")).or(expires);
+    // A token that is over may be marked so late: at its first reading after its end.
+    let ends = [time(body.get("deactivated_at")), expires].into_iter().flatten().min();
     Some(Token::Untouched { ends })
 }
 
@@ -224,6 +225,7 @@ mod tests {
         assert_eq!(read(some(1), none.clone(), none.clone()), Some(Token::Charged));
         assert_eq!(read(some(0), json!("consumed"), json!(7)), Some(Token::Held));
         assert_eq!(read(some(1), json!("consumed"), json!(7)), Some(Token::Charged));
+        assert_eq!(read(some(0), json!("expired"), json!(700)), Some(alive));
         let revoked = Some(Token::Untouched { ends: Some(7) });
         assert_eq!(read(some(0), json!("revoked"), json!(7)), revoked);
         assert_eq!(read(json!("much"), none.clone(), none), None);

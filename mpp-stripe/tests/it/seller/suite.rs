@@ -29,7 +29,7 @@ impl Payer for Mint {
     }
 
     async fn recall(&self, _: &Demand<'_, StripeCharge>) -> Result<Recall<StripeCharge>, PayError> {
-        Ok(Recall::NeverPaid)
+        Ok(Recall::Never)
     }
 
     async fn became(&self, _: &Demand<'_, StripeCharge>, _: &Payload) -> Result<Became, PayError> {
