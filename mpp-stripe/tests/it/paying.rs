@@ -14,7 +14,10 @@ use mpp_stripe::{
 };
 use mpp_testkit::peer::{Fault, Peer};
 
-use crate::stage::{Stage, client, everything, keeping, wallet};
+use crate::{
+    log::Log,
+    stage::{Stage, client, everything, keeping, wallet},
+};
 
 fn ours(e: &reqwest_middleware::Error) -> &Error {
     Error::from_reqwest(e).unwrap_or_else(|| panic!("{e:?}"))
@@ -32,10 +35,14 @@ async fn both_halves_pass_the_suite_of_every_method() {
 async fn a_wallet_pays_a_shop_once() {
     let stage = Stage::new().await;
     let shop = stage.shop().await;
+    let (log, _listening) = Log::listen();
     let response =
         client(wallet(stage.payer("pm_card_visa"))).get(shop.url()).send().await.unwrap();
     let receipt = response.receipt().unwrap().clone();
     assert_eq!(response.text().await.unwrap(), "ha");
+    let logged = log.text();
+    assert!(!logged.is_empty() && !logged.contains("spt_"), "{logged}");
+    assert!(!logged.contains(stage.sim.secret_key()), "{logged}");
     let intents = stage.sim.payment_intents();
     assert_eq!((intents.len(), stage.charged(), stage.tokens(), shop.served()), (1, 1, 1, 1));
     assert_eq!(intents[0]["id"], receipt.reference);

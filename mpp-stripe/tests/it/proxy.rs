@@ -18,7 +18,10 @@ use mpp_testkit::stripe::Fault;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::stage::{GRANT, SECRET, Stage, seal};
+use crate::{
+    log::Log,
+    stage::{GRANT, SECRET, Stage, seal},
+};
 
 const CARD: &str = "pm_card_visa";
 
@@ -263,6 +266,7 @@ async fn what_stripe_says_is_told_by_kind_and_without_a_secret() {
     let stage = Stage::new().await;
     let app = open(&stage);
     let key = stage.sim.secret_key().to_owned();
+    let (log, _listening) = Log::listen();
     let card =
         json!({ "error": { "type": "card_error", "code": "card_declined", "message": key } });
     let auth = json!({ "error": { "type": "invalid_request_error", "message": key } });
@@ -286,6 +290,10 @@ async fn what_stripe_says_is_told_by_kind_and_without_a_secret() {
         assert_eq!(told.reason(), (status, reason.to_owned()), "{fault:?}");
         assert!(!told.text.contains(&key) && !told.text.contains("spt_"), "{}", told.text);
     }
+    let logged = log.text();
+    assert_eq!(logged.matches("a token proxy had no token to give").count(), 7, "{logged}");
+    assert!(logged.contains("card_declined"), "{logged}");
+    assert!(!logged.contains(&key) && !logged.contains("spt_"), "{logged}");
     // The same challenge may be asked for again.
     assert_eq!(post(&app, &asking(&stage.challenge())).await.status, 200);
     let unknown = json!({ "challenge": stage.challenge(), "paymentMethod": "pm_nobodys" });

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::scripted::{END, asking, request, vector};
+use crate::token::scripted::{END, asking, request, vector};
 
 fn wanted(challenge: &mpp_core::Challenge) -> Wanted {
     let demand = challenge.read::<crate::StripeCharge>().unwrap();
@@ -108,7 +108,7 @@ fn a_token_is_dead_only_once_nothing_confirmed_in_time_can_be_captured() {
         (zero.clone(), day.clone(), json!("resolved"), 400, Became::Open),
         (zero.clone(), day.clone(), json!("not yet known"), 400, Became::Open),
         (zero.clone(), none.clone(), json!("expired"), 400, Became::Open),
-        (none.clone(), day.clone(), json!("expired"), 400, Became::Open),
+        (none, day.clone(), json!("expired"), 400, Became::Open),
         (json!("0"), day.clone(), json!("expired"), 400, Became::Open),
         (json!(-1), day.clone(), json!("expired"), 400, Became::Open),
         (zero.clone(), json!(i64::MAX), json!("expired"), 400, Became::Open),
