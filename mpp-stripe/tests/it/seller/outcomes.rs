@@ -300,7 +300,7 @@ fn table() -> Vec<(&'static str, Vec<Line>, Why, usize)> {
                 409,
                 json!({ "type": "idempotency_error", "code": "idempotency_key_in_use" }),
             )],
-            UNKNOWN,
+            ELSEWHERE,
             1,
         ),
         ("somebody else failed", vec![refuses(424, typed("api_error"))], UNKNOWN, 1),

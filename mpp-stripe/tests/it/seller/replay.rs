@@ -1,7 +1,10 @@
 //! S1 and S2: one payment buys one thing, whoever shows it, wherever and how often.
 
+use std::time::Duration;
+
 use mpp_core::problem::Reason;
 use mpp_server::permit::Ending;
+use mpp_testkit::stripe::Fault;
 
 use super::stage::{ELSEWHERE, Stage, USED, VISA, answer};
 
@@ -38,6 +41,25 @@ async fn s1_two_sellers_on_two_ledgers_serve_one_payment_once() {
     let (first, second) = tokio::join!(shops[0].serve(&shown), shops[1].serve(&shown));
     let served = [first, second].into_iter().filter_map(Result::ok).count();
     assert_eq!((served, stage.succeeded()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s1_what_another_ledger_has_in_hand_is_not_taken_over() {
+    let stage = Stage::new().await;
+    let shops = [stage.shop(), stage.with_another_ledger().shop()];
+    let shown = shops[0].pay(VISA).await;
+    stage.sim.next(Fault::Slow(Duration::from_millis(800)));
+    let second = async {
+        while stage.charges() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        shops[1].refused(&shown).await
+    };
+    let (first, second) = tokio::join!(shops[0].serve(&shown), second);
+    assert_eq!((first.is_ok(), second), (true, ELSEWHERE));
+    stage.sim.advance(Duration::from_secs(60));
+    assert_eq!(shops[1].refused(&shown).await, USED);
+    assert_eq!(stage.succeeded(), 1);
 }
 
 #[tokio::test]
@@ -127,7 +149,7 @@ async fn an_expired_challenge_takes_no_money() {
     let shop = stage.shop();
     let spt = stage.sim.token(VISA, "usd", 500, stage.sim.now() + 3600);
     let shown = shop.answer(&spt).await;
-    stage.sim.advance(std::time::Duration::from_secs(301));
+    stage.sim.advance(Duration::from_secs(301));
     assert_eq!(shop.refused(&shown).await, (402, Reason::EXPIRED, 1));
     assert_eq!(stage.charges(), 0);
 }
