@@ -1,6 +1,9 @@
 //! Whole payments: a wallet, a shop, and a card between them.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use mpp_client::{Error, Limits, ResponseExt, Wallet, error::Kind};
 use mpp_core::{
@@ -91,6 +94,33 @@ async fn a_declined_card_is_not_tried_again_and_the_wallet_says_why() {
         assert_eq!((stage.tokens(), stage.charged()), (before + 1, 0));
     }
     assert_eq!(shop.served(), 0);
+}
+
+#[tokio::test]
+async fn after_a_decline_nothing_else_is_paid_for_the_request_until_its_token_is_dead() {
+    let stage = Stage::new().await;
+    let shop = stage.shop().await;
+    let store = Arc::new(Memory::volatile());
+    let client = async |card: &str| {
+        let issuer = stage.issuer().held_for(Duration::ZERO);
+        let payer = Payer::new(issuer).clock(Arc::new(stage.now()));
+        let payer = payer.paying_with(PaymentMethod::parse(card).unwrap());
+        client(keeping(payer, &store).await.clock(stage.now()))
+    };
+    let declined = client("pm_card_chargeDeclined").await.get(shop.url()).send().await.unwrap();
+    assert!(matches!(declined.verdict().unwrap().outcome(), Outcome::Refused(_)));
+    // The seller's word that nothing moved is one thing, and a token that it could use the other.
+    for seconds in [1, 302] {
+        stage.advance(seconds);
+        let e = client("pm_card_visa").await.get(shop.url()).send().await.unwrap_err();
+        assert!(matches!(ours(&e).kind(), Kind::StillOpen(_)), "{e:?}");
+        assert_eq!((stage.tokens(), stage.charged(), shop.served()), (1, 0, 0));
+    }
+    stage.advance(1);
+    // It is dead: paid anew, by the card there is now.
+    let response = client("pm_card_visa").await.get(shop.url()).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!((stage.tokens(), stage.charged(), shop.served()), (2, 1, 1));
 }
 
 #[tokio::test]

@@ -67,6 +67,10 @@ impl Stage {
         Payer::new(self.issuer()).paying_with(payment_method).clock(Arc::new(self.now.clone()))
     }
 
+    pub(crate) fn now(&self) -> Now {
+        self.now.clone()
+    }
+
     pub(crate) fn advance(&self, seconds: u64) {
         self.sim.advance(std::time::Duration::from_secs(seconds));
         self.now.0.store(self.sim.now(), Ordering::SeqCst);
@@ -113,8 +117,9 @@ impl Stage {
     /// A shop with one thing to sell, at `/joke`, for fifty cents.
     pub(crate) async fn shop(&self) -> Shop {
         let verifier = Verifier::new(self.api(), self.sim.network_id(), Currency::USD).unwrap();
+        let verifier = verifier.clock(Arc::new(self.now()));
         let gate = Gate::builder(Memory::volatile()).realm("127.0.0.1").secret(SECRET);
-        let gate = gate.recover_by_hand().build().unwrap();
+        let gate = gate.recover_by_hand().clock(self.now()).build().unwrap();
         let wall = gate.charge("0.50 usd").unwrap().via(&Arc::new(verifier)).layer().unwrap();
         let served = Arc::new(AtomicUsize::new(0));
         let counts = served.clone();
