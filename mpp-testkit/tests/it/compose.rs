@@ -1,5 +1,7 @@
 //! A route with three methods over HTTP: who pays by which, and whose `Authorization` it is.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
