@@ -2,6 +2,7 @@
 
 mod channels;
 mod complete;
+mod compose;
 mod devnet;
 mod services;
 mod suites;
