@@ -4,5 +4,6 @@ mod channels;
 mod complete;
 mod devnet;
 mod services;
+mod stripe;
 mod suites;
 mod tempo;
