@@ -5,5 +5,6 @@ mod complete;
 mod compose;
 mod devnet;
 mod services;
+mod stripe;
 mod suites;
 mod tempo;
