@@ -235,6 +235,7 @@ fn table() -> Vec<(&'static str, Vec<Line>, Why, usize)> {
             3,
         ),
         ("declined without an intent", vec![refuses(402, typed("card_error"))], DECLINED, 1),
+        ("declined as a bad request", vec![refuses(400, typed("card_error"))], DECLINED, 1),
         (
             "authentication",
             vec![refuses(402, card_error("authentication_required", "requires_payment_method"))],
