@@ -11,6 +11,7 @@ mod currency;
 mod details;
 #[cfg(feature = "axum")]
 pub mod proxy;
+pub mod subscription;
 #[cfg(feature = "client")]
 pub mod token;
 
@@ -20,4 +21,5 @@ pub use self::{
     charge::StripeCharge,
     currency::{Currency, NotACurrency},
     details::{Details, TEST_NETWORK},
+    subscription::StripeSubscription,
 };

@@ -1,0 +1,129 @@
+//! Ends subscriptions: at the end of what was paid, or at once and with the money given back.
+
+use mpp_core::{Timestamp, agreement::Agreement, fate::Fate, problem::Rejection};
+
+use super::{
+    Verifier,
+    order::Kept,
+    stop::{Step, unknown},
+};
+use crate::{
+    api::{ApiError, Form},
+    subscription::billing::{
+        Billing,
+        contract::{CALLED_OFF, Contract},
+        invoice::{Invoice, Status},
+        odd,
+        read::Read,
+    },
+};
+
+impl Verifier {
+    /// Calls a subscription off that is not what was agreed: nothing paid for it counts, and what was paid goes back. `Failed`, for
+    /// `why`, once no money of the payer's is there any more.
+    pub(super) async fn call_off(
+        &self,
+        contract: &Contract,
+        invoice: Option<&Invoice>,
+        why: Rejection,
+    ) -> Step<Fate> {
+        let billing = &self.billing;
+        if !contract.is_called_off() {
+            // First of all: from here on no run takes what is paid for it for a payment.
+            let form = Form::new().entry("metadata", CALLED_OFF, "true");
+            let path = format!("/v1/subscriptions/{}", contract.id);
+            billing.post(&path, form, None).await.map_err(unknown)?;
+        }
+        // A crash between these leaves a marked subscription, and the next run goes on here.
+        if let Some(open) = invoice.filter(|invoice| invoice.status != Status::Paid) {
+            billing.voided(&open.id).await.map_err(unknown)?;
+        }
+        billing.end_now(contract).await.map_err(unknown)?;
+        let Some(invoice) = invoice else { return Ok(Fate::Failed(why)) };
+        let invoice = billing.invoice(&invoice.id).await.map_err(unknown)?;
+        match invoice.status {
+            Status::Closed => Ok(Fate::Failed(why)),
+            Status::Paid if given_back(billing, &invoice).await.map_err(unknown)? => {
+                Ok(Fate::Failed(why))
+            }
+            _ => Err(unknown(CalledOff { subscription: contract.id.clone(), invoice: invoice.id })),
+        }
+    }
+
+    /// Says to Stripe that no period from `from` on is charged.
+    pub(super) async fn cancelled(
+        &self,
+        agreement: &Agreement,
+        from: &Timestamp,
+    ) -> Result<(), Rejection> {
+        let kept = Kept::read(&agreement.began)?;
+        let from = from.unix_seconds();
+        let contract = self.billing.contract(&kept.subscription).await.map_err(untold)?;
+        if contract.has_ended() {
+            return self.close_from(&kept, from).await.map_err(untold);
+        }
+        // What waits for the next invoice would be collected with the last.
+        for item in self.waiting(&kept.customer).await.map_err(untold)? {
+            match self.billing.delete(&format!("/v1/invoiceitems/{item}")).await {
+                Err(ApiError::Refused(no)) if no.status == 404 => (),
+                answer => drop(answer.map_err(untold)?),
+            }
+        }
+        if contract.period_end().is_some_and(|end| end <= from) {
+            let form = Form::new().with("cancel_at_period_end", "true");
+            let path = format!("/v1/subscriptions/{}", kept.subscription);
+            self.billing.post(&path, form, None).await.map_err(untold)?;
+            return Ok(());
+        }
+        // Stripe is in a period already that nobody paid for: it ends here.
+        self.billing.end_now(&contract).await.map_err(untold)?;
+        self.close_from(&kept, from).await.map_err(untold)
+    }
+
+    /// Voids what is open of periods from then on.
+    async fn close_from(&self, kept: &Kept, from: i64) -> Result<(), ApiError> {
+        for invoice in self.billing.invoices_of(&kept.subscription).await? {
+            let later = invoice.span.is_none_or(|(start, _)| start >= from);
+            if later && invoice.status == Status::Open {
+                self.billing.voided(&invoice.id).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives the whole of an invoice back, and says whether it is.
+async fn given_back(billing: &Billing, invoice: &Invoice) -> Result<bool, ApiError> {
+    let Some(intent) = invoice.payment_intent().filter(|_| invoice.paid() > Some(0)) else {
+        // Paid by something else than a card, such as a credit: for a person.
+        return Ok(false);
+    };
+    let form = Form::new().with("payment_intent", intent);
+    let key = format!("mpp_refund_{}", invoice.id);
+    let refund = match billing.post("/v1/refunds", form, Some(&key)).await {
+        Ok(answer) => answer.body,
+        Err(ApiError::Refused(no)) if no.code.as_deref() == Some("charge_already_refunded") => {
+            return Ok(true);
+        }
+        Err(error) => return Err(error),
+    };
+    let id = refund.id_of("id", "re_").ok_or_else(odd)?;
+    let today = billing.get(&format!("/v1/refunds/{id}"), Form::new()).await?;
+    Ok(today.text("status") == Some("succeeded"))
+}
+
+/// It is to be said again.
+fn untold(error: ApiError) -> Rejection {
+    match error {
+        ApiError::Refused(no) => Rejection::internal(ApiError::Refused(no)),
+        lost => Rejection::unknown(lost),
+    }
+}
+
+/// A subscription that was called off, and whose money is not back.
+#[derive(Debug, thiserror::Error)]
+#[error("{subscription} was called off, and what was paid by {invoice} is not given back yet")]
+struct CalledOff {
+    subscription: String,
+    invoice: String,
+}
