@@ -16,6 +16,8 @@ mod scripted;
 pub mod subscription;
 #[cfg(feature = "client")]
 pub mod token;
+#[cfg(feature = "server")]
+pub mod webhook;
 
 #[cfg(any(feature = "client", feature = "server"))]
 pub use self::api::{Api, SecretKey};

@@ -5,12 +5,16 @@
 #[cfg(feature = "server")]
 pub(crate) mod billing;
 mod id;
+#[cfg(feature = "client")]
+mod payer;
 mod payload;
 #[cfg(feature = "server")]
 pub mod verifier;
 
 use mpp_core::{Method, intent::Subscription, method::Nested, name::MethodName};
 
+#[cfg(feature = "client")]
+pub use self::payer::Payer;
 pub use self::payload::{Customer, NotACustomer, Payload};
 #[cfg(feature = "server")]
 pub use self::verifier::{Evidence, SetupError, Verifier};

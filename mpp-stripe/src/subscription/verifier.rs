@@ -4,6 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use mpp_core::{
     agreement::{Agreement, Period},
+    amount::AmountError,
     binding::Claim,
     fate::Fate,
     intent::{Plan, PriceError, SubscriptionTerms},
@@ -22,14 +23,13 @@ use crate::{Api, Currency, Details, clock::SystemClock};
 
 mod begin;
 mod check;
-mod collect;
+pub(crate) mod collect;
 mod end;
-mod order;
+pub(crate) mod order;
 mod owner;
 mod setup;
 mod stop;
 
-pub(crate) use self::order::name_of;
 use self::order::{Order, Renew};
 pub use self::{order::Evidence, setup::SetupError};
 
@@ -52,7 +52,6 @@ pub use self::{order::Evidence, setup::SetupError};
 pub struct Verifier {
     pub(crate) billing: Billing,
     network: String,
-    place: String,
     currency: Currency,
     types: Vec<String>,
     metadata: Option<BTreeMap<String, String>>,
@@ -73,7 +72,6 @@ impl Verifier {
         let network = setup::network(network_id.into())?;
         Ok(Self {
             billing: Billing { api, account: None },
-            place: network.clone(),
             network,
             currency,
             types: vec!["card".to_owned()],
@@ -118,10 +116,8 @@ impl Verifier {
     /// # Errors
     /// [`SetupError::Account`].
     pub fn account(self, id: &str) -> Result<Self, SetupError> {
-        let account = setup::account(id)?;
-        let place = format!("{}/{account}", self.network);
-        let billing = Billing { account: Some(account), ..self.billing };
-        Ok(Self { billing, place, ..self })
+        let billing = Billing { account: Some(setup::account(id)?), ..self.billing };
+        Ok(Self { billing, ..self })
     }
 
     /// Reads the time from another clock than the system's. Only the age of an order is told by it.
@@ -142,9 +138,12 @@ impl mpp_core::verifier::Verifier for Verifier {
     type Method = StripeSubscription;
     type Evidence = Evidence;
 
-    /// The network, and the connected account where there is one.
+    /// The seller's profile, the connected account where there is one, and whether it is the real one.
     fn settles_at(&self) -> Cow<'_, str> {
-        Cow::Borrowed(&self.place)
+        let account = self.billing.account.as_deref();
+        let mode = self.billing.api.is_test().then_some("test");
+        let parts = [Some(self.network.as_str()), account, mode];
+        Cow::Owned(Vec::from_iter(parts.into_iter().flatten()).join("/"))
     }
 
     /// Stripe charges without end, so a plan that ends by itself is [`PriceError::Unpayable`], as is one whose periods are longer than
@@ -159,9 +158,12 @@ impl mpp_core::verifier::Verifier for Verifier {
             return Err(PriceError::TooSmall);
         }
         let sayable =
-            contract::interval(&plan.cadence).is_some() && i64::try_from(amount.get()).is_ok();
+            contract::interval(&plan.cadence).is_some() && amount.get() <= self.currency.most();
         if plan.expires.is_some() || !sayable {
             return Err(PriceError::Unpayable);
+        }
+        if amount.get() % self.currency.step() != 0 {
+            return Err(AmountError::Inexact { decimals: self.currency.exact() }.into());
         }
         Ok(SubscriptionTerms::of(plan, amount, self.currency.as_str()))
     }

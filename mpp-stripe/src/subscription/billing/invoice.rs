@@ -66,10 +66,16 @@ impl Invoice {
         self.body.number("amount_paid")
     }
 
-    /// The one PaymentIntent that paid it; only of an invoice whose payments were asked for.
-    pub(crate) fn payment_intent(&self) -> Option<&str> {
-        let payment = self.body.only("payments")?.get("payment")?;
-        payment.id_of("payment_intent", "pi_")
+    /// Whether Stripe has tried to collect it.
+    pub(crate) fn was_tried(&self) -> bool {
+        self.body.flag("attempted") == Some(true)
+    }
+
+    /// The PaymentIntents that paid it, or were to; only of an invoice whose payments were asked for.
+    pub(crate) fn payment_intents(&self) -> Vec<&str> {
+        let payments = self.body.get("payments").and_then(|list| list.get("data"));
+        let all = payments.and_then(Value::as_array).into_iter().flatten();
+        all.filter_map(|one| one.get("payment")?.id_of("payment_intent", "pi_")).collect()
     }
 
     /// Why it is not the paid charge of that period; `None`: it is.

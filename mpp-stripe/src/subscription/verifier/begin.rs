@@ -7,6 +7,8 @@ use mpp_core::{
     problem::Rejection,
 };
 
+use serde_json::Value;
+
 use super::{
     Verifier,
     order::{Begin, Kept, name_of},
@@ -148,20 +150,28 @@ impl Verifier {
     /// The price of the terms: one that is there, or a new one.
     async fn price(&self, order: &Begin) -> Step<String> {
         let lookup = order.lookup_key();
-        let form = Form::new().with("lookup_keys[]", lookup.as_str()).with("active", "true");
-        let found = self.billing.get("/v1/prices", form).await.map_err(before_money)?;
-        let found = found.get("data").and_then(|data| data.get(0)).cloned();
-        let price = match found {
+        let price = match self.known_price(&lookup).await? {
             Some(price) => price,
-            None => {
-                let form = price_form(order, lookup).ok_or_else(|| failed(unsayable()))?;
-                self.prepared("/v1/prices", form, &order.key_of("price")).await?.body
-            }
+            None => self.new_price(order, &lookup).await?,
         };
-        let agreed = order.terms.of("", "");
-        let fits = is_price(&price, &agreed, &order.terms.cadence);
+        let fits = is_price(&price, &order.terms.of("", ""), &order.terms.cadence);
         let id = price.id_of("id", "").filter(|_| fits);
         id.map(str::to_owned).ok_or_else(|| failed(unsayable()))
+    }
+
+    async fn known_price(&self, lookup: &str) -> Step<Option<Value>> {
+        let form = Form::new().with("lookup_keys[]", lookup).with("active", "true");
+        let found = self.billing.get("/v1/prices", form).await.map_err(before_money)?;
+        Ok(found.get("data").and_then(|data| data.get(0)).cloned())
+    }
+
+    async fn new_price(&self, order: &Begin, lookup: &str) -> Step<Value> {
+        let form = price_form(order, lookup).ok_or_else(|| failed(unsayable()))?;
+        match self.prepared("/v1/prices", form, &order.key_of("price")).await {
+            Ok(answer) => Ok(answer.body),
+            // Another order of the same terms was quicker.
+            Err(no) => self.known_price(lookup).await?.ok_or(no),
+        }
     }
 
     async fn subscribe(
@@ -246,7 +256,7 @@ fn settled(
     Some(settlement.beginning(began))
 }
 
-fn price_form(order: &Begin, lookup: String) -> Option<Form> {
+fn price_form(order: &Begin, lookup: &str) -> Option<Form> {
     let (unit, count) = interval(&order.terms.cadence)?;
     let form = Form::new()
         .with("unit_amount", order.terms.amount.to_string())

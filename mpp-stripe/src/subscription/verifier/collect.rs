@@ -42,7 +42,7 @@ impl Verifier {
             && contract.unfit(&agreed, &order.terms.cadence).is_none();
         match invoice.status {
             Status::Paid => self.call_off(&contract, Some(invoice), not_as_agreed()).await,
-            Status::Closed => self.give_up(&contract, declined()).await,
+            Status::Closed => self.call_off(&contract, Some(invoice), declined()).await,
             Status::Draft | Status::Open if !fits => {
                 self.call_off(&contract, Some(invoice), not_as_agreed()).await
             }
@@ -123,11 +123,7 @@ impl Verifier {
             // Stripe's own attempt was quicker.
             return Ok(Fate::Settled(settlement));
         }
-        if invoice.status != Status::Closed {
-            return Err(unknown("a declined invoice could not be voided"));
-        }
-        // A crash before it leaves a voided invoice, of which the next run makes the same.
-        self.give_up(contract, refused(no)).await
+        self.call_off(contract, Some(&invoice), refused(no)).await
     }
 
     /// Ends the subscription, so that nothing is charged for it any more.

@@ -28,7 +28,7 @@ impl Verifier {
         why: Rejection,
     ) -> Step<Fate> {
         let billing = &self.billing;
-        if !contract.is_called_off() {
+        if !contract.is_called_off() && !contract.has_ended() {
             // First of all: from here on no run takes what is paid for it for a payment.
             let form = Form::new().entry("metadata", CALLED_OFF, "true");
             let path = format!("/v1/subscriptions/{}", contract.id);
@@ -41,13 +41,12 @@ impl Verifier {
         billing.end_now(contract).await.map_err(unknown)?;
         let Some(invoice) = invoice else { return Ok(Fate::Failed(why)) };
         let invoice = billing.invoice(&invoice.id).await.map_err(unknown)?;
-        match invoice.status {
-            Status::Closed => Ok(Fate::Failed(why)),
-            Status::Paid if given_back(billing, &invoice).await.map_err(unknown)? => {
-                Ok(Fate::Failed(why))
-            }
-            _ => Err(unknown(CalledOff { subscription: contract.id.clone(), invoice: invoice.id })),
+        let back = given_back(billing, &invoice).await.map_err(unknown)?;
+        let collected = matches!(invoice.status, Status::Draft | Status::Open);
+        if back && !collected {
+            return Ok(Fate::Failed(why));
         }
+        Err(unknown(CalledOff { subscription: contract.id.clone(), invoice: invoice.id }))
     }
 
     /// Says to Stripe that no period from `from` on is charged.
@@ -92,14 +91,33 @@ impl Verifier {
     }
 }
 
-/// Gives the whole of an invoice back, and says whether it is.
+/// Gives back all that was paid on an invoice, and says whether nothing of it is, or will be, with the seller.
 async fn given_back(billing: &Billing, invoice: &Invoice) -> Result<bool, ApiError> {
-    let Some(intent) = invoice.payment_intent().filter(|_| invoice.paid() > Some(0)) else {
-        // Paid by something else than a card, such as a credit: for a person.
+    let intents = invoice.payment_intents();
+    if intents.is_empty() && invoice.paid() != Some(0) {
+        // Paid by something else than a card: for a person.
         return Ok(false);
-    };
+    }
+    for intent in intents {
+        let path = format!("/v1/payment_intents/{intent}");
+        let today = billing.get(&path, Form::new()).await?;
+        let back = match today.text("status") {
+            Some("canceled" | "requires_payment_method" | "requires_action") => true,
+            Some("succeeded") => refunded(billing, intent).await?,
+            // It may still succeed.
+            _ => false,
+        };
+        if !back {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Gives a payment back, once: its key is its id's.
+async fn refunded(billing: &Billing, intent: &str) -> Result<bool, ApiError> {
     let form = Form::new().with("payment_intent", intent);
-    let key = format!("mpp_refund_{}", invoice.id);
+    let key = format!("mpp_refund_{intent}");
     let refund = match billing.post("/v1/refunds", form, Some(&key)).await {
         Ok(answer) => answer.body,
         Err(ApiError::Refused(no)) if no.code.as_deref() == Some("charge_already_refunded") => {
