@@ -1,1 +1,5 @@
 //! What is promised of the two halves of Stripe, held against a simulator of it.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
+mod subscriber;

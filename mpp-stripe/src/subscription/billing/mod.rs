@@ -7,7 +7,11 @@ pub(crate) mod read;
 use reqwest::Method;
 use serde_json::Value;
 
-use self::{contract::Contract, invoice::Invoice, read::Read};
+use self::{
+    contract::Contract,
+    invoice::{Invoice, Status},
+    read::Read,
+};
 use super::id::is_id;
 use crate::api::{Answer, Api, ApiError, Call, Form};
 
@@ -101,16 +105,21 @@ impl Billing {
         data.iter().map(|body| Invoice::read(body.clone()).ok_or_else(odd)).collect()
     }
 
-    /// Asks one thing of an invoice: `finalize`, `void`.
-    pub(crate) async fn invoice_step(&self, id: &str, step: &str) -> Result<(), ApiError> {
-        self.post(&format!("/v1/invoices/{id}/{step}"), Form::new(), None).await.map(drop)
+    /// Voids an invoice, where it still can be, and says how it stands then. A draft is made final before, and not collected.
+    pub(crate) async fn voided(&self, invoice: &Invoice) -> Result<Invoice, ApiError> {
+        let id = &invoice.id;
+        if invoice.status == Status::Draft {
+            let form = Form::new().with("auto_advance", "false");
+            self.step(&format!("/v1/invoices/{id}/finalize"), form).await?;
+        }
+        self.step(&format!("/v1/invoices/{id}/void"), Form::new()).await?;
+        self.invoice(id).await
     }
 
-    /// Voids an invoice, where it still can be, and says how it stands then.
-    pub(crate) async fn voided(&self, id: &str) -> Result<Invoice, ApiError> {
-        // Refused where it was paid, voided or deleted meanwhile: what it is now tells.
-        match self.invoice_step(id, "void").await {
-            Ok(()) | Err(ApiError::Refused(_)) => self.invoice(id).await,
+    /// A step whose refusal means that the invoice has moved on meanwhile: how it stands afterwards tells.
+    pub(crate) async fn step(&self, path: &str, form: Form) -> Result<(), ApiError> {
+        match self.post(path, form, None).await {
+            Ok(_) | Err(ApiError::Refused(_)) => Ok(()),
             Err(lost) => Err(lost),
         }
     }

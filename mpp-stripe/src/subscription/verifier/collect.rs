@@ -28,7 +28,7 @@ impl Verifier {
         let invoices = self.billing.invoices_of(&contract.id).await.map_err(unknown)?;
         // A period that is over is not paid later. A crash in here leaves some of them open: the next run, or this one again.
         for stale in invoices.iter().filter(|invoice| is_stale(invoice, order)) {
-            self.billing.voided(&stale.id).await.map_err(unknown)?;
+            self.billing.voided(stale).await.map_err(unknown)?;
         }
         let Some(invoice) = its_own(&invoices, order) else {
             return self.without_invoice(order, &contract).await;
@@ -48,7 +48,8 @@ impl Verifier {
             }
             Status::Draft => {
                 // A crash after it leaves an open invoice, which Stripe collects or the next run.
-                self.finalized(&invoice.id).await?;
+                let path = format!("/v1/invoices/{}/finalize", invoice.id);
+                self.billing.step(&path, Form::new()).await.map_err(unknown)?;
                 self.pay(order, &contract, &invoice.id).await
             }
             Status::Open => self.pay(order, &contract, &invoice.id).await,
@@ -80,14 +81,6 @@ impl Verifier {
         Err(unknown("Stripe has not made the invoice of this period yet"))
     }
 
-    async fn finalized(&self, id: &str) -> Step<()> {
-        match self.billing.invoice_step(id, "finalize").await {
-            // Stripe has done so itself meanwhile, as the next call will tell.
-            Ok(()) | Err(ApiError::Refused(_)) => Ok(()),
-            Err(lost) => Err(unknown(lost)),
-        }
-    }
-
     /// Pays an open invoice, once: its key is its id's, and Stripe pays no invoice twice.
     async fn pay(&self, order: &Renew, contract: &Contract, id: &str) -> Step<Fate> {
         let form = Form::new().with("off_session", "true");
@@ -104,7 +97,7 @@ impl Verifier {
             return Ok(Fate::Settled(settlement));
         }
         match no {
-            Some(no) if is_decline(&no) => self.given_up_on(order, contract, id, no).await,
+            Some(no) if is_decline(&no) => self.given_up_on(order, contract, &invoice, no).await,
             Some(no) => Err(unknown(ApiError::Refused(no))),
             None => Err(unknown("the payment of the invoice is being processed")),
         }
@@ -115,10 +108,10 @@ impl Verifier {
         &self,
         order: &Renew,
         contract: &Contract,
-        id: &str,
+        open: &Invoice,
         no: Refused,
     ) -> Step<Fate> {
-        let invoice = self.billing.voided(id).await.map_err(unknown)?;
+        let invoice = self.billing.voided(open).await.map_err(unknown)?;
         if let Some(settlement) = settled(order, contract, &invoice) {
             // Stripe's own attempt was quicker.
             return Ok(Fate::Settled(settlement));
@@ -164,7 +157,8 @@ fn its_own<'i>(invoices: &'i [Invoice], order: &Renew) -> Option<&'i Invoice> {
 
 /// Whether an invoice is of a period that is over, and not paid.
 fn is_stale(invoice: &Invoice, order: &Renew) -> bool {
-    invoice.status == Status::Open && invoice.span.is_some_and(|(_, end)| end <= order.start)
+    matches!(invoice.status, Status::Draft | Status::Open)
+        && invoice.span.is_some_and(|(_, end)| end <= order.start)
 }
 
 fn is_decline(no: &Refused) -> bool {

@@ -36,7 +36,7 @@ impl Verifier {
         }
         // A crash between these leaves a marked subscription, and the next run goes on here.
         if let Some(open) = invoice.filter(|invoice| invoice.status != Status::Paid) {
-            billing.voided(&open.id).await.map_err(unknown)?;
+            billing.voided(open).await.map_err(unknown)?;
         }
         billing.end_now(contract).await.map_err(unknown)?;
         let Some(invoice) = invoice else { return Ok(Fate::Failed(why)) };
@@ -79,12 +79,12 @@ impl Verifier {
         self.close_from(&kept, from).await.map_err(untold)
     }
 
-    /// Voids what is open of periods from then on.
+    /// Voids what is not paid of periods from then on.
     async fn close_from(&self, kept: &Kept, from: i64) -> Result<(), ApiError> {
         for invoice in self.billing.invoices_of(&kept.subscription).await? {
             let later = invoice.span.is_none_or(|(start, _)| start >= from);
-            if later && invoice.status == Status::Open {
-                self.billing.voided(&invoice.id).await?;
+            if later && matches!(invoice.status, Status::Draft | Status::Open) {
+                self.billing.voided(&invoice).await?;
             }
         }
         Ok(())

@@ -1,0 +1,10 @@
+//! Subscriptions by Stripe Billing: begun, renewed, ended, and heard of.
+
+mod begin;
+mod cancel;
+mod lost;
+mod payer;
+mod refusals;
+mod renew;
+mod stage;
+mod webhook;
