@@ -43,7 +43,7 @@ impl Verifier {
         let old = order.is_old(&self.clock.now());
         let Some(payer) = self.payer(order, old).await? else {
             // Nobody has the payment method any more, and no key tells whom it was given to.
-            let found = self.billing.contract_begun_by(&order.challenge).await.map_err(unknown)?;
+            let found = self.searched(order).await?;
             return self.too_old(order, found).await;
         };
         let found = match payer.new {
@@ -80,8 +80,17 @@ impl Verifier {
                     None => Err(failed(refused(no))),
                 }
             }
+            // Its key was used for another customer or card: by an earlier run, whose subscription bears the challenge.
+            Err(ApiError::Refused(no)) => match self.searched(order).await? {
+                Some(contract) => self.judge(order, contract).await,
+                None => Err(unknown(ApiError::Refused(no))),
+            },
             Err(lost) => Err(unknown(lost)),
         }
+    }
+
+    async fn searched(&self, order: &Begin) -> Step<Option<Contract>> {
+        self.billing.contract_begun_by(&order.challenge).await.map_err(unknown)
     }
 
     /// Whether an order got through, read without a change.
@@ -142,7 +151,7 @@ impl Verifier {
     async fn attach(&self, order: &Begin, customer: &str) -> Step<String> {
         let path = format!("/v1/payment_methods/{}/attach", order.payment_method);
         let form = Form::new().with("customer", customer);
-        let attached = self.prepared(&path, form, &order.key_of("attach")).await?.body;
+        let attached = self.prepared(&path, form, &order.key_of(customer)).await?.body;
         let method = attached.id_of("id", "pm_").map(str::to_owned);
         method.ok_or_else(|| unknown(odd()))
     }

@@ -127,7 +127,7 @@ impl Begin {
         key(&["mpp", &self.challenge, payer, &self.payment_method, &terms])
     }
 
-    /// The key of what is made on the way: a customer, a price, an attachment.
+    /// The key of what is made on the way: a customer, a price, an attachment to a customer.
     pub(super) fn key_of(&self, what: &str) -> String {
         key(&["mpp", what, &self.challenge, &self.payment_method])
     }

@@ -67,6 +67,7 @@ async fn whatever_is_lost_of_an_activation_one_subscription_begins() {
                 assert_eq!((stage.living(), stage.taken()), (0, 0));
                 continue;
             }
+            assert!(matches!(fate, Fate::Settled(_)), "{name} at {call}: {fate:?}");
             let settlement = settled(fate);
             assert_eq!((stage.living(), stage.taken()), (1, 999), "{name} at {call}");
             assert_eq!(settled(stage.shop.settle(&order).await), settlement, "{name} at {call}");

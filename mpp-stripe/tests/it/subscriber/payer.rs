@@ -42,7 +42,7 @@ async fn nothing_recurs_that_was_not_allowed_to() {
         let with_another = payer.up_to(plan("10 usd per week")).unwrap();
         assert_eq!(staked(&with_another, &weekly), Ok(999));
     }
-    assert!(payer().up_to(plan("10 sat per week")).is_err());
+    assert!(payer().up_to(plan("10 sats per week")).is_err());
 }
 
 #[tokio::test]

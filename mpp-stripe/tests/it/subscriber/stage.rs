@@ -1,6 +1,13 @@
 //! A seller of subscriptions at a simulator, and what an engine would do with it.
 
-use std::{num::NonZeroU64, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU64,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
 
 use mpp_core::{
     Challenge, Credential, Draft, Encoded, Method, Receipt, Request, Timestamp,
@@ -43,6 +50,8 @@ pub(super) struct Stage {
     pub(super) sim: Arc<Simulator>,
     pub(super) shop: Verifier,
     keys: Keys,
+    /// No two challenges are the same.
+    challenges: AtomicU16,
 }
 
 impl Stage {
@@ -51,7 +60,7 @@ impl Stage {
         let shop = Verifier::new(api(&sim), NETWORK, Currency::USD).unwrap();
         let shop = shop.clock(Arc::new(Now(sim.clone())));
         let keys = Keys::new("a secret of at least thirty-two bytes").unwrap();
-        Self { sim, shop, keys }
+        Self { sim, shop, keys, challenges: AtomicU16::new(1) }
     }
 
     /// A challenge for a dollar and more a week, changed before it is sealed.
@@ -66,6 +75,7 @@ impl Stage {
             metadata: None,
         };
         change(&mut terms, &mut details);
+        let nonce = self.challenges.fetch_add(1, Ordering::Relaxed);
         let details = Nested { method_details: details };
         let request: Request<StripeSubscription> = Request { terms, details };
         self.keys.seal(Draft {
@@ -73,7 +83,7 @@ impl Stage {
             method: StripeSubscription::NAME,
             intent: Subscription::NAME,
             request: Encoded::of(&request).unwrap(),
-            expires: Some(Timestamp::from_unix(self.sim.now() + 300, 0)),
+            expires: Some(Timestamp::from_unix(self.sim.now() + 300, nonce)),
             digest: None,
             header: None,
             description: None,
