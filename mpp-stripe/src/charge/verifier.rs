@@ -4,7 +4,6 @@ use std::{borrow::Cow, sync::Arc};
 
 use mpp_core::{
     Amount, Price,
-    amount::AmountError,
     binding::Claim,
     fate::Fate,
     intent::{ChargeTerms, PriceError},
@@ -14,7 +13,11 @@ use mpp_core::{
     verifier::{Asking, Minted, Spend},
 };
 
-use super::{Evidence, StripeCharge, Token, options::Source, reason};
+use super::{
+    Evidence, StripeCharge, Token,
+    options::{Options, Source},
+    reason,
+};
 use crate::{Api, Currency, Details};
 
 mod judge;
@@ -48,7 +51,7 @@ pub use self::setup::SetupError;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Verifier {
-    api: Api,
+    pub(super) api: Api,
     details: Details,
     currency: Currency,
     options: Source,
@@ -56,20 +59,14 @@ pub struct Verifier {
 }
 
 impl Verifier {
+    /// The connected account of every payment, where it is always the same.
+    pub(super) fn fixed_account(&self) -> Option<&str> {
+        self.options.fixed().and_then(Options::stripe_account)
+    }
+
     /// Whether Stripe charges this, and everybody gets their part of it.
     fn is_chargeable(&self, amount: Amount) -> Result<(), PriceError> {
-        if amount.is_zero() {
-            return Err(PriceError::Nothing);
-        }
-        if self.currency.least().is_some_and(|least| amount.get() < least) {
-            return Err(PriceError::TooSmall);
-        }
-        if amount.get() > self.currency.most() {
-            return Err(PriceError::Unpayable);
-        }
-        if amount.get() % self.currency.step() != 0 {
-            return Err(AmountError::Inexact { decimals: self.currency.exact() }.into());
-        }
+        self.currency.charges(amount)?;
         let shares = self.options.fixed().map_or(Ok(()), |options| options.fits(amount));
         shares.map_err(|_| PriceError::Shares)
     }

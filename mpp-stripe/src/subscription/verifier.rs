@@ -4,7 +4,6 @@ use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use mpp_core::{
     agreement::{Agreement, Period},
-    amount::AmountError,
     binding::Claim,
     fate::Fate,
     intent::{Plan, PriceError, SubscriptionTerms},
@@ -151,19 +150,9 @@ impl mpp_core::verifier::Verifier for Verifier {
     fn terms(&self, plan: &Plan) -> Result<SubscriptionTerms, PriceError> {
         let price = &plan.per_period;
         let amount = price.in_unit(self.currency.as_str(), self.currency.decimals())?;
-        if amount.is_zero() {
-            return Err(PriceError::Nothing);
-        }
-        if self.currency.least().is_some_and(|least| amount.get() < least) {
-            return Err(PriceError::TooSmall);
-        }
-        let sayable =
-            contract::interval(&plan.cadence).is_some() && amount.get() <= self.currency.most();
-        if plan.expires.is_some() || !sayable {
+        self.currency.charges(amount)?;
+        if plan.expires.is_some() || contract::interval(&plan.cadence).is_none() {
             return Err(PriceError::Unpayable);
-        }
-        if amount.get() % self.currency.step() != 0 {
-            return Err(AmountError::Inexact { decimals: self.currency.exact() }.into());
         }
         Ok(SubscriptionTerms::of(plan, amount, self.currency.as_str()))
     }

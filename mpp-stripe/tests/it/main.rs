@@ -2,4 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
+mod live;
+mod log;
+mod paying;
+mod proxy;
+mod seller;
+mod stage;
 mod subscriber;
+mod tokens;

@@ -163,9 +163,11 @@ impl Verifier {
             Some(price) => price,
             None => self.new_price(order, &lookup).await?,
         };
-        let fits = is_price(&price, &order.terms.of("", ""), &order.terms.cadence);
-        let id = price.id_of("id", "").filter(|_| fits);
-        id.map(str::to_owned).ok_or_else(|| failed(unsayable()))
+        let id = price.id_of("id", "").ok_or_else(|| unknown(odd()))?;
+        match is_price(&price, &order.terms.of("", ""), &order.terms.cadence) {
+            true => Ok(id.to_owned()),
+            false => Err(failed(unsayable())),
+        }
     }
 
     async fn known_price(&self, lookup: &str) -> Step<Option<Value>> {

@@ -26,7 +26,7 @@ async fn plans_that_stripe_cannot_say_exactly_are_no_offer() {
         ("5 usd per 157 weeks", Err(PriceError::Unpayable)),
         ("5 usd per 37 months", Err(PriceError::Unpayable)),
         ("0 usd per month", Err(PriceError::Nothing)),
-        ("0.49 usd per month", Err(PriceError::TooSmall)),
+        ("0.49 usd per month", Err(PriceError::BelowMinimum { least: mpp_core::Amount::new(50) })),
         ("1000000 usd per month", Err(PriceError::Unpayable)),
         ("5 eur per month", Err(PriceError::Unit)),
     ] {
