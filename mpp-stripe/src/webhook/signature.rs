@@ -170,7 +170,10 @@ mod tests {
         for secrets in [vec![old.clone()], vec![new.clone()], vec![old, new]] {
             assert_eq!(check(&secrets, &both, body, at), Ok(()));
         }
-        assert_eq!(check(&[secret("whsec_nobodys_own")], &both, body, at), Err(BadSignature::Forged));
+        assert_eq!(
+            check(&[secret("whsec_nobodys_own")], &both, body, at),
+            Err(BadSignature::Forged)
+        );
     }
 
     #[test]

@@ -140,3 +140,6 @@ impl Billing {
 pub(crate) fn odd() -> ApiError {
     ApiError::Unclear { status: 200, request: None }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,10 +36,7 @@ impl Verifier {
         if let Some(settlement) = settled(order, &contract, invoice) {
             return Ok(Fate::Settled(settlement));
         }
-        let agreed = order.terms.of(&order.kept.subscription, &order.kept.customer);
-        let fits = !contract.is_called_off()
-            && invoice.unpayable(&agreed, order.span()).is_none()
-            && contract.unfit(&agreed, &order.terms.cadence).is_none();
+        let fits = self.is_payable(order, &contract, invoice);
         match invoice.status {
             Status::Paid => self.call_off(&contract, Some(invoice), not_as_agreed()).await,
             Status::Closed => self.call_off(&contract, Some(invoice), declined()).await,
@@ -70,12 +67,18 @@ impl Verifier {
         }
     }
 
+    /// Whether an invoice that is not paid yet may be: as agreed, and for a subscription that nobody has ended.
+    fn is_payable(&self, order: &Renew, contract: &Contract, invoice: &Invoice) -> bool {
+        let agreed = order.terms.of(&order.kept.subscription, &order.kept.customer);
+        !contract.is_called_off()
+            && !has_ended(order, contract)
+            && invoice.unpayable(&agreed, order.span()).is_none()
+            && contract.unfit(&agreed, &order.terms.cadence).is_none()
+    }
+
     /// Stripe has made no invoice of the period. Its clock may be behind ours; or it never will.
     async fn without_invoice(&self, order: &Renew, contract: &Contract) -> Step<Fate> {
-        if contract.ends().is_some_and(|end| end <= order.start) {
-            return self.give_up(contract, over()).await;
-        }
-        if contract.has_ended() || contract.is_called_off() {
+        if has_ended(order, contract) || contract.is_called_off() {
             return self.give_up(contract, over()).await;
         }
         Err(unknown("Stripe has not made the invoice of this period yet"))
@@ -159,6 +162,11 @@ fn its_own<'i>(invoices: &'i [Invoice], order: &Renew) -> Option<&'i Invoice> {
 fn is_stale(invoice: &Invoice, order: &Renew) -> bool {
     matches!(invoice.status, Status::Draft | Status::Open)
         && invoice.span.is_some_and(|(_, end)| end <= order.start)
+}
+
+/// Whether nothing is to be charged for the period any more, by what Stripe was told.
+fn has_ended(order: &Renew, contract: &Contract) -> bool {
+    contract.has_ended() || contract.ends().is_some_and(|end| end <= order.start)
 }
 
 fn is_decline(no: &Refused) -> bool {

@@ -1,6 +1,8 @@
 //! Renewals: Stripe's own invoices, found or paid, one for each period.
 
-use mpp_core::{fate::Fate, problem::Reason, renewer::Renewer, verifier::Verifier};
+use mpp_core::{
+    agreement::Agreement, fate::Fate, problem::Reason, renewer::Renewer, verifier::Verifier,
+};
 
 use super::stage::{DAY, Stage, VISA, WEEK, failed, is_unknown, period, recovered, settled};
 
@@ -73,8 +75,7 @@ async fn an_open_invoice_of_a_period_that_is_over_is_voided_and_never_paid() {
     fails_from_now_on(&stage, &agreement).await;
     stage.sim.advance(WEEK + DAY);
     assert_eq!(stage.invoices("open"), 1);
-    let path =
-        format!("/v1/subscriptions/{}", agreement.began.kept["subscription"].as_str().unwrap());
+    let path = format!("/v1/subscriptions/{}", subscription(&agreement));
     stage.post(&path, &[("default_payment_method", good.as_str().unwrap())]).await;
     stage.sim.advance(WEEK);
     let settlement = settled(stage.renewed(&agreement, &period(&agreement, 2)).await);
@@ -89,14 +90,25 @@ async fn an_open_invoice_of_a_period_that_is_over_is_voided_and_never_paid() {
 async fn a_subscription_that_stripe_has_ended_charges_nothing_and_says_so() {
     let stage = Stage::new().await;
     let agreement = stage.subscribed(VISA).await;
-    let path =
-        format!("/v1/subscriptions/{}", agreement.began.kept["subscription"].as_str().unwrap());
+    let path = format!("/v1/subscriptions/{}", subscription(&agreement));
     stage.post(&path, &[("cancel_at_period_end", "true")]).await;
     // By our clock the period began, by Stripe's not yet.
     assert_eq!(failed(stage.renewed(&agreement, &period(&agreement, 1)).await), Reason::BAD_PROOF);
     stage.sim.advance(WEEK);
     assert_eq!(failed(stage.renewed(&agreement, &period(&agreement, 1)).await), Reason::BAD_PROOF);
     assert_eq!(stage.taken(), 999);
+}
+
+#[tokio::test]
+async fn an_open_invoice_of_a_subscription_that_was_ended_is_not_paid() {
+    let stage = Stage::new().await;
+    let agreement = stage.subscribed(VISA).await;
+    stage.sim.advance(WEEK);
+    // The seller ends it by hand, while its invoice is a draft.
+    stage.delete(&format!("/v1/subscriptions/{}", subscription(&agreement))).await;
+    assert_eq!(failed(stage.renewed(&agreement, &period(&agreement, 1)).await), Reason::BAD_PROOF);
+    stage.sim.advance(WEEK);
+    assert_eq!((stage.invoices("void"), stage.taken()), (1, 999));
 }
 
 #[tokio::test]
@@ -114,8 +126,12 @@ async fn a_charge_at_another_price_is_given_back_and_ends_the_subscription() {
     assert_eq!(failed(recovered(&stage.shop, &order).await), Reason::BAD_PROOF);
 }
 
+fn subscription(agreement: &Agreement) -> &str {
+    agreement.began.kept["subscription"].as_str().unwrap()
+}
+
 /// From now on every charge is declined.
-async fn fails_from_now_on(stage: &Stage, agreement: &mpp_core::agreement::Agreement) {
+async fn fails_from_now_on(stage: &Stage, agreement: &Agreement) {
     let bad = stage.card("tok_chargeCustomerFail").await;
     let kept = &agreement.began.kept;
     let path = format!("/v1/payment_methods/{bad}/attach");

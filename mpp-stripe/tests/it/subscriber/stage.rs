@@ -163,6 +163,13 @@ impl Stage {
         serde_json::from_str(&answer).unwrap()
     }
 
+    /// Ends something at Stripe by hand.
+    pub(super) async fn delete(&self, path: &str) {
+        let request = reqwest::Client::new().delete(format!("{}{path}", self.sim.url()));
+        let request = request.basic_auth(self.sim.secret_key(), Some(""));
+        assert!(request.send().await.unwrap().status().is_success());
+    }
+
     /// A card that exists, and belongs to nobody.
     pub(super) async fn card(&self, token: &str) -> String {
         let form = [("type", "card"), ("card[token]", token)];
