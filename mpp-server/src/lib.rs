@@ -28,6 +28,7 @@ pub mod ws;
 mod ledger;
 mod nonce;
 mod session;
+pub mod subscription;
 
 pub use self::{
     error::ConfigError,
@@ -38,4 +39,5 @@ pub use self::{
     rail::Rail,
     route::{Order, Route},
     session::{Dry, Meter, Schedule, Session, Swept},
+    subscription::{Heard, Members, SubscriptionState, Subscriptions},
 };

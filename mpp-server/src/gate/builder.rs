@@ -19,6 +19,7 @@ use crate::{
     limit::{Limiter, Unlimited},
     nonce::Nonces,
     session::{Engine, Locals, Schedule},
+    subscription::Agreements,
 };
 
 /// What a gate does with a connection that is not TLS.
@@ -248,6 +249,8 @@ impl GateBuilder {
             rails: Rails::default(),
             events: events.clone(),
         };
+        let latest = Arc::new(Latest::new());
+        let agreements = Agreements::new(ledger.clone(), latest.clone());
         Ok(Gate(Arc::new(Inner {
             id: GATES.fetch_add(1, Ordering::Relaxed),
             realms,
@@ -261,7 +264,8 @@ impl GateBuilder {
             lifetime: self.lifetime,
             plaintext: self.plaintext,
             recovery: Recovery::new(self.recover_every),
-            latest: Latest::new(),
+            latest,
+            agreements,
         })))
     }
 }
