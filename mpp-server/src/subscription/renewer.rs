@@ -41,7 +41,9 @@ impl<R: Renewer> ErasedRenewer for ByRenewer<R> {
     }
 
     fn renewal(&self, of: &Agreement, period: &Period) -> Result<Box<RawValue>, Rejection> {
-        to_raw_value(&self.it.renewal(of, period)?).map_err(Rejection::internal)
+        // Whatever its method says of it: nobody is to pay for what we cannot read.
+        let order = self.it.renewal(of, period).map_err(Rejection::internal)?;
+        to_raw_value(&order).map_err(Rejection::internal)
     }
 
     fn cancel(
