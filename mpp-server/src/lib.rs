@@ -13,6 +13,7 @@ pub mod permit;
 pub mod rail;
 pub mod route;
 pub mod store;
+pub mod subscription;
 
 #[cfg(feature = "axum")]
 pub mod axum;
@@ -28,7 +29,6 @@ pub mod ws;
 mod ledger;
 mod nonce;
 mod session;
-pub mod subscription;
 
 pub use self::{
     error::ConfigError,

@@ -49,6 +49,7 @@ pub struct Card {
 
 /// An order to the club.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Order {
     /// Takes a member in, and charges for the first period.
     Join {

@@ -9,7 +9,7 @@ use mpp_core::{
     time::Timestamp,
 };
 
-use super::{Agreements, renew::receipt_of};
+use super::{Agreements, outcome::receipt_of};
 use crate::{event::SubscriptionChange, ledger::broken};
 
 /// What came of a notice. The same notice comes to the same as often as it is heard, but for [`Recorded::New`], which is

@@ -11,6 +11,7 @@ mod entry;
 mod handle;
 mod hear;
 mod member;
+mod outcome;
 mod refusal;
 mod renew;
 mod renewer;

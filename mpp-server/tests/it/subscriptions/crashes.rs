@@ -119,3 +119,70 @@ async fn a_cancellation_that_was_written_down_is_told_wherever_its_server_dies()
     }
     assert!(deaths > 3, "{deaths} deaths are too few for this many writes");
 }
+
+/// Has a server fall asleep in something, another take over meanwhile, and the first go on; whether it slept at all.
+async fn sleeping<F: Future<Output = ()> + Send + 'static>(
+    house: &Arc<House>,
+    halves: usize,
+    work: impl FnOnce(Arc<House>) -> F,
+    meanwhile: impl AsyncFnOnce(House),
+) -> bool {
+    house.life.dies_after(halves + 1);
+    let working = tokio::spawn(work(house.clone()));
+    tokio::time::sleep(LONG).await;
+    house.clock.advance(LONG);
+    let slept = house.life.is_dead();
+    meanwhile(house.another()).await;
+    house.life.wakes();
+    let _ = working.await;
+    house.gate.idle().await;
+    slept
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_slept_in_an_activation_does_not_charge_beside_who_took_over() {
+    for halves in 0.. {
+        let house = Arc::new(House::new());
+        let (card, other) = (house.card().await, house.card().await);
+        let paying = async move |house: Arc<House>| {
+            let _ = house.ask(Some("alice"), Some(&card)).await;
+        };
+        let slept = sleeping(&house, halves, paying, async |next| {
+            if halves % 2 == 0 {
+                next.gate.recover().await.unwrap();
+            }
+            let _ = next.ask(Some("alice"), Some(&other)).await;
+        });
+        let slept = slept.await;
+        house.clock.advance(LONG);
+        house.another().gate.recover().await.unwrap();
+        house.another().served("alice").await;
+        assert_eq!((house.club.charges(), house.club.sent_again()), (1, 0), "after {halves}");
+        if !slept {
+            assert!(halves > 15, "{halves} are too few for this many writes");
+            break;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_slept_in_a_renewal_does_not_charge_beside_who_took_over() {
+    for halves in 0.. {
+        let house = Arc::new(House::new());
+        house.subscribe("alice").await;
+        house.clock.advance(DAY * 30);
+        let asking = async move |house: Arc<House>| {
+            let _ = house.ask(Some("alice"), None).await;
+        };
+        let slept = sleeping(&house, halves, asking, async |next| {
+            next.served("alice").await;
+        });
+        let slept = slept.await;
+        assert_eq!(house.another().served("alice").await.reference, "club0-1");
+        assert_eq!((house.club.charges(), house.club.sent_again()), (2, 0), "after {halves}");
+        if !slept {
+            assert!(halves > 5, "{halves} are too few for this many writes");
+            break;
+        }
+    }
+}

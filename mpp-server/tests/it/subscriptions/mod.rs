@@ -2,6 +2,8 @@
 
 mod activation;
 mod crashes;
+#[cfg(feature = "redb")]
+mod durable;
 mod model;
 mod notices;
 mod renewal;
@@ -57,7 +59,8 @@ impl House {
     }
 
     fn over(store: Arc<Memory>, clock: Hands, club: Arc<Club>) -> Self {
-        let life = Arc::new(Mortal { store: store.clone(), left: AtomicUsize::new(usize::MAX) });
+        let (left, woken) = (AtomicUsize::new(usize::MAX), tokio::sync::Notify::new());
+        let life = Arc::new(Mortal { store: store.clone(), left, woken });
         let gate = builder(life.clone(), &clock).build().unwrap();
         let route = route(&gate, &club, "5 coupon per 30 days");
         Self { store, life, clock, club, gate, route }
@@ -129,12 +132,19 @@ pub(super) fn route(gate: &Gate, club: &Arc<Club>, plan: &str) -> Route {
 pub(super) struct Mortal {
     store: Arc<Memory>,
     left: AtomicUsize,
+    woken: tokio::sync::Notify,
 }
 
 impl Mortal {
     /// Dies at so many half operations from now: an even number before one is done, an odd number after it.
     pub(super) fn dies_after(&self, halves: usize) {
         self.left.store(halves, Ordering::SeqCst);
+    }
+
+    /// Was not dead: it slept.
+    pub(super) fn wakes(&self) {
+        self.left.store(usize::MAX, Ordering::SeqCst);
+        self.woken.notify_waiters();
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -147,8 +157,8 @@ impl Mortal {
             left => Some(left - 1),
         };
         let _ = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spent);
-        if self.is_dead() {
-            std::future::pending::<()>().await;
+        while self.is_dead() {
+            self.woken.notified().await;
         }
     }
 }
