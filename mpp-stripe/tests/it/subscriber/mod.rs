@@ -6,5 +6,6 @@ mod lost;
 mod payer;
 mod refusals;
 mod renew;
+mod shop;
 mod stage;
 mod webhook;
