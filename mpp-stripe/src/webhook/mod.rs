@@ -45,24 +45,29 @@ const LONGEST: usize = 1024 * 1024;
 /// use std::sync::Arc;
 ///
 /// use axum::{Router, body::Bytes, extract::State, http::{HeaderMap, StatusCode}, routing::post};
-/// use mpp_core::renewer::Notice;
-/// use mpp_stripe::webhook::{Webhook, WebhookError};
+/// use mpp_server::Gate;
+/// use mpp_stripe::{subscription::Verifier, webhook::Webhook};
+///
+/// type Desk = Arc<(Webhook, Gate, Arc<Verifier>)>;
 ///
 /// /// The raw bytes are signed: nothing may parse the body before.
-/// async fn stripe(State(webhook): State<Arc<Webhook>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+/// async fn stripe(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> StatusCode {
+///     let (webhook, gate, shop) = &*desk;
 ///     let signature = headers.get("stripe-signature").and_then(|v| v.to_str().ok()).unwrap_or_default();
 ///     let status = |code| StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
 ///     match webhook.read(signature, &body).await {
-///         // Here the gate hears it; what it could not write down is answered with 500, and Stripe says it again.
-///         Ok(Some(notice)) => hear(notice).await,
+///         // What could not be written down is answered with 500, and Stripe says it again.
+///         Ok(Some(notice)) => match gate.subscriptions().hear(shop, notice).await {
+///             Ok(_) => StatusCode::OK,
+///             Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+///         },
 ///         Ok(None) => StatusCode::OK,
 ///         Err(error) => status(error.status()),
 ///     }
 /// }
 ///
-/// # async fn hear(_: Notice) -> StatusCode { StatusCode::OK }
-/// # fn routes(webhook: Webhook) -> Router {
-/// Router::new().route("/webhooks/stripe", post(stripe)).with_state(Arc::new(webhook))
+/// # fn routes(desk: Desk) -> Router {
+/// Router::new().route("/webhooks/stripe", post(stripe)).with_state(desk)
 /// # }
 /// ```
 #[derive(Clone)]

@@ -140,7 +140,8 @@ mod tests {
     #[test]
     fn a_signature_is_of_one_body_one_secret_and_just_now() {
         let (ours, other) = (secret("whsec_test_secret"), secret("whsec_other_secret"));
-        let check = |header: &str, body: &[u8], now| check(&[ours.clone()], header, body, now);
+        let check =
+            |header: &str, body: &[u8], now| check(std::slice::from_ref(&ours), header, body, now);
         let good = signed(&ours, 1_700_000_000, b"{}");
         for now in [1_700_000_000, 1_700_000_300, 1_699_999_700] {
             assert_eq!(check(&good, b"{}", now), Ok(()));

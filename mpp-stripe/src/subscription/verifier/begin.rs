@@ -59,7 +59,7 @@ impl Verifier {
             _ => (),
         }
         let method = match payer.method {
-            Some(method) => method,
+            Some(method) => self.owned(order, &payer.customer, method).await?,
             // A crash after it leaves a payment method that its customer can be found by.
             None => self.attach(order, &payer.customer).await?,
         };
@@ -134,7 +134,7 @@ impl Verifier {
             return Ok(Some(Payer { customer, method, new: false }));
         }
         let method = self.method(&order.payment_method).await.map_err(stopped)?;
-        if let Some(customer) = self.owner(&method, None).await.map_err(stopped)? {
+        if let Some(customer) = method.customer {
             return Ok(Some(Payer { customer, method: Some(method.id), new: false }));
         }
         if old {
@@ -145,6 +145,15 @@ impl Verifier {
         let made = self.prepared("/v1/customers", form, &order.key_of("customer")).await?;
         let customer = made.body.id_of("id", "cus_").ok_or_else(|| unknown(odd()))?.to_owned();
         Ok(Some(Payer { customer, method: None, new: !made.replayed }))
+    }
+
+    /// A payment method that belongs to somebody by now, where that is whom the check saw, or the customer that was made for it.
+    async fn owned(&self, order: &Begin, customer: &str, method: String) -> Step<String> {
+        let seen = order.customer.as_deref() == Some(customer);
+        if seen || self.made_for(customer, &method).await.map_err(stopped)? {
+            return Ok(method);
+        }
+        Err(failed(Rejection::failed("The payment method belongs to somebody else by now.")))
     }
 
     /// Gives the payment method to its customer. Stripe asks the card's issuer here whether it is good for later charges.

@@ -23,6 +23,7 @@ impl Verifier {
         let terms = self.asked(claim)?;
         let named = claim.payload.customer.as_ref().map(Customer::as_str);
         let method = self.method(&claim.payload.payment_method).await?;
+        self.takes(&method)?;
         let customer = self.owner(&method, named).await?;
         if let Some(customer) = &customer {
             self.is_plain(customer, terms.currency).await?;

@@ -6,12 +6,14 @@ use super::Verifier;
 use crate::{
     Currency,
     api::{ApiError, Form},
-    subscription::{billing::read::Read, id::is_id},
+    subscription::billing::{odd, read::Read},
 };
 
 /// A payment method, as Stripe has it.
 pub(super) struct Method {
     pub(super) id: String,
+    /// `card`, `link`.
+    kind: String,
     /// Whom it belongs to.
     pub(super) customer: Option<String>,
 }
@@ -20,19 +22,25 @@ pub(super) struct Method {
 pub(super) const MADE_FOR: &str = "mpp_payment_method";
 
 impl Verifier {
-    /// The payment method, where it exists and is of a type that is taken.
+    /// The payment method, where it exists.
     pub(super) async fn method(&self, id: &str) -> Result<Method, Rejection> {
-        if !is_id("pm_", id) {
-            return Err(Rejection::failed("This is no payment method."));
-        }
         let path = format!("/v1/payment_methods/{id}");
         let found = self.billing.get(&path, Form::new()).await.map_err(unread)?;
-        let taken = found.text("type").is_some_and(|kind| self.types.iter().any(|t| t == kind));
-        let Some(id) = found.id_of("id", "pm_").filter(|_| taken) else {
-            return Err(Rejection::failed("Payment methods of this type are not taken here."));
-        };
         let customer = found.id_of("customer", "cus_").map(str::to_owned);
-        Ok(Method { id: id.to_owned(), customer })
+        match (found.id_of("id", "pm_"), found.text("type")) {
+            (Some(id), Some(kind)) => {
+                Ok(Method { id: id.to_owned(), kind: kind.to_owned(), customer })
+            }
+            _ => Err(Rejection::unknown(odd())),
+        }
+    }
+
+    /// Whether it is of a type that is taken.
+    pub(super) fn takes(&self, method: &Method) -> Result<(), Rejection> {
+        match self.types.contains(&method.kind) {
+            true => Ok(()),
+            false => Err(Rejection::failed("Payment methods of this type are not taken here.")),
+        }
     }
 
     /// The customer a payment method belongs to, where it is the payer's to show: whom the payer named, or the one that was made
@@ -57,7 +65,8 @@ impl Verifier {
         }
     }
 
-    async fn made_for(&self, customer: &str, method: &str) -> Result<bool, Rejection> {
+    /// Whether a customer was made here for a payment method.
+    pub(super) async fn made_for(&self, customer: &str, method: &str) -> Result<bool, Rejection> {
         let path = format!("/v1/customers/{customer}");
         let found = self.billing.get(&path, Form::new()).await.map_err(unread)?;
         Ok(found.noted(MADE_FOR) == Some(method))

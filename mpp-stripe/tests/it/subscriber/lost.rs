@@ -8,7 +8,10 @@ use mpp_testkit::stripe::Fault;
 
 use super::stage::{DAY, Stage, VISA, WEEK, failed, is_unknown, period, recovered, settled};
 
-fn faults() -> Vec<(&'static str, fn() -> Fault)> {
+/// A way to lose a call, and its name.
+type Way = (&'static str, fn() -> Fault);
+
+fn faults() -> Vec<Way> {
     vec![
         ("answer lost", || Fault::AnswerLost),
         ("server error", || Fault::ServerError),
@@ -88,6 +91,23 @@ async fn a_subscription_whose_answer_was_lost_is_found_after_the_keys_are_gone()
         settled(recovered(&stage.shop, &order).await);
         assert_eq!((stage.living(), stage.taken()), (1, 999));
     }
+}
+
+#[tokio::test]
+async fn what_a_seller_changes_meanwhile_makes_no_charge_a_failure() {
+    let stage = Stage::new().await;
+    let card = stage.card("tok_visa").await;
+    let order = stage.checked(&card, None).await.unwrap();
+    strike(&stage, 3, Fault::AnswerLost);
+    assert!(is_unknown(&stage.shop.settle(&order).await));
+    // Another configuration, and a customer who lost the note of whom it was made for.
+    let other = stage.shop.clone().payment_method_types(["link"]).unwrap();
+    let customer = stage.sim.objects("customer")[0]["id"].as_str().unwrap().to_owned();
+    let form = [("metadata[mpp_payment_method]", "pm_other")];
+    stage.post(&format!("/v1/customers/{customer}"), &form).await;
+    settled(other.settle(&order).await);
+    settled(recovered(&other, &order).await);
+    assert_eq!((stage.sim.objects("subscription").len(), stage.taken()), (1, 999));
 }
 
 #[tokio::test]
