@@ -194,6 +194,15 @@ impl Reason {
     /// The account is closed, or closing.
     pub const CLOSED: Self = Self("closed");
 
+    /// Nobody is known to the application, so there is nobody to subscribe.
+    pub const NO_SUBSCRIBER: Self = Self("no-subscriber");
+    /// The credential began somebody else's subscription.
+    pub const WRONG_SUBSCRIBER: Self = Self("wrong-subscriber");
+    /// The charge of a subscription's period did not succeed, and the subscription is over.
+    pub const RENEWAL_DECLINED: Self = Self("renewal-declined");
+    /// The subscription is over: cancelled, ended, or at terms that are not asked any more.
+    pub const SUBSCRIPTION_OVER: Self = Self("subscription-over");
+
     /// Defines a reason: lowercase words joined by hyphens.
     pub const fn new(code: &'static str) -> Self {
         Self(code)

@@ -35,6 +35,16 @@ pub enum ConfigError {
         "a proof that may be shown again must move nothing: an offer of this route asks for more than nothing"
     )]
     NotFree,
+    /// A route sells subscriptions, and does not say how its application knows its subscribers.
+    #[error(
+        "a subscription needs a subscriber: say with `known_by` how the application knows who asks"
+    )]
+    NoSubscriber,
+    /// A route sells subscriptions by a method that this gate cannot renew them by.
+    #[error(
+        "a subscription is sold by a method that this gate does not renew by: say `Gate::renews`"
+    )]
+    NoRenewer,
     /// Challenges may not live that long, or that short.
     #[error("a challenge lives for 10 seconds to 24 hours")]
     Lifetime,

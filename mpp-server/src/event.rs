@@ -53,6 +53,15 @@ pub enum Event {
         /// What its method says of it: a transaction's hash.
         settlement: Map<String, Value>,
     },
+    /// A subscription changed.
+    Subscription {
+        /// How it is paid.
+        method: MethodId,
+        /// Its name, as receipts have it.
+        subscription: String,
+        /// What happened.
+        what: SubscriptionChange,
+    },
     /// A handler ran for a payment and did not end in a delivered success; the credential can be shown again.
     NotDelivered {
         /// The challenge that was paid.
@@ -74,6 +83,28 @@ pub enum AccountChange {
     Closed,
 }
 
+/// What happened to a subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubscriptionChange {
+    /// Its first period was paid.
+    Began,
+    /// A later period was paid.
+    Renewed,
+    /// A period's charge did not succeed, and it is over.
+    Declined,
+    /// It was cancelled; what was paid is served to its end.
+    Cancelled,
+    /// Its rail ended it, or it is at terms that are not asked any more.
+    Ended,
+    /// A charge was made that grants nothing: of a period that was paid by another, is over, or was called off. The seller
+    /// is to give it back.
+    ToGiveBack {
+        /// The charge, as its rail names it.
+        reference: String,
+    },
+}
+
 impl Event {
     /// The name of this kind of event, as deployed peers have it where they have it.
     pub fn name(&self) -> &'static str {
@@ -88,6 +119,20 @@ impl Event {
             Self::Account { what: AccountChange::ToppedUp, .. } => "session.topped_up",
             Self::Account { what: AccountChange::Collected, .. } => "session.settled",
             Self::Account { what: AccountChange::Closed, .. } => "session.closed",
+            Self::Subscription { what, .. } => what.name(),
+        }
+    }
+}
+
+impl SubscriptionChange {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Began => "subscription.began",
+            Self::Renewed => "subscription.renewed",
+            Self::Declined => "subscription.declined",
+            Self::Cancelled => "subscription.cancelled",
+            Self::Ended => "subscription.ended",
+            Self::ToGiveBack { .. } => "subscription.to_give_back",
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod permit;
 pub mod rail;
 pub mod route;
 pub mod store;
+pub mod subscription;
 
 #[cfg(feature = "axum")]
 pub mod axum;
@@ -38,4 +39,5 @@ pub use self::{
     rail::Rail,
     route::{Order, Route},
     session::{Dry, Meter, Schedule, Session, Swept},
+    subscription::{Heard, Members, SubscriptionState, Subscriptions},
 };

@@ -3,6 +3,7 @@
 pub(crate) mod offers;
 
 use std::{
+    any::Any,
     fmt,
     marker::PhantomData,
     sync::{Arc, OnceLock},
@@ -11,7 +12,7 @@ use std::{
 use mpp_core::{
     Challenge, Draft, Encoded, Intent, Method, Request,
     binding::{Admitted, Keys, Stem},
-    intent::{Metered as Reused, Once, PriceError, Terms},
+    intent::{Metered as Reused, Once, PriceError, SubscriptionTerms, Terms},
     method::{AskOf, TermsOf},
     name::MethodId,
     problem::{ProblemType, Reason, Rejection},
@@ -229,6 +230,8 @@ pub(crate) trait ErasedOffer: Send + Sync {
     fn lasting(&self) -> Option<Encoded>;
     /// Whether it asks for nothing.
     fn is_free(&self) -> bool;
+    /// What it asks a period, where it sells subscriptions.
+    fn plan(&self) -> Option<&SubscriptionTerms>;
     /// Whether a challenge asks what this offer asks: of two offers by one method, the one to answer by.
     fn asked(&self, challenge: &Challenge) -> bool;
     /// Whether what a challenge asks is at least what this offer asks, in the same currency and to the same recipient.
@@ -279,6 +282,10 @@ impl<V: Verifier> ErasedOffer for ByVerifier<V> {
 
     fn is_free(&self) -> bool {
         self.terms.amount().is_zero()
+    }
+
+    fn plan(&self) -> Option<&SubscriptionTerms> {
+        (&self.terms as &dyn Any).downcast_ref()
     }
 
     fn asked(&self, challenge: &Challenge) -> bool {

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use mpp_core::name::CredentialHeader;
+use mpp_core::{
+    intent::{Intent, Subscription},
+    name::CredentialHeader,
+};
 
-use crate::{error::ConfigError, offer::Offer};
+use crate::{error::ConfigError, offer::Offer, subscription::Members};
 
 /// What a gate must know of a route. Offers of several methods, intents and prices may stand side by side.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub struct Route {
     pub units: u64,
     /// How a payer proves who it is on `HEAD`, to be told of the account it has here.
     pub(crate) bootstrap: Option<Offer>,
+    /// What its subscriptions are to, and how the application knows its subscribers.
+    pub(crate) members: Option<Members>,
 }
 
 /// The order of money on a route.
@@ -53,6 +58,7 @@ impl Route {
             reusable: false,
             units: 1,
             bootstrap: None,
+            members: None,
         }
     }
 
@@ -71,6 +77,16 @@ impl Route {
             true => Ok(Self { bootstrap: Some(proof), ..self }),
             false => Err(ConfigError::NotFree),
         }
+    }
+
+    /// Serves subscribers for as long as their period is paid, and sells subscriptions by its offers of that intent.
+    pub fn subscribed(self, members: Members) -> Self {
+        Self { members: Some(members), ..self }
+    }
+
+    /// Whether any of its offers begins a subscription.
+    pub(crate) fn sells_subscriptions(&self) -> bool {
+        self.offers.iter().any(|offer| offer.id().intent == Subscription::NAME)
     }
 
     /// Whether any of its offers draws on accounts.

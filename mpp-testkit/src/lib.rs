@@ -4,6 +4,7 @@
 
 pub mod bank;
 pub mod clock;
+pub mod club;
 pub mod devnet;
 pub mod ledger;
 pub mod method;

@@ -106,7 +106,7 @@ pub enum Act {
 }
 
 impl Act {
-    fn takes(self) -> bool {
+    pub(crate) fn takes(self) -> bool {
         matches!(
             self,
             Self::Answers

@@ -72,6 +72,9 @@ pub struct Call {
     pub hint: Option<String>,
     /// Whether only the head of an answer is wanted: where a payer may prove who it is, and go on with its account.
     pub is_head: bool,
+    /// Who asks, as the application proved it by its own means: whose subscription serves this call. Nothing of the payment
+    /// protocol says so, and a name that the caller only claims must not stand here.
+    pub subscriber: Option<String>,
 }
 
 impl Call {
@@ -88,6 +91,7 @@ impl Call {
             idempotency_key: None,
             hint: None,
             is_head: false,
+            subscriber: None,
         }
     }
 }

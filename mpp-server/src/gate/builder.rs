@@ -19,6 +19,7 @@ use crate::{
     limit::{Limiter, Unlimited},
     nonce::Nonces,
     session::{Engine, Locals, Schedule},
+    subscription::Agreements,
 };
 
 /// What a gate does with a connection that is not TLS.
@@ -258,6 +259,8 @@ impl GateBuilder {
             rails: Rails::default(),
             events: events.clone(),
         };
+        let latest = Arc::new(Latest::new());
+        let agreements = Agreements::new(ledger.clone(), latest.clone());
         Ok(Gate(Arc::new(Inner {
             id: GATES.fetch_add(1, Ordering::Relaxed),
             realms,
@@ -272,7 +275,8 @@ impl GateBuilder {
             minting: self.minting,
             plaintext: self.plaintext,
             recovery: Recovery::new(self.recover_every),
-            latest: Latest::new(),
+            latest,
+            agreements,
         })))
     }
 }

@@ -63,7 +63,18 @@ impl Gate {
             return Err(Rejection::expired(&expires));
         }
         let rail = offer.rail().clone();
-        Ok(Opening { print, challenge: id, expires, spends, evidence, external_id, moved, rail })
+        let agreed = None;
+        Ok(Opening {
+            print,
+            challenge: id,
+            expires,
+            spends,
+            evidence,
+            external_id,
+            moved,
+            rail,
+            agreed,
+        })
     }
 
     /// Asks the verifiers of these offers in turn, all in the time that one settlement may take, and says whose proof it is.

@@ -6,6 +6,7 @@ use mpp_core::{
     Realm,
     accept::Accept,
     credential::{Credential, Fingerprint},
+    intent::{Intent, Subscription},
     name::CredentialHeader,
     problem::{ProblemType, Reason, Rejection},
     store::Key,
@@ -17,6 +18,7 @@ use super::{
     check::{answerable, not_offered, offers_by},
     identify::identifying,
     session,
+    subscription::Asker,
 };
 use crate::{
     answer::Asked,
@@ -25,6 +27,7 @@ use crate::{
     limit::Effort,
     permit::{Admission, Permit},
     route::Route,
+    subscription::Member,
 };
 
 /// What challenges are made out to: everything of a call but its credential and its wishes.
@@ -54,6 +57,7 @@ impl Gate {
             hint,
             wants,
             is_head,
+            subscriber,
             ..
         } = call;
         let realm = self.0.realms.of(host.as_deref()).ok_or_else(foreign_host)?;
@@ -65,14 +69,19 @@ impl Gate {
             hint: hint.as_deref(),
         };
         let proof = route.bootstrap.as_ref().filter(|_| is_head);
+        let (member, ended) = match self.subscriber(route, subscriber, &credential).await? {
+            Asker::Paid(permit) => return Ok(Admission::Serve(*permit)),
+            Asker::Known(member, ended) => (Some(member), ended),
+            Asker::Nobody => (None, None),
+        };
         let rejection = match credential {
-            Ok(None) => required(),
+            Ok(None) => ended.unwrap_or_else(required),
             Err(unreadable) => self.refused(None, unreadable),
             Ok(Some(credential)) => {
                 let challenge = credential.challenge.id().as_str().to_owned();
                 // Boxed: a future with room for a whole payment would be moved with each 402 too.
                 let asked = idempotency_key.map(|key| Asked::new(&key, place.at));
-                let wanted = (asked, wants);
+                let wanted = (asked, wants, member);
                 match Box::pin(self.take(route, credential, wanted, place, &accept)).await {
                     Ok(admission) => return Ok(admission),
                     Err(rejection) => self.refused(Some(challenge), rejection),
@@ -92,7 +101,8 @@ impl Gate {
     pub fn ask(&self, route: &Route, call: &Call) -> Option<Refusal> {
         self.start_recovery();
         // Who names an account is looked up, and so is who may be asked on a head who it is.
-        let plain = call.hint.is_none() && !(call.is_head && route.bootstrap.is_some());
+        let known = route.members.is_some() && call.subscriber.is_some();
+        let plain = call.hint.is_none() && !(call.is_head && route.bootstrap.is_some()) && !known;
         if !matches!(call.credential, Ok(None)) || !plain {
             return None;
         }
@@ -113,7 +123,7 @@ impl Gate {
         &self,
         route: &Route,
         credential: Credential,
-        (asked, wants): (Option<Asked>, Wants),
+        (asked, wants, member): (Option<Asked>, Wants, Option<Member>),
         place: Place<'_>,
         accept: &Accept,
     ) -> Result<Admission, Rejection> {
@@ -154,6 +164,9 @@ impl Gate {
         if let Some(offers) = identifying(route, known.challenge()) {
             let paid = self.who(known, &offers).await?;
             return Ok(Admission::Serve(Permit::identified(paid, self.0.events.clone())));
+        }
+        if known.challenge().intent == Subscription::NAME {
+            return self.subscribe_by(route, known, (key, print), member).await;
         }
         let manner = Manner { order: route.order, asked };
         // Of a thousand copies one goes on, from its check to its end; the others are told without a word to the rail.
@@ -225,7 +238,7 @@ impl Gate {
         })
     }
 
-    fn refused(&self, challenge: Option<String>, rejection: Rejection) -> Rejection {
+    pub(super) fn refused(&self, challenge: Option<String>, rejection: Rejection) -> Rejection {
         let cause = rejection.source.as_deref().map(tracing::field::display);
         match rejection.kind.status {
             500.. => tracing::error!(

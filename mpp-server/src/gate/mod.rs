@@ -5,10 +5,11 @@ mod check;
 mod identify;
 pub(crate) mod invite;
 pub(crate) mod judge;
-mod latest;
+pub(crate) mod latest;
 mod realm;
 mod recovery;
 mod session;
+mod subscription;
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -32,6 +33,7 @@ use crate::{
     rail::Rail,
     route::Route,
     session::{Engine, ErasedTill, Swept},
+    subscription::Agreements,
 };
 
 pub use self::builder::{GateBuilder, Plaintext};
@@ -69,7 +71,8 @@ struct Inner {
     minting: Duration,
     plaintext: Plaintext,
     recovery: recovery::Recovery,
-    latest: Latest,
+    latest: Arc<Latest>,
+    agreements: Agreements,
 }
 
 impl Gate {
@@ -102,7 +105,10 @@ impl Gate {
     /// # Errors
     /// The store does not answer. What was done until then is done.
     pub async fn recover(&self) -> Result<Recovered, mpp_core::store::StoreError> {
-        self.0.ledger.recover().await
+        let mut recovered = self.0.ledger.recover().await?;
+        // What the ledger knows by now is agreed.
+        self.0.agreements.sweep(&mut recovered).await?;
+        Ok(recovered)
     }
 
     /// Lists the payments whose outcome is not known: most are settling right now, or will be known after the next pass over
@@ -135,9 +141,14 @@ impl Gate {
     /// every end is written down. For
     /// shutting down, once the server takes no more requests; give it a deadline of your own.
     pub async fn idle(&self) {
-        while !self.0.ledger.holds.is_empty() || !self.0.engine.is_idle() {
+        while !self.is_idle() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        let Inner { ledger, engine, agreements, .. } = &*self.0;
+        ledger.holds.is_empty() && engine.is_idle() && agreements.is_idle()
     }
 
     /// Lets recovery go on with payments begun on this route. Layers say it themselves; who calls [`Gate::judge`] says it

@@ -10,6 +10,7 @@ use mpp_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::agreed::Agreed;
 use crate::answer::{Answer, Asked};
 
 /// Where a payment stands.
@@ -104,6 +105,9 @@ pub(crate) struct Entry {
     /// What was delivered, where the client named its request. Since form 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) answer: Option<Box<Answer>>,
+    /// Whose subscription it begins, and what was agreed. Since form 2; absent from entries of other intents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) agreed: Option<Box<Agreed>>,
 }
 
 /// The newest form, and the one that is written.

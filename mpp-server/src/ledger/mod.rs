@@ -3,6 +3,7 @@
 //! The order of money is check, mark, settle, serve. Every step is one compare-and-swap on the payment's entry, so of two
 //! who try one step one wins, and what a crash leaves behind is a state from which anyone can go on.
 
+mod agreed;
 mod entry;
 mod hold;
 mod keeper;
@@ -30,11 +31,12 @@ use mpp_core::{
 };
 use serde_json::value::RawValue;
 
-use self::refusal::{broken, consumed, given_up, too_little};
+use self::refusal::{given_up, too_little};
 pub(crate) use self::{
+    agreed::{Agreed, Blocked},
     entry::{Entry, State},
-    hold::Holds,
-    refusal::{in_flight, key_reused},
+    hold::{Hold, Holds},
+    refusal::{broken, consumed, in_flight, key_reused},
     settle::receipt,
     turn::{Serving, Turn},
 };
@@ -113,6 +115,8 @@ pub(crate) struct Opening {
     /// The money moved before the proof was shown.
     pub(crate) moved: bool,
     pub(crate) rail: Rail,
+    /// Whose subscription it begins, and at what terms.
+    pub(crate) agreed: Option<Box<Agreed>>,
 }
 
 impl Opening {

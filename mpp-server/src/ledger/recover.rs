@@ -34,6 +34,12 @@ pub struct Recovered {
     pub dropped: u64,
     /// Entries that cannot be read; the log names them. Nothing else is affected.
     pub unreadable: u64,
+    /// Subscriptions whose first payment had settled, and whose agreements are on the books now.
+    pub activated: u64,
+    /// Charges of subscriptions' later periods whose outcome is known now.
+    pub renewals: u64,
+    /// Cancelled subscriptions of which their rails are told now.
+    pub cancelled: u64,
 }
 
 impl Ledger {

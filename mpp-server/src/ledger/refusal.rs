@@ -9,7 +9,7 @@ use mpp_core::{
 
 /// The store did not answer, or holds what cannot be read. In the first case it is not known whether a write happened; in
 /// either nobody is invited to pay.
-pub(super) fn broken(e: StoreError) -> Rejection {
+pub(crate) fn broken(e: StoreError) -> Rejection {
     match e {
         StoreError::Corrupt { .. } | StoreError::Newer { .. } => Rejection::internal(e),
         e => Rejection::unknown(e),
@@ -22,7 +22,7 @@ pub(crate) fn in_flight() -> Rejection {
         .retry_after(Duration::from_secs(1))
 }
 
-pub(super) fn consumed() -> Rejection {
+pub(crate) fn consumed() -> Rejection {
     Rejection::new(
         ProblemType::INVALID_CHALLENGE,
         Reason::ALREADY_USED,

@@ -43,8 +43,9 @@ impl Payment {
         manner: Manner,
     ) -> Result<Self, Rejection> {
         opening.refuse_expired(&ledger.clock.now())?;
-        let Opening { print, challenge, expires, spends, evidence, external_id, rail, .. } =
-            opening;
+        let Opening {
+            print, challenge, expires, spends, evidence, external_id, rail, agreed, ..
+        } = opening;
         let (mark, mark_until) = spends.map_or((None, None), |(mark, until)| (Some(mark), until));
         let state = match manner.order {
             Order::SettleFirst => State::Settling,
@@ -71,6 +72,7 @@ impl Payment {
             spared: 0,
             asked: manner.asked,
             answer: None,
+            agreed,
         });
         // A crash here leaves nothing.
         let marked = ledger.mark(&key, &entry).await?;
@@ -185,6 +187,9 @@ impl Payment {
         match fate {
             Fate::Settled(settlement) => {
                 self.entry.payer = settlement.payer.clone();
+                if let Some(agreed) = &mut self.entry.agreed {
+                    agreed.began = settlement.began.clone();
+                }
                 self.entry.receipt = Some(self.receipt(settlement));
                 // The money moved. A crash or a broken store before this swap leaves `settling`: the rail is asked again.
                 match asked_for() {
@@ -263,6 +268,9 @@ impl Payment {
         if to.is_final() {
             // Nothing can be settled from it any more, so what is worth money need not lie there.
             self.entry.evidence = RawValue::NULL.to_owned();
+            if let Some(agreed) = &mut self.entry.agreed {
+                agreed.began = None;
+            }
         }
         let keep = self.ledger.keep(&self.entry);
         for _ in 0..OVERTAKES {

@@ -14,7 +14,7 @@ pub(crate) struct Local {
     /// A queue for writers of this process, so that they do not lose their swaps to each other. Nothing depends on it.
     pub(super) writing: Turns<()>,
     /// Whoever carries an order out holds it: one at a time.
-    pub(super) ordering: Arc<Turns<()>>,
+    pub(crate) ordering: Arc<Turns<()>>,
     /// Woken when an account's credit or state changed.
     pub(super) changed: Notify,
 }

@@ -18,6 +18,7 @@ use crate::{
     gate::{Gate, invite::quiet},
     offer::{NotOffered, Offer, Sell, offers},
     route::{Order, Route},
+    subscription::Members,
 };
 
 type Maker<I> = Arc<dyn Fn(&<I as Intent>::Ask) -> Result<Offer, NotOffered> + Send + Sync>;
@@ -50,6 +51,15 @@ impl Menu {
         }
     }
 
+    /// Who asks, on a route that serves subscribers.
+    pub(crate) fn subscriber(&self, head: &Parts) -> Option<String> {
+        let members = match self {
+            Self::Fixed(route) => route.members.as_ref(),
+            Self::Each { manner, .. } => manner.members.as_ref(),
+        };
+        members?.subscriber(head)
+    }
+
     /// Whether it may have offers that draw on accounts.
     pub(crate) fn is_metered(&self) -> bool {
         match self {
@@ -79,13 +89,14 @@ pub(crate) struct RouteManner {
     /// The handler charges what it serves.
     by_handler: bool,
     bootstrap: Option<Offer>,
+    members: Option<Members>,
 }
 
 impl RouteManner {
     fn route(&self, offers: Vec<Offer>) -> Route {
-        let Self { header, order, reusable, by_handler, bootstrap, .. } = self.clone();
+        let Self { header, order, reusable, by_handler, bootstrap, members, .. } = self.clone();
         let units = u64::from(!by_handler);
-        Route { header, order, reusable, units, bootstrap, ..Route::of(offers) }
+        Route { header, order, reusable, units, bootstrap, members, ..Route::of(offers) }
     }
 }
 
@@ -142,6 +153,7 @@ impl Gate {
             return Err(ConfigError::NothingToOffer(Vec::new()));
         }
         route.refuse_priced_reuse()?;
+        self.refuse_unrenewed(&route)?;
         self.recovers(&route);
         self.start_recovery();
         Ok(Paywall::new(self.clone(), Menu::Fixed(route)))
@@ -227,6 +239,11 @@ impl<I: Intent> Selling<I> {
     pub fn in_payment_authorization(self) -> Self {
         let header = Some(CredentialHeader::PAYMENT_AUTHORIZATION);
         Self { manner: RouteManner { header, ..self.manner }, ..self }
+    }
+
+    /// Serves subscribers, and says how the application knows them.
+    pub(super) fn subscribed(self, members: Members) -> Self {
+        Self { manner: RouteManner { members: Some(members), ..self.manner }, ..self }
     }
 
     /// Lets a proof be shown again: for [`Gate::identify`], which asks for nothing. Whether the methods agree is seen when the

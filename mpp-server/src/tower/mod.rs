@@ -11,6 +11,7 @@ mod secure;
 mod service;
 #[cfg(feature = "ws")]
 mod socket;
+mod subscribe;
 
 use std::{
     fmt,
@@ -39,6 +40,7 @@ pub use self::{
     menu::{IntoPrice, IntoRate, Selling},
     reading::{BoundBody, Reading, Unread},
     service::{Client, PaywallService},
+    subscribe::{IntoPlan, Subscribing},
 };
 
 /// A layer that lets nobody pass who has not paid.

@@ -140,6 +140,7 @@ impl Wall {
             call.wants = Wants::Content { units: 1 };
         }
         call.client = head.extensions.get::<Client>().map(|c| c.0.clone());
+        call.subscriber = self.menu.subscriber(&head);
         if self.gate.has_hosts() {
             call.host = secure::host(&head).map(str::to_owned);
         }

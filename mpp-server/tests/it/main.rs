@@ -18,5 +18,6 @@ mod sessions;
 mod shop;
 mod storm;
 mod streams;
+mod subscriptions;
 mod terms;
 mod write_off;
