@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use mpp_core::{Amount, amount::AmountError, intent::PriceError};
 use serde::{Deserialize, Serialize};
 
 /// An ISO 4217 code in lower case: `usd`.
@@ -116,6 +117,29 @@ impl Currency {
             code if WHOLE_IN_HUNDREDTHS.contains(&code) => 100,
             _ => 1,
         }
+    }
+
+    /// Whether an amount, in base units, is one that is charged in this currency.
+    ///
+    /// # Errors
+    /// [`PriceError`], for what it is not.
+    pub fn charges(&self, amount: Amount) -> Result<(), PriceError> {
+        if amount.is_zero() {
+            return Err(PriceError::Nothing);
+        }
+        if let Some(least) = self.least().filter(|least| amount.get() < *least) {
+            return Err(PriceError::BelowMinimum { least: Amount::new(least) });
+        }
+        if amount.get() > self.most() {
+            return Err(PriceError::Unpayable);
+        }
+        let step = self.step();
+        if !amount.get().is_multiple_of(step) {
+            let lost = u8::try_from(step.ilog10()).unwrap_or_default();
+            let decimals = self.decimals().saturating_sub(lost);
+            return Err(AmountError::Inexact { decimals }.into());
+        }
+        Ok(())
     }
 
     /// The least that is charged, in base units, where it is known.

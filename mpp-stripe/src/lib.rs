@@ -11,8 +11,11 @@ mod currency;
 mod details;
 #[cfg(feature = "axum")]
 pub mod proxy;
+pub mod subscription;
 #[cfg(feature = "client")]
 pub mod token;
+#[cfg(feature = "server")]
+pub mod webhook;
 
 #[cfg(any(feature = "client", feature = "server"))]
 pub use self::api::{Api, SecretKey};
@@ -20,4 +23,5 @@ pub use self::{
     charge::StripeCharge,
     currency::{Currency, NotACurrency},
     details::{Details, TEST_NETWORK},
+    subscription::StripeSubscription,
 };

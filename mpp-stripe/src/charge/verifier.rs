@@ -4,7 +4,6 @@ use std::{borrow::Cow, sync::Arc};
 
 use mpp_core::{
     Amount, Price,
-    amount::AmountError,
     binding::Claim,
     fate::Fate,
     intent::{ChargeTerms, PriceError},
@@ -67,21 +66,7 @@ impl Verifier {
 
     /// Whether Stripe charges this, and everybody gets their part of it.
     fn is_chargeable(&self, amount: Amount) -> Result<(), PriceError> {
-        if amount.is_zero() {
-            return Err(PriceError::Nothing);
-        }
-        if let Some(least) = self.currency.least().filter(|least| amount.get() < *least) {
-            return Err(PriceError::BelowMinimum { least: Amount::new(least) });
-        }
-        if amount.get() > self.currency.most() {
-            return Err(PriceError::Unpayable);
-        }
-        let step = self.currency.step();
-        if !amount.get().is_multiple_of(step) {
-            let lost = u8::try_from(step.ilog10()).unwrap_or_default();
-            let decimals = self.currency.decimals().saturating_sub(lost);
-            return Err(AmountError::Inexact { decimals }.into());
-        }
+        self.currency.charges(amount)?;
         let shares = self.options.fixed().map_or(Ok(()), |options| options.fits(amount));
         shares.map_err(|_| PriceError::Shares)
     }

@@ -8,4 +8,5 @@ mod paying;
 mod proxy;
 mod seller;
 mod stage;
+mod subscriber;
 mod tokens;

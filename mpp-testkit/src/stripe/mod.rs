@@ -33,6 +33,7 @@ mod events;
 mod fault;
 mod form;
 mod idempotency;
+mod invoice_items;
 mod invoices;
 mod judge;
 mod line;

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    ask::Ask, books::Books, catalogue, customers, invoices, list, payment_intents, refunds,
-    refused::Refused, subscriptions, tokens,
+    ask::Ask, books::Books, catalogue, customers, invoice_items, invoices, list, payment_intents,
+    refunds, refused::Refused, subscriptions, tokens,
 };
 
 /// Does what is asked.
@@ -19,7 +19,7 @@ pub(super) fn route(books: &mut Books, ask: &Ask) -> Result<Value, Refused> {
         ["customers" | "payment_methods" | "products" | "prices", ..] => {
             catalogue(books, ask, &segments)
         }
-        ["subscriptions" | "invoices" | "invoice_payments" | "events", ..] => {
+        ["subscriptions" | "invoices" | "invoiceitems" | "invoice_payments" | "events", ..] => {
             billing(books, ask, &segments)
         }
         _ => Err(Refused::no_url(&ask.method, &ask.path)),
@@ -83,6 +83,9 @@ fn billing(books: &mut Books, ask: &Ask, segments: &[&str]) -> Result<Value, Ref
         ("POST", ["invoices", id, act @ ("finalize" | "pay" | "void" | "mark_uncollectible")]) => {
             invoices::act(books, ask, id, act)
         }
+        ("POST", ["invoiceitems"]) => invoice_items::create(books, ask),
+        ("GET", ["invoiceitems"]) => invoice_items::list(books, ask),
+        ("DELETE", ["invoiceitems", id]) => invoice_items::delete(books, ask, id),
         ("GET", ["invoice_payments"]) => {
             list::list(books, ask, "invoice_payment", &["invoice", "status"])
         }

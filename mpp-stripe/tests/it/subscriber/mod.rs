@@ -1,0 +1,11 @@
+//! Subscriptions by Stripe Billing: begun, renewed, ended, and heard of.
+
+mod begin;
+mod cancel;
+mod lost;
+mod payer;
+mod refusals;
+mod renew;
+mod shop;
+mod stage;
+mod webhook;
