@@ -5,8 +5,14 @@
 #[cfg(any(feature = "client", feature = "server"))]
 pub mod api;
 pub mod charge;
+#[cfg(any(feature = "client", feature = "server"))]
+mod clock;
 mod currency;
 mod details;
+#[cfg(feature = "axum")]
+pub mod proxy;
+#[cfg(feature = "client")]
+pub mod token;
 
 #[cfg(any(feature = "client", feature = "server"))]
 pub use self::api::{Api, SecretKey};

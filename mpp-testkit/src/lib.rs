@@ -11,6 +11,7 @@ pub mod peer;
 pub mod rail;
 pub mod services;
 pub mod store;
+pub mod stripe;
 pub mod transport;
 
 mod target;

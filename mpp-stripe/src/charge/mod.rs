@@ -1,9 +1,13 @@
 //! `stripe/charge`: one card payment by a Shared Payment Token (draft-stripe-charge).
 
+#[cfg(feature = "client")]
+mod payer;
 mod payload;
 
 use mpp_core::{Charge, Method, method::Nested, name::MethodName};
 
+#[cfg(feature = "client")]
+pub use self::payer::Payer;
 pub use self::payload::{NotAToken, Payload, Token};
 use crate::Details;
 

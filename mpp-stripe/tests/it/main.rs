@@ -1,0 +1,1 @@
+//! What is promised of the two halves of Stripe, held against a simulator of it.
