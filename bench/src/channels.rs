@@ -43,7 +43,7 @@ impl Shop {
         let node = Arc::new(Counting::default());
         let teller = teller(&node);
         let offers = Offers::<Session>::of(RATE.parse().expect("a rate"));
-        let route = Route::of(offers.via(&teller).expect("the token is a dollar"));
+        let route = Route::of(offers.via(&teller).into_vec().expect("the token is a dollar"));
         Self { gate: gate(store), route, node }
     }
 

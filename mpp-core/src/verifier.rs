@@ -34,8 +34,9 @@ pub trait Verifier: Send + Sync + 'static {
     /// member for member; but for money that had moved at other terms, which [`check`](Verifier::check) sees too.
     ///
     /// # Errors
-    /// [`PriceError::Unit`] for an ask in a unit that is not this method's: it makes no offer. Anything else is an ask that
-    /// it should be able to say and cannot say exactly: an error where the route is built.
+    /// Why this method cannot take the ask: [`PriceError::Unit`] where it is in another unit, [`PriceError::BelowMinimum`]
+    /// where it is less than the rail takes, anything else where it cannot be said exactly. It then makes no offer, and the
+    /// route is paid by its other methods; a route that is left without any is an error that says all of these.
     fn terms(&self, ask: &AskOf<Self::Method>) -> Result<TermsOf<Self::Method>, PriceError>;
 
     /// The costly rest of a demand: Lightning mints an invoice here. It may fail, be limited, and bound the challenge's expiry.

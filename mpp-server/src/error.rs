@@ -2,6 +2,8 @@
 
 use mpp_core::intent::PriceError;
 
+use crate::offer::NotOffered;
+
 /// Why a gate or a route cannot be built. Found when the server starts, never on a request.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -22,12 +24,12 @@ pub enum ConfigError {
     /// A realm that no server should call itself.
     #[error("a realm is 1 to 253 printable ASCII characters other than `|`, `\"` and `\\`")]
     Realm,
-    /// A price is none, or cannot be said by any method of the route.
+    /// A price is none, or the one method of the route cannot take it.
     #[error(transparent)]
     Price(#[from] PriceError),
-    /// No method of the route can say its price exactly.
-    #[error("nothing to offer: no method of this route can take its price exactly")]
-    NothingToOffer,
+    /// No method of the route can take its price: why, for each of them. Empty where the route has none.
+    #[error("nothing to offer: no method of this route can take its price{}", each(.0))]
+    NothingToOffer(Vec<NotOffered>),
     /// A route that only identifies asks for money.
     #[error(
         "a proof that may be shown again must move nothing: an offer of this route asks for more than nothing"
@@ -39,4 +41,9 @@ pub enum ConfigError {
     /// The system has no randomness: neither a challenge nor a lease could be told from another's.
     #[error("the system gives no random numbers")]
     Randomness(#[source] getrandom::Error),
+}
+
+fn each(left_out: &[NotOffered]) -> String {
+    let reasons: Vec<String> = left_out.iter().map(NotOffered::to_string).collect();
+    if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) }
 }

@@ -1,5 +1,7 @@
 //! What a route can be paid with: an ask, and the verifiers that can take it.
 
+mod offers;
+
 use std::{
     fmt,
     marker::PhantomData,
@@ -27,9 +29,17 @@ use crate::{
     session::{Engine, ErasedMetered, ErasedTill, Metered, Till},
 };
 
+pub use self::offers::{NotOffered, Offers};
+pub(crate) use self::offers::{made_by, nothing, tell};
+
 /// One way to pay for a route: a method at a price. Made by [`Offers`].
 #[derive(Clone)]
-pub struct Offer(Way, Arc<OnceLock<(GateId, Stem)>>);
+pub struct Offer {
+    way: Way,
+    stem: Arc<OnceLock<(GateId, Stem)>>,
+    /// It is not made to this caller ([`Route::offering`](crate::Route::offering)).
+    withheld: bool,
+}
 
 /// Whether a challenge of it is answered once, or again and again.
 #[derive(Clone)]
@@ -44,7 +54,7 @@ pub(crate) type GateId = u64;
 impl Offer {
     /// The method and intent it is paid by.
     pub fn id(&self) -> &MethodId {
-        match &self.0 {
+        match &self.way {
             Way::Once(offer) => offer.rail().id(),
             Way::Metered(offer) => offer.id(),
         }
@@ -52,7 +62,7 @@ impl Offer {
 
     /// Where it settles, as its method says.
     pub fn settles_at(&self) -> &str {
-        match &self.0 {
+        match &self.way {
             Way::Once(offer) => offer.rail().settles_at(),
             Way::Metered(offer) => offer.place(),
         }
@@ -60,22 +70,42 @@ impl Offer {
 
     /// Whether its challenges are answered again and again, each credential drawing on an account.
     pub fn is_metered(&self) -> bool {
-        matches!(self.0, Way::Metered(_))
+        matches!(self.way, Way::Metered(_))
     }
 
     pub(crate) fn new(offer: Arc<dyn ErasedOffer>) -> Self {
-        Self(Way::Once(offer), Arc::default())
+        Self::by(Way::Once(offer))
+    }
+
+    fn by(way: Way) -> Self {
+        Self { way, stem: Arc::default(), withheld: false }
+    }
+
+    /// The same offer, which is made to this caller only where that is allowed.
+    pub(crate) fn only_if(self, allowed: bool) -> Self {
+        Self { withheld: self.withheld || !allowed, ..self }
+    }
+
+    /// Whether a challenge is of its method and intent.
+    pub(crate) fn is_by(&self, challenge: &Challenge) -> bool {
+        let MethodId { method, intent } = self.id();
+        *method == challenge.method && *intent == challenge.intent
+    }
+
+    /// Whether it is not made to this caller.
+    pub(crate) fn is_withheld(&self) -> bool {
+        self.withheld
     }
 
     pub(crate) fn once(&self) -> Option<&Arc<dyn ErasedOffer>> {
-        match &self.0 {
+        match &self.way {
             Way::Once(offer) => Some(offer),
             Way::Metered(_) => None,
         }
     }
 
     pub(crate) fn metered(&self) -> Option<&Arc<dyn ErasedMetered>> {
-        match &self.0 {
+        match &self.way {
             Way::Once(_) => None,
             Way::Metered(offer) => Some(offer),
         }
@@ -83,7 +113,7 @@ impl Offer {
 
     /// The request where every demand has the same, without a future.
     pub(crate) fn lasting(&self) -> Option<Encoded> {
-        match &self.0 {
+        match &self.way {
             Way::Once(offer) => offer.lasting(),
             Way::Metered(offer) => offer.lasting(),
         }
@@ -94,7 +124,7 @@ impl Offer {
         engine: &'a Arc<Engine>,
         asking: Asking<'a>,
     ) -> BoxFuture<'a, Result<Demanded, Rejection>> {
-        match &self.0 {
+        match &self.way {
             Way::Once(offer) => offer.demand(asking),
             Way::Metered(offer) => offer.demand(engine, asking),
         }
@@ -107,7 +137,7 @@ impl Offer {
 
     /// Seals a challenge of this offer, from a hash begun with its first where the same gate asks again.
     pub(crate) fn seal(&self, gate: GateId, keys: &Keys, draft: Draft) -> Challenge {
-        let (sealed_by, stem) = self.1.get_or_init(|| (gate, keys.stem(&draft)));
+        let (sealed_by, stem) = self.stem.get_or_init(|| (gate, keys.stem(&draft)));
         if *sealed_by == gate { stem.seal(draft) } else { keys.seal(draft) }
     }
 }
@@ -118,56 +148,12 @@ impl fmt::Debug for Offer {
     }
 }
 
-/// The offers of one intent at one ask, in the server's order of preference.
-///
-/// A method whose unit the ask is not in makes no offer.
-pub struct Offers<I: Intent> {
-    ask: I::Ask,
-    list: Vec<Offer>,
-}
-
-impl<I: Intent> Offers<I> {
-    /// Asks for something.
-    pub fn of(ask: I::Ask) -> Self {
-        Self { ask, list: Vec::new() }
-    }
-
-    /// Takes it by this method too.
-    ///
-    /// # Errors
-    /// The method should be able to say the ask and cannot say it exactly. One whose unit it is not makes no offer.
-    pub fn via<S: Sell<I>>(mut self, seller: &Arc<S>) -> Result<Self, PriceError> {
-        match seller.offer(&self.ask) {
-            Ok(offer) => self.list.push(offer),
-            Err(PriceError::Unit) => {}
-            Err(inexact) => return Err(inexact),
-        }
-        Ok(self)
-    }
-
-    /// The offers that could be made.
-    pub fn into_vec(self) -> Vec<Offer> {
-        self.list
-    }
-}
-
-impl<I: Intent> fmt::Debug for Offers<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Offers").field("ask", &self.ask).field("list", &self.list).finish()
-    }
-}
-
-impl<I: Intent> IntoIterator for Offers<I> {
-    type Item = Offer;
-    type IntoIter = std::vec::IntoIter<Offer>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.list.into_iter()
-    }
-}
-
 /// What can be put on a route for intent `I`. Every [`Verifier`] of a once-only method can, and every [`Teller`] of a metered one; the
 /// regime `R` picks the half, so that a session method never meets the once-only path.
 pub trait Sell<I: Intent, R = <I as Intent>::Reuse>: Send + Sync + 'static {
+    /// The method and intent it sells by.
+    fn id() -> MethodId;
+
     /// The offer at an ask, if it can be said exactly.
     ///
     /// # Errors
@@ -179,6 +165,10 @@ pub trait Sell<I: Intent, R = <I as Intent>::Reuse>: Send + Sync + 'static {
 }
 
 impl<I: Intent<Reuse = Once>, V: Verifier<Method: Method<Intent = I>>> Sell<I, Once> for V {
+    fn id() -> MethodId {
+        MethodId::of::<V::Method>()
+    }
+
     fn offer(self: &Arc<Self>, ask: &I::Ask) -> Result<Offer, PriceError> {
         let terms = self.terms(ask)?;
         Ok(Offer::new(Arc::new(ByVerifier {
@@ -196,8 +186,12 @@ impl<I: Intent<Reuse = Once>, V: Verifier<Method: Method<Intent = I>>> Sell<I, O
 }
 
 impl<I: Intent<Reuse = Reused>, T: Teller<Method: Method<Intent = I>>> Sell<I, Reused> for T {
+    fn id() -> MethodId {
+        MethodId::of::<T::Method>()
+    }
+
     fn offer(self: &Arc<Self>, ask: &I::Ask) -> Result<Offer, PriceError> {
-        Ok(Offer(Way::Metered(Arc::new(Metered::at(self, ask)?)), Arc::default()))
+        Ok(Offer::by(Way::Metered(Arc::new(Metered::at(self, ask)?))))
     }
 
     fn tended_by(self: &Arc<Self>, gate: &Gate) {
@@ -210,6 +204,13 @@ impl<I: Intent<Reuse = Reused>, T: Teller<Method: Method<Intent = I>>> Sell<I, R
 pub(crate) struct Demanded {
     pub(crate) request: Encoded,
     pub(crate) not_after: Option<Timestamp>,
+}
+
+impl Demanded {
+    /// A request that every demand has.
+    pub(crate) fn lasting(request: Encoded) -> Self {
+        Self { request, not_after: None }
+    }
 }
 
 /// A proof that was found good.
@@ -332,7 +333,7 @@ fn other_terms() -> Rejection {
 }
 
 /// The money is there, and a fresh challenge would ask for all of it again.
-fn paid_too_little() -> Rejection {
+pub(crate) fn paid_too_little() -> Rejection {
     let detail = "This payment is known, and does not cover what is asked today. Do not pay again: contact the seller.";
     Rejection::new(ProblemType::DENIED, Reason::WRONG_TERMS, detail)
 }

@@ -78,6 +78,14 @@ impl Route {
         self.offers.iter().any(Offer::is_metered)
     }
 
+    /// Makes to one caller only those of its offers that `may` allows. The others are in none of its challenges, and a credential
+    /// of theirs is refused with the offers that are made. What was paid by one of them and not delivered is served all the
+    /// same, and so is money that had moved; a session account that is open can be topped up and closed.
+    pub fn offering(self, may: impl Fn(&Offer) -> bool) -> Self {
+        let offers = self.offers.iter().map(|offer| offer.clone().only_if(may(offer))).collect();
+        Self { offers, ..self }
+    }
+
     /// Looks for credentials in `Payment-Authorization`, and says so in its challenges: `Authorization` belongs to the
     /// application.
     pub fn in_payment_authorization(self) -> Self {

@@ -28,8 +28,8 @@ where
     halves_share_no_member(&**verifier, &ask).await;
     let offers = Offers::<<V::Method as Method>::Intent>::of(ask)
         .via(verifier)
-        .expect("the method says this ask exactly")
-        .into_vec();
+        .into_vec()
+        .expect("the method says this ask exactly");
     assert_eq!(offers.len(), 1, "the method does not offer itself at this ask");
     let shop = Shop { gate: gate(), route: offers.into() };
 

@@ -112,6 +112,12 @@ pub enum PriceError {
     /// More is shared out of the price than it is.
     #[error("the price is not more than what is shared out of it")]
     Shares,
+    /// Less is asked than the method's rail takes at all.
+    #[error("less is asked than the {least} base units that this method takes at least")]
+    BelowMinimum {
+        /// The least it takes, in base units of its currency.
+        least: Amount,
+    },
     /// What else is asked leaves no way in which it could be paid.
     #[error("what is asked leaves no way to pay it")]
     Unpayable,

@@ -47,6 +47,7 @@ pub struct GateBuilder {
     limiter: Arc<dyn Limiter>,
     lifetime: Duration,
     deadline: Duration,
+    minting: Duration,
     serving: Duration,
     servings: u32,
     longest_answer: usize,
@@ -66,6 +67,7 @@ impl GateBuilder {
             limiter: Arc::new(Unlimited),
             lifetime: Duration::from_secs(300),
             deadline: Duration::from_secs(30),
+            minting: Duration::from_secs(2),
             serving: Duration::from_secs(60),
             servings: 5,
             longest_answer: 64 * 1024,
@@ -139,6 +141,14 @@ impl GateBuilder {
     /// How long one settlement may take before its outcome counts as unknown; 30 seconds unless set.
     pub fn settle_within(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// How long the methods of a route may take to make out what they ask, such as an invoice that a node mints: all of them side
+    /// by side; 2 seconds unless set. Who is late is left out of that answer, and the log told. Where nobody is in time the
+    /// answer is 503 with `Retry-After`.
+    pub fn mint_within(mut self, deadline: Duration) -> Self {
+        self.minting = deadline;
         self
     }
 
@@ -259,6 +269,7 @@ impl GateBuilder {
             events,
             nonces,
             lifetime: self.lifetime,
+            minting: self.minting,
             plaintext: self.plaintext,
             recovery: Recovery::new(self.recover_every),
             latest: Latest::new(),

@@ -3,22 +3,18 @@
 use std::time::Duration;
 
 use mpp_core::{
-    Draft, Realm,
+    Realm,
     accept::Accept,
-    challenge::Challenge,
     credential::{Credential, Fingerprint},
     name::CredentialHeader,
-    opaque::Opaque,
     problem::{ProblemType, Reason, Rejection},
     store::Key,
-    time::Timestamp,
     transport::{Call, Refusal, Resource, Wants},
-    verifier::Asking,
 };
 
 use super::{
     Gate,
-    check::{answerable, not_offered},
+    check::{answerable, not_offered, offers_by},
     identify::identifying,
     session,
 };
@@ -27,7 +23,6 @@ use crate::{
     event::Event,
     ledger::{Found, Ledger, Manner, Start, in_flight, key_reused},
     limit::Effort,
-    offer::{Demanded, Offer},
     permit::{Admission, Permit},
     route::Route,
 };
@@ -36,14 +31,11 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) at: &'a Resource,
-    realm: &'a Realm,
-    header: Option<&'a CredentialHeader>,
-    client: Option<&'a str>,
-    hint: Option<&'a str>,
+    pub(super) realm: &'a Realm,
+    pub(super) header: Option<&'a CredentialHeader>,
+    pub(super) client: Option<&'a str>,
+    pub(super) hint: Option<&'a str>,
 }
-
-/// Challenges that could be made, and the last that could not.
-type Made = (Vec<Challenge>, Option<Rejection>);
 
 impl Gate {
     /// Judges a call to a route. Knows no transport.
@@ -112,19 +104,7 @@ impl Gate {
             client: call.client.as_deref(),
             hint: None,
         };
-        let wanted = wanted(&route.offers, &call.accept);
-        if wanted.iter().any(|offer| offer.lasting().is_none()) {
-            return None;
-        }
-        if let Err(limited) = self.limited(Effort::Issue, place.client) {
-            return Some(limited.into());
-        }
-        let mut made: Made = (Vec::with_capacity(wanted.len()), None);
-        for offer in wanted {
-            let demanded = Demanded { request: offer.lasting()?, not_after: None };
-            self.make(offer, Ok(demanded), self.end(), place, &mut made);
-        }
-        Some(inviting(required(), made))
+        self.invite_at_once(&route.offers, &call.accept, place, required)
     }
 
     /// Takes a credential: recognise, fit, look up; then admit, check, mark, settle, and the turn to serve. One that only
@@ -163,6 +143,9 @@ impl Gate {
             return self.draw(route, known, (asked, wants), again, place).await;
         }
         if let Err(misfit) = known.fits(place.at) {
+            // Of a metered method that left this place: it was made for a place, and not for one request there.
+            let left = !offers_by(route, known.challenge()) && known.fits_place(place.at).is_ok();
+            let misfit = if left { not_offered() } else { misfit };
             return Err(self.misfit(&key, &print, asked, misfit).await);
         }
         if let Some(proof) = told {
@@ -234,95 +217,7 @@ impl Gate {
         }
     }
 
-    /// One refusal with every challenge that could be made. Ranked before anything is minted: an unwanted offer costs nothing.
-    async fn invite(
-        &self,
-        offers: &[Offer],
-        accept: &Accept,
-        place: Place<'_>,
-        rejection: Rejection,
-    ) -> Refusal {
-        if let Err(limited) = self.limited(Effort::Issue, place.client) {
-            return limited.into();
-        }
-        let wanted = wanted(offers, accept);
-        let mut made: Made = (Vec::with_capacity(wanted.len()), None);
-        for offer in wanted {
-            let end = self.end();
-            // A metered offer is made out to whoever names its account.
-            let named = place.hint.is_some() && offer.is_metered();
-            let demanded = match offer.lasting().filter(|_| !named) {
-                Some(request) => Ok(Demanded { request, not_after: None }),
-                None => {
-                    let asking = Asking::new(place.at, place.realm, &end)
-                        .client(place.client)
-                        .hint(place.hint)
-                        .after(Some(&rejection));
-                    let demand = offer.demand(&self.0.engine, asking);
-                    let demanded = tokio::time::timeout(self.0.ledger.deadline, demand).await;
-                    demanded.unwrap_or_else(|late| Err(unavailable().because(late)))
-                }
-            };
-            self.make(offer, demanded, end, place, &mut made);
-        }
-        inviting(rejection, made)
-    }
-
-    /// When a challenge made now ends. Whole seconds: shorter, and what every peer prints.
-    fn end(&self) -> Timestamp {
-        let lifetime = i64::try_from(self.0.lifetime.as_secs()).unwrap_or(0);
-        Timestamp::from_unix(self.now().unix_seconds().saturating_add(lifetime), 0)
-    }
-
-    fn make(
-        &self,
-        offer: &Offer,
-        demanded: Result<Demanded, Rejection>,
-        end: Timestamp,
-        place: Place<'_>,
-        made: &mut Made,
-    ) {
-        match demanded.and_then(|demanded| self.seal(offer, demanded, end, place)) {
-            Ok(challenge) => made.0.push(challenge),
-            Err(e) => made.1 = Some(e),
-        }
-    }
-
-    fn seal(
-        &self,
-        offer: &Offer,
-        demanded: Demanded,
-        end: Timestamp,
-        place: Place<'_>,
-    ) -> Result<Challenge, Rejection> {
-        let nonce = self.0.nonces.draw().map_err(Rejection::internal)?;
-        let expires = match demanded.not_after {
-            Some(earlier) if earlier.is_before(&end) => earlier,
-            _ => end,
-        };
-        let (id, metered) = (offer.id(), offer.is_metered());
-        let scope = if metered { place.at.place() } else { &place.at.scope };
-        let draft = Draft {
-            realm: place.realm.clone(),
-            method: id.method.clone(),
-            intent: id.intent.clone(),
-            request: demanded.request,
-            expires: Some(expires),
-            // What is answered again and again is bound to a place, and not to one request there.
-            digest: place.at.digest.clone().filter(|_| !metered),
-            description: None,
-            header: place.header.cloned(),
-            opaque: Some(Opaque::bind(&nonce, scope)),
-        };
-        let challenge = offer.seal(self.0.id, &self.0.keys, draft);
-        self.0.events.send(|| Event::ChallengeCreated {
-            challenge: challenge.id().as_str().to_owned(),
-            method: id.clone(),
-        });
-        Ok(challenge)
-    }
-
-    fn limited(&self, effort: Effort, client: Option<&str>) -> Result<(), Rejection> {
+    pub(super) fn limited(&self, effort: Effort, client: Option<&str>) -> Result<(), Rejection> {
         self.0.limiter.admit(effort, client).map_err(|wait| {
             let detail = "Too many requests; come again later.";
             Rejection::new(ProblemType::RATE_LIMITED, Reason::RATE_LIMITED, detail)
@@ -370,45 +265,11 @@ impl Again {
     }
 }
 
-/// A refusal that would invite payment, where nothing can be offered to pay with (C-07).
-pub(crate) fn quiet(rejection: Rejection) -> Rejection {
-    if !rejection.kind.fresh {
-        return rejection;
-    }
-    Rejection::internal(rejection).reason(Reason::NOTHING_TO_OFFER)
-}
-
 pub(super) fn unavailable() -> Rejection {
     let detail =
         "The payment could not be checked now. Repeat the request with the same credential.";
     Rejection::new(ProblemType::OUTCOME_UNKNOWN, Reason::OUR_FAULT, detail)
         .retry_after(Duration::from_secs(2))
-}
-
-/// The offers to make, in order.
-fn wanted<'a>(offers: &'a [Offer], accept: &Accept) -> Vec<&'a Offer> {
-    let order = match accept.is_everything() {
-        true => Vec::new(),
-        false => accept.order(offers, |o| (o.id().method.as_str(), o.id().intent.as_str())),
-    };
-    // What fits no wish is answered with the normal set (C-42).
-    match order.is_empty() {
-        true => offers.iter().collect(),
-        false => order.into_iter().filter_map(|i| offers.get(i)).collect(),
-    }
-}
-
-/// A refusal with the challenges that could be made; what could not be made is told to the log.
-fn inviting(rejection: Rejection, (challenges, trouble): Made) -> Refusal {
-    if let Some(e) = &trouble {
-        let cause = e.source.as_deref().map(tracing::field::display);
-        tracing::warn!(reason = e.reason.as_str(), cause, "an offer could not be made");
-    }
-    if challenges.is_empty() {
-        // Never a 402 that nobody could answer (C-07).
-        return trouble.map_or_else(nothing_to_offer, quiet).into();
-    }
-    Refusal { rejection, challenges }
 }
 
 fn foreign_host() -> Rejection {
@@ -418,8 +279,4 @@ fn foreign_host() -> Rejection {
 
 fn required() -> Rejection {
     Rejection::new(ProblemType::PAYMENT_REQUIRED, Reason::NO_CREDENTIAL, "Payment is required.")
-}
-
-fn nothing_to_offer() -> Rejection {
-    Rejection::internal("no offer of this route can be made").reason(Reason::NOTHING_TO_OFFER)
 }

@@ -3,6 +3,7 @@
 mod builder;
 mod check;
 mod identify;
+pub(crate) mod invite;
 pub(crate) mod judge;
 mod latest;
 mod realm;
@@ -34,6 +35,7 @@ use crate::{
 };
 
 pub use self::builder::{GateBuilder, Plaintext};
+pub(crate) use self::check::not_offered;
 use self::{latest::Latest, realm::Realms};
 
 /// Issues challenges, judges credentials, keeps the books. Cheap to clone; one per server.
@@ -63,6 +65,8 @@ struct Inner {
     events: Events,
     nonces: Arc<Nonces>,
     lifetime: Duration,
+    /// How long the demands of one answer may take.
+    minting: Duration,
     plaintext: Plaintext,
     recovery: recovery::Recovery,
     latest: Latest,

@@ -87,7 +87,7 @@ const ACCOUNT: &str = "payment-session";
 /// Whether a credential draws on an account by an offer of this route.
 pub(super) fn is_metered(route: &Route, credential: &Credential) -> bool {
     let challenge = &credential.challenge;
-    route.offers.iter().any(|offer| offer.is_metered() && offer.id() == &challenge.method_id())
+    route.offers.iter().any(|offer| offer.is_metered() && offer.is_by(challenge))
 }
 
 /// Whether a credential is the answer to a route's question who it is.
@@ -98,35 +98,40 @@ pub(super) fn is_told<'r>(route: &'r Route, credential: &Credential) -> Option<&
     (*proof.id() == challenge.method_id() && asked).then_some(proof)
 }
 
+/// An offer that a challenge may be drawn by, and whether it is made to this caller.
+type Drawable = (Arc<dyn ErasedMetered>, bool);
+
 /// The offers that a challenge may be drawn by: first those at its terms, then the others of its method, for what needs no terms.
-fn drawable(offers: &[Offer], challenge: &Challenge) -> Vec<Arc<dyn ErasedMetered>> {
-    let id = challenge.method_id();
-    let same = offers.iter().filter_map(Offer::metered).filter(|offer| *offer.id() == id);
-    let mut found: Vec<_> = same.cloned().collect();
+fn drawable(offers: &[Offer], challenge: &Challenge) -> Vec<Drawable> {
+    let same = offers.iter().filter(|offer| offer.is_by(challenge));
+    let mut found: Vec<Drawable> =
+        same.filter_map(|offer| Some((offer.metered()?.clone(), !offer.is_withheld()))).collect();
     if found.len() > 1 {
-        found.sort_by_cached_key(|offer| !offer.asked(challenge));
+        found.sort_by_cached_key(|(offer, _)| !offer.asked(challenge));
     }
     found
 }
 
 /// Asks one teller after the other, as long as they say that the challenge is not theirs.
 async fn first_that_takes<'o>(
-    offers: &'o [Arc<dyn ErasedMetered>],
+    offers: &'o [Drawable],
     engine: &Arc<Engine>,
     admitted: &Admitted,
     (units, name): (Option<u64>, Option<String>),
 ) -> Result<(&'o Arc<dyn ErasedMetered>, Taken), Rejection> {
     let mut refusal = super::check::not_offered();
-    for offer in offers {
+    for (offer, offered) in offers {
         let take = Take {
             units: units.unwrap_or(0),
             content: units.is_some(),
             name: name.clone(),
             price: offer.price(),
             at_terms: false,
+            offered: *offered,
         };
         match offer.clone().take(engine.clone(), admitted.clone(), take).await {
             Ok(taken) => return Ok((offer, taken)),
+            Err(refused) if refused.reason == Reason::NOT_OFFERED => {}
             Err(refused) if refused.reason == Reason::WRONG_TERMS => refusal = refused,
             Err(refused) => return Err(refused),
         }

@@ -15,6 +15,7 @@ use super::{
     order::{Ordered, order_of},
     till::other_terms,
 };
+use crate::gate::not_offered;
 
 /// What a call wants of an account.
 #[derive(Clone, Debug)]
@@ -29,12 +30,23 @@ pub(crate) struct Take {
     pub(crate) price: Amount,
     /// Whether the challenge was made at today's terms of the route.
     pub(crate) at_terms: bool,
+    /// Whether its offer is made to this caller. Where it is not, nothing is served by it and no account opened; what manages an
+    /// account that is open is taken: a voucher, a top-up, a close.
+    pub(crate) offered: bool,
 }
 
 impl Take {
     /// Refuses to spend at one price what was signed at another.
     fn is_at_terms(&self) -> Result<(), Rejection> {
         if self.at_terms { Ok(()) } else { Err(other_terms()) }
+    }
+
+    /// Refuses to spend what may not be spent by this caller.
+    fn may_draw(&self) -> Result<(), Rejection> {
+        if self.content && !self.offered {
+            return Err(not_offered());
+        }
+        self.is_at_terms()
     }
 }
 
@@ -79,12 +91,12 @@ impl<T: Teller> Desk<T> {
         let challenge = claim.challenge.id().as_str();
         match act {
             Act::Draw(raise) => {
-                take.is_at_terms()?;
+                take.may_draw()?;
                 let entry = self.draw(at, seen, &raise, take).await?;
                 Ok(self.taken(at, challenge, take, &entry))
             }
             Act::Adopt { kept, raise } => {
-                take.is_at_terms()?;
+                take.may_draw()?;
                 claim.in_time()?;
                 self.adopt(at, kept, &raise, take).await?;
                 let entry = self.draw(at, None, &raise, take).await?;
@@ -93,6 +105,7 @@ impl<T: Teller> Desk<T> {
             Act::Open { order, kept, raise } => {
                 // What is on the books is gone on with whenever it is shown again.
                 if seen.is_none() {
+                    self.opens(take, &order)?;
                     self.admits(claim, take, &order)?;
                 }
                 let opened = self.open(at, challenge, (order, kept, raise.clone())).await?;
@@ -112,6 +125,12 @@ impl<T: Teller> Desk<T> {
             }
             _ => Err(Rejection::internal("an act that this engine does not know")),
         }
+    }
+
+    /// Whether an account is opened for this caller; money that had moved opens one whoever shows it.
+    fn opens(&self, take: &Take, order: &T::Order) -> Result<(), Rejection> {
+        let may = take.offered || self.till.it.has_moved(order);
+        if may { Ok(()) } else { Err(not_offered()) }
     }
 
     /// Whether an order is new money that is taken: in time and at today's terms; or money that has moved, which is taken late
@@ -151,7 +170,7 @@ impl<T: Teller> Desk<T> {
         (opened, raise): (Ordered<T::Kept>, mpp_core::account::Raise),
     ) -> Result<Taken, Rejection> {
         let fresh = opened.fresh;
-        let drawn = match take.is_at_terms() {
+        let drawn = match take.may_draw() {
             Ok(()) => self.draw(at, None, &raise, take).await,
             Err(other) => Err(other),
         };

@@ -76,8 +76,8 @@ impl Identifying {
     /// Makes the layer.
     ///
     /// # Errors
-    /// A method of this unit that proves no accounts; [`ConfigError::NotFree`] for one that asks for more than nothing
-    /// whatever it is asked; [`ConfigError::NothingToOffer`] where it is no method's unit.
+    /// None of the methods proves accounts in this unit, as for [`Selling::layer`]; [`ConfigError::NotFree`] where one asks for
+    /// more than nothing whatever it is asked.
     pub fn layer(self) -> Result<Paywall, ConfigError> {
         self.0.reusable().layer()
     }

@@ -1,12 +1,12 @@
 //! What a route asks: one price for all, or a price per request.
 
-use std::{any::TypeId, fmt, future::Future, sync::Arc};
+use std::{any::TypeId, borrow::Cow, fmt, future::Future, sync::Arc};
 
 use http::request::Parts;
 use mpp_core::{
     Charge, Intent, Price,
     amount::Decimal,
-    intent::{Metered, Once, PriceError, Rate, Session},
+    intent::{Metered, Once, Rate, Session},
     name::CredentialHeader,
     problem::{Reason, Rejection},
     store::BoxFuture,
@@ -15,12 +15,12 @@ use mpp_core::{
 use super::Paywall;
 use crate::{
     error::ConfigError,
-    gate::{Gate, judge::quiet},
-    offer::{Offer, Sell},
+    gate::{Gate, invite::quiet},
+    offer::{self, NotOffered, Offer, Sell},
     route::{Order, Route},
 };
 
-type Maker<I> = Arc<dyn Fn(&<I as Intent>::Ask) -> Result<Offer, PriceError> + Send + Sync>;
+type Maker<I> = Arc<dyn Fn(&<I as Intent>::Ask) -> Result<Offer, NotOffered> + Send + Sync>;
 type Pricer<I> =
     Arc<dyn Fn(&Parts) -> BoxFuture<'static, Result<<I as Intent>::Ask, Rejection>> + Send + Sync>;
 type Router = Arc<dyn Fn(&Parts) -> BoxFuture<'static, Result<Route, Rejection>> + Send + Sync>;
@@ -42,6 +42,14 @@ impl Menu {
 }
 
 impl Menu {
+    /// The route of one request.
+    pub(crate) async fn route(&self, head: &Parts) -> Result<Cow<'_, Route>, Rejection> {
+        match self {
+            Self::Fixed(route) => Ok(Cow::Borrowed(route)),
+            Self::Each { route, .. } => route(head).await.map(Cow::Owned),
+        }
+    }
+
     /// Whether it may have offers that draw on accounts.
     pub(crate) fn is_metered(&self) -> bool {
         match self {
@@ -131,7 +139,7 @@ impl Gate {
     pub fn paywall(&self, route: impl Into<Route>) -> Result<Paywall, ConfigError> {
         let route = route.into();
         if route.offers.is_empty() {
-            return Err(ConfigError::NothingToOffer);
+            return Err(ConfigError::NothingToOffer(Vec::new()));
         }
         route.refuse_priced_reuse()?;
         self.recovers(&route);
@@ -184,7 +192,7 @@ impl Selling<Session> {
     pub fn bootstrap<S: Sell<Charge>>(self, proving: &Arc<S>) -> Result<Self, ConfigError> {
         let unit = match &self.ask {
             Ask::Fixed(rate) => rate.per_unit.unit().to_owned(),
-            Ask::Each(_) => return Err(ConfigError::NothingToOffer),
+            Ask::Each(_) => return Err(ConfigError::NothingToOffer(Vec::new())),
         };
         let proof = proving.offer(&Price::new(Decimal::default(), unit))?;
         if !proof.is_free() {
@@ -197,11 +205,21 @@ impl Selling<Session> {
 }
 
 impl<I: Intent> Selling<I> {
-    /// Takes payment by this method too; first named is first offered.
+    /// Takes payment by this method too; first named is first offered. A method that cannot take the price makes no offer as
+    /// long as another can.
     pub fn via<S: Sell<I>>(mut self, seller: &Arc<S>) -> Self {
         seller.tended_by(&self.gate);
         let seller = seller.clone();
-        self.makers.push(Arc::new(move |ask| seller.offer(ask)));
+        self.makers.push(Arc::new(move |ask| offer::made_by(&seller, ask)));
+        self
+    }
+
+    /// Takes payment by this method too, at a price of its own whatever the others ask: a rail that costs more, or has a
+    /// minimum. Its description and its name for the payment are its own as well.
+    pub fn via_at<S: Sell<I>>(mut self, seller: &Arc<S>, ask: I::Ask) -> Self {
+        seller.tended_by(&self.gate);
+        let seller = seller.clone();
+        self.makers.push(Arc::new(move |_| offer::made_by(&seller, &ask)));
         self
     }
 
@@ -217,15 +235,17 @@ impl<I: Intent> Selling<I> {
         Self { manner: RouteManner { reusable: true, ..self.manner }, ..self }
     }
 
-    /// Makes the layer.
+    /// Makes the layer. Which methods make no offer there, and why, is told to the log.
     ///
     /// # Errors
-    /// A price that a method of its unit cannot say exactly; [`ConfigError::NothingToOffer`] where it is no method's unit.
+    /// No method can take the price: [`ConfigError::Price`] of the one there is, [`ConfigError::NothingToOffer`] of several.
     pub fn layer(self) -> Result<Paywall, ConfigError> {
         let Self { gate, ask, makers, manner } = self;
         let pricer = match ask {
             Ask::Fixed(ask) => {
-                return gate.paywall(manner.route(offers::<I>(&makers, &ask)?));
+                let (offers, left_out) = offers::<I>(&makers, &ask)?;
+                offer::tell(&left_out);
+                return gate.paywall(manner.route(offers));
             }
             Ask::Each(pricer) => pricer,
         };
@@ -235,13 +255,7 @@ impl<I: Intent> Selling<I> {
             let (ask, makers, manner) = (pricer(head), makers.clone(), each.clone());
             Box::pin(async move {
                 // A price that cannot be said leaves nothing to pay with.
-                let offers = offers::<I>(&makers, &ask.await.map_err(quiet)?)
-                    .map_err(Rejection::internal)?;
-                if offers.is_empty() {
-                    let none =
-                        Rejection::internal("the price is in no unit of this route's methods");
-                    return Err(none.reason(Reason::NOTHING_TO_OFFER));
-                }
+                let (offers, _) = offers::<I>(&makers, &ask.await.map_err(quiet)?).map_err(none)?;
                 Ok(manner.route(offers).per_request())
             })
         });
@@ -249,10 +263,25 @@ impl<I: Intent> Selling<I> {
     }
 }
 
-/// The offers of every method whose unit the ask is in.
-fn offers<I: Intent>(makers: &[Maker<I>], ask: &I::Ask) -> Result<Vec<Offer>, PriceError> {
-    let made = makers.iter().map(|make| make(ask));
-    made.filter(|made| !matches!(made, Err(PriceError::Unit))).collect()
+/// The offers of every method that can take the ask, and why the others cannot.
+fn offers<I: Intent>(
+    makers: &[Maker<I>],
+    ask: &I::Ask,
+) -> Result<(Vec<Offer>, Vec<NotOffered>), ConfigError> {
+    let (mut made, mut left_out) = (Vec::with_capacity(makers.len()), Vec::new());
+    for offer in makers.iter().map(|make| make(ask)) {
+        match offer {
+            Ok(offer) => made.push(offer),
+            Err(not) => left_out.push(not),
+        }
+    }
+    if made.is_empty() { Err(offer::nothing(left_out)) } else { Ok((made, left_out)) }
+}
+
+/// No method can take the price of this one request: the seller's fault, and the seller's log says why.
+fn none(why: ConfigError) -> Rejection {
+    tracing::error!(cause = %why, "the price of a request leaves nothing to pay it with");
+    Rejection::internal(why).reason(Reason::NOTHING_TO_OFFER)
 }
 
 impl<I: Intent> fmt::Debug for Selling<I> {

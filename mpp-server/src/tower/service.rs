@@ -1,6 +1,7 @@
 //! One request through a paywall.
 
 use std::{
+    borrow::Cow,
     fmt,
     future::Future,
     pin::Pin,
@@ -14,8 +15,12 @@ use http::{
     request::Parts,
 };
 use http_body::Body;
-use mpp_core::transport::{
-    Call, Http, PAYMENT_AUTHORIZATION, PAYMENT_RECEIPT, PAYMENT_SESSION, Refusal, Resource, Wants,
+use mpp_core::{
+    problem::Rejection,
+    transport::{
+        Call, Http, PAYMENT_AUTHORIZATION, PAYMENT_RECEIPT, PAYMENT_SESSION, Refusal, Resource,
+        Wants,
+    },
 };
 use tower_service::Service;
 
@@ -26,7 +31,10 @@ use super::{
     reading::manages,
     secure,
 };
-use crate::permit::{Acknowledged, Admission, Ending, Permit};
+use crate::{
+    permit::{Acknowledged, Admission, Ending, Permit},
+    route::Route,
+};
 
 /// Header fields together longer than this are more than common proxies take, and become their 502.
 const COMMON_PROXY_BUFFER: usize = 4096;
@@ -138,9 +146,18 @@ impl Wall {
         Ok((Request::from_parts(head, body), call))
     }
 
+    /// The route of one request, with the offers that are made to who asks.
+    pub(super) async fn route(&self, head: &Parts) -> Result<Cow<'_, Route>, Rejection> {
+        let route = self.menu.route(head).await?;
+        Ok(match &self.may {
+            Some(may) => Cow::Owned(route.into_owned().offering(|offer| may.allows(head, offer))),
+            None => route,
+        })
+    }
+
     /// The answer to a call without a credential to a route of one price, where that takes no waiting.
     fn ask(&self, call: &Call) -> Option<Response<Bytes>> {
-        let Menu::Fixed(route) = &self.menu else { return None };
+        let (Menu::Fixed(route), None) = (&self.menu, &self.may) else { return None };
         self.gate.ask(route, call).map(|refusal| self.refuse(refusal))
     }
 
@@ -150,13 +167,10 @@ impl Wall {
         (request, call): (Request<B>, Call),
     ) -> Result<(Request<B>, Permit), Response<Bytes>> {
         let (mut head, body) = request.into_parts();
-        let admission = match &self.menu {
-            Menu::Fixed(route) => self.gate.judge(route, call).await,
-            Menu::Each { route, .. } => match route(&head).await {
-                Ok(route) => self.gate.judge(&route, call).await,
-                // Whether what was paid is enough for this request cannot be told either.
-                Err(rejection) => Err(rejection.into()),
-            },
+        let admission = match self.route(&head).await {
+            Ok(route) => self.gate.judge(&route, call).await,
+            // Whether what was paid is enough for this request cannot be told either.
+            Err(rejection) => Err(rejection.into()),
         };
         match admission {
             Ok(Admission::Serve(permit)) => {

@@ -21,7 +21,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    Client, Menu, Paywall, PaywallBody, PaywallService, Selling, Unread, Wall, original, secure,
+    Client, Paywall, PaywallBody, PaywallService, Selling, Unread, Wall, original, secure,
     service::Boxed,
 };
 use crate::{
@@ -161,10 +161,7 @@ impl Wall {
     /// What the credentials of this socket will be judged by.
     async fn doorway(&self, head: &Parts, places: Places) -> Result<Doorway, Refusal> {
         secure::admit(head, self.gate.plaintext())?;
-        let route = match &self.menu {
-            Menu::Fixed(route) => route.clone(),
-            Menu::Each { route, .. } => route(head).await?,
-        };
+        let route = self.route(head).await?.into_owned();
         let place = original::uri(head).path();
         Ok(Doorway {
             gate: self.gate.clone(),

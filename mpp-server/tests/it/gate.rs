@@ -20,7 +20,7 @@ use mpp_server::{Admission, Gate, Offers, Permit, Route, permit::Ending};
 use crate::booth::{Booth, Hands, Mood, answer, builder_over, gate};
 
 fn offers(booth: &Arc<Booth>) -> Route {
-    Offers::<Charge>::of("1 coupon".parse().unwrap()).via(booth).unwrap().into_vec().into()
+    Offers::<Charge>::of("1 coupon".parse().unwrap()).via(booth).into_vec().unwrap().into()
 }
 
 fn call(credential: Option<&Credential>) -> Call {
@@ -223,7 +223,7 @@ async fn s2_a_credential_of_another_price_is_refused() {
     let s = Shop::new();
     let c = s.coupon("b1").await;
     let dear =
-        Offers::<Charge>::of("2 coupon".parse().unwrap()).via(&s.booth).unwrap().into_vec().into();
+        Offers::<Charge>::of("2 coupon".parse().unwrap()).via(&s.booth).into_vec().unwrap().into();
     let refused = s.gate.judge(&dear, call(Some(&c))).await.unwrap_err();
     assert_eq!((why(&refused), s.booth.taken()), ((402, Reason::WRONG_TERMS, 1), 0));
 }
@@ -346,7 +346,7 @@ async fn s2_of_two_offers_by_one_method_the_one_that_was_answered_is_paid() {
     let offers = Route::of(
         ["1 coupon", "2 coupon"]
             .into_iter()
-            .flat_map(|price| Offers::<Charge>::of(price.parse().unwrap()).via(&s.booth).unwrap()),
+            .flat_map(|price| Offers::<Charge>::of(price.parse().unwrap()).via(&s.booth)),
     );
     let asked = s.gate.judge(&offers, call(None)).await.unwrap_err();
     for (i, challenge) in asked.challenges.iter().enumerate() {

@@ -31,7 +31,7 @@ const LIFE: Duration = Duration::from_secs(300);
 const MILLI: Duration = Duration::from_millis(1);
 
 fn offers(rail: &Arc<Rail>, price: &str) -> Route {
-    Offers::<Charge>::of(price.parse().unwrap()).via(rail).unwrap().into_vec().into()
+    Offers::<Charge>::of(price.parse().unwrap()).via(rail).into_vec().unwrap().into()
 }
 
 /// A shop that asks who it is.
@@ -143,7 +143,7 @@ fn a_route_that_asks_for_money_cannot_be_one() {
     turned.offers = priced.offers;
     assert!(matches!(s.gate.paywall(turned), Err(ConfigError::NotFree)));
     let nobody = s.gate.identify("sat").via(&s.rail).layer();
-    assert!(matches!(nobody, Err(ConfigError::NothingToOffer)));
+    assert!(matches!(nobody, Err(ConfigError::NothingToOffer(why)) if why.len() == 1));
 }
 
 #[tokio::test]

@@ -292,7 +292,7 @@ async fn s1_a_proof_whose_mark_was_forgotten_buys_nothing_by_another_challenge_t
         let dated = Dated { rail: s.rail.clone(), clock: s.clock.clone(), until };
         let offers = Offers::<Charge>::of("1 coupon".parse().unwrap()).via(&Arc::new(dated));
         let undated = s.another();
-        let s = Shop { route: offers.unwrap().into_vec().into(), ..s };
+        let s = Shop { route: offers.into_vec().unwrap().into(), ..s };
         let first = s.coupon("b1").await;
         deliver(&s, &first).await.unwrap();
         assert_eq!(marks(&s).await, 1);

@@ -40,7 +40,7 @@ pub(crate) fn builder(store: impl Store, clock: &Hands) -> GateBuilder {
 }
 
 pub(crate) fn route(rail: &Arc<Rail>) -> Route {
-    Offers::<Charge>::of("1 coupon".parse().unwrap()).via(rail).unwrap().into_vec().into()
+    Offers::<Charge>::of("1 coupon".parse().unwrap()).via(rail).into_vec().unwrap().into()
 }
 
 pub(crate) type Why = (u16, Reason, usize);

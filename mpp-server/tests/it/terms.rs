@@ -115,9 +115,11 @@ fn priced(text: &str) -> Price {
 
 /// A route with each of these at its price, made anew: no offer has written a request yet, as after a restart.
 fn at_windows<'a>(offers: impl IntoIterator<Item = (&'a str, &'a Arc<Clerk>)>) -> Route {
-    Route::of(offers.into_iter().flat_map(|(price, clerk)| {
-        Offers::<Charge>::of(priced(price)).via(clerk).unwrap().into_vec()
-    }))
+    Route::of(
+        offers
+            .into_iter()
+            .flat_map(|(price, clerk)| Offers::<Charge>::of(priced(price)).via(clerk)),
+    )
 }
 
 fn two(clerks: &[Arc<Clerk>; 2], price: &'static str) -> Route {
@@ -130,7 +132,7 @@ fn with(s: &Shop, route: Route) -> Shop {
 }
 
 fn coupons(s: &Shop, price: &str) -> Route {
-    Route::of(Offers::<Charge>::of(priced(price)).via(&s.rail).unwrap())
+    Route::of(Offers::<Charge>::of(priced(price)).via(&s.rail))
 }
 
 /// The same shop at another price.
@@ -357,7 +359,7 @@ async fn what_was_paid_before_is_booked_under_its_own_name_and_before_its_handle
     let s = paid_before();
     let named = |name: &str| {
         let price = priced("5 coupon").external_id(name);
-        let route = Route::of(Offers::<Charge>::of(price).via(&s.rail).unwrap());
+        let route = Route::of(Offers::<Charge>::of(price).via(&s.rail));
         with(&s, route.charge_on_success())
     };
     let c = named("order-1").coupon("b1").await;

@@ -165,7 +165,7 @@ async fn what_this_gate_has_in_hand_is_not_written_off_by_it() {
 async fn an_operator_finds_what_is_open_and_whose_it_is() {
     let s = Shop::new();
     let price = "1 coupon".parse::<mpp_core::Price>().unwrap().external_id("order-7");
-    let offers = mpp_server::Offers::<mpp_core::Charge>::of(price).via(&s.rail).unwrap();
+    let offers = mpp_server::Offers::<mpp_core::Charge>::of(price).via(&s.rail);
     let named = Shop { route: mpp_server::Route::of(offers), ..s.another() };
     let (known, open) = (s.coupon("b1").await, named.coupon("b2").await);
     s.serve(&known).await.unwrap().finish(Ending::NotDelivered).await.unwrap();

@@ -84,7 +84,7 @@ impl Shop {
             .build()
             .unwrap();
         let offers = Offers::<mpp_core::Charge>::of("1 coupon".parse().unwrap());
-        let route = Route::of(offers.via(&rail).unwrap());
+        let route = Route::of(offers.via(&rail));
         gate.recovers(&route);
         Self { gate, rail, clock, route }
     }

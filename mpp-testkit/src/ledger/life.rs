@@ -157,7 +157,7 @@ impl Drop for Life {
 
 pub(super) fn route(rail: &Arc<Rail>) -> Route {
     let offers = Offers::<Charge>::of("1 coupon".parse().expect("a price")).via(rail);
-    offers.expect("coupons are offered in coupons").into_vec().into()
+    offers.into_vec().expect("coupons are offered in coupons").into()
 }
 
 /// Waits until something that runs elsewhere has happened.

@@ -63,8 +63,8 @@ pub(super) fn sell(
     let sse_sponsored =
         gate.session(rate("0.0001 usd per token")?)?.via(sponsored).metered().layer()?;
     let socket = gate.session(rate("0.0001 usd per token")?)?.via(own).socket()?;
-    let by_request = Offers::<SessionIntent>::of(rate("0.001 usd per request")?).via(sponsored)?;
-    let at_once = Offers::<Charge>::of(price).via(verifier)?;
+    let by_request = Offers::<SessionIntent>::of(rate("0.001 usd per request")?).via(sponsored);
+    let at_once = Offers::<Charge>::of(price).via(verifier);
     let either = gate.paywall(Route::of(at_once.into_iter().chain(by_request)))?;
     Ok(app
         .route("/data", data.guard(get(ok)))

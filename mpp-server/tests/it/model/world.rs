@@ -126,8 +126,8 @@ impl World {
             .recover_by_hand()
             .build()
             .unwrap();
-        let offers = Offers::<Charge>::of("1 coupon".parse().unwrap()).via(&self.rail).unwrap();
-        let mut route: Route = offers.into_vec().into();
+        let offers = Offers::<Charge>::of("1 coupon".parse().unwrap()).via(&self.rail);
+        let mut route: Route = offers.into_vec().unwrap().into();
         route.order = self.order;
         gate.recovers(&route);
         self.processes.push(Process {

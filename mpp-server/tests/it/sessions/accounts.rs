@@ -156,8 +156,7 @@ async fn s2_a_challenge_of_another_price_or_place_buys_nothing_here() {
     s.served(&open("a", 100, 2)).await.finish(Ending::Delivered).await.unwrap();
     let cheap = mpp_server::Route::of(
         mpp_server::Offers::<mpp_core::intent::Session>::of("1 coin per joke".parse().unwrap())
-            .via(&std::sync::Arc::new(s.bank.clone()))
-            .unwrap(),
+            .via(&std::sync::Arc::new(s.bank.clone())),
     );
     let challenge = s.gate.judge(&cheap, super::call()).await.unwrap_err().challenges.remove(0);
     let content = Wants::Content { units: 1 };

@@ -117,7 +117,7 @@ fn gate(store: &Arc<Memory>, clock: &Hands, more: &dyn Fn(GateBuilder) -> GateBu
 fn route(bank: &Bank) -> Route {
     let rate: Rate = "2 coin per joke".parse().unwrap();
     let bank = Arc::new(bank.clone());
-    Route::of(Offers::<Intent>::of(rate).via(&bank).unwrap())
+    Route::of(Offers::<Intent>::of(rate).via(&bank))
 }
 
 fn call() -> Call {
