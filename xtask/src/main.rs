@@ -73,6 +73,9 @@ enum Command {
         /// The node to settle on.
         #[arg(long)]
         rpc: String,
+        /// Sell by card too, through the simulated Stripe at this address; STRIPE_SECRET_KEY is its key.
+        #[arg(long)]
+        stripe: Option<String>,
         /// The port; 0 takes a free one.
         #[arg(long, default_value_t = 0)]
         port: u16,
@@ -130,7 +133,9 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
         Command::Fuzz { options } => fuzz::command(console, options),
         Command::Bench { quick } => bench::command(&workspace, console, *quick),
         Command::Demo(options) => demo::command(console, options),
-        Command::Serve { rpc, port } => serve::command(console, rpc, *port),
+        Command::Serve { rpc, stripe, port } => {
+            serve::command(console, rpc, stripe.as_deref(), *port)
+        }
         Command::Pay(options) => pay::command(console, options),
         Command::Interop(options) => interop::command(&workspace, console, options),
         Command::Crash { options, drop_mark: None } => crash::command(&workspace, console, options),

@@ -10,7 +10,7 @@ pub(super) struct Matrix(Vec<Cell>);
 
 /// One of them.
 pub(super) struct Cell {
-    /// What is bought by: `charge` or `session`.
+    /// What is bought by: `charge`, `session` or `stripe`.
     intent: &'static str,
     client: &'static str,
     server: &'static str,
@@ -31,9 +31,9 @@ impl Cell {
         Self { intent: "charge", client, server, flow, expect: expect.word(), got }
     }
 
-    /// The same, of sessions.
-    pub(super) fn of_sessions(self) -> Self {
-        Self { intent: "session", ..self }
+    /// The same, in the table of this name.
+    pub(super) fn under(self, intent: &'static str) -> Self {
+        Self { intent, ..self }
     }
 
     /// What `--only` looks in.
@@ -67,7 +67,7 @@ impl Matrix {
     /// Flows by pairs, and below what failed.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![String::new()];
-        for intent in ["charge", "session"] {
+        for intent in ["charge", "session", "stripe"] {
             lines.extend(self.table(intent));
         }
         lines.extend(self.0.iter().filter(|cell| cell.got.is_err()).map(Cell::line));

@@ -11,6 +11,7 @@ mod peer;
 mod refused;
 mod round;
 mod session;
+mod stripe;
 
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ enum Intent {
     Charge,
     /// Vouchers from a channel.
     Session,
+    /// Cards, against a simulated Stripe, alone and beside the chain.
+    Stripe,
 }
 
 impl Options {
@@ -100,6 +103,9 @@ async fn play(
     }
     if options.play(Intent::Session) {
         matrix.join(session::Round::begin(installed, rpc, options).await?.play(console).await?);
+    }
+    if options.play(Intent::Stripe) {
+        matrix.join(stripe::Round::begin(installed, rpc, options).await?.play(console).await?);
     }
     Ok(matrix)
 }

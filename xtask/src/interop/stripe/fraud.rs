@@ -1,7 +1,5 @@
 //! Ways to cheat a seller who takes cards, and cards that pay for nothing.
 
-use crate::interop::{flow::Pair, party::Sdk};
-
 /// A credential that is genuine but for one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fraud {
@@ -39,7 +37,7 @@ pub(super) enum Fraud {
     Poor,
     /// A card whose owner would have to do something.
     NeedsOwner,
-    /// In `Authorization`, which is the application's here.
+    /// In `Payment-Authorization`, where the route looks in `Authorization`.
     WrongHeader,
     /// Of a method that the route does not offer.
     WrongMethod,
@@ -92,7 +90,7 @@ impl Fraud {
             Self::Declined => "declined card",
             Self::Poor => "card without money",
             Self::NeedsOwner => "card that asks its owner",
-            Self::WrongHeader => "the application's header",
+            Self::WrongHeader => "wrong header",
             Self::WrongMethod => "a method not offered",
             Self::Expired => "expired",
         }
@@ -102,7 +100,6 @@ impl Fraud {
     pub(super) const fn path(self) -> &'static str {
         match self {
             Self::WrongName | Self::NoName => "/order",
-            Self::WrongHeader => "/auth",
             _ => "/card",
         }
     }
@@ -124,6 +121,8 @@ impl Fraud {
             Self::NoToken | Self::UnknownToken => "invalid-payload",
             Self::NeedsOwner => "payment-action-required",
             Self::Expired => "payment-expired",
+            // Nothing was shown where it looks.
+            Self::WrongHeader => "payment-required",
             Self::Declined
             | Self::Poor
             | Self::SpentToken
@@ -131,14 +130,6 @@ impl Fraud {
             | Self::ForeignToken
             | Self::EndedToken => "verification-failed",
             _ => "invalid-challenge",
-        }
-    }
-
-    /// Whether both can play it: the application answers first at peers where its header is not its own.
-    pub(super) fn is_played(self, pair: &Pair) -> bool {
-        match self {
-            Self::WrongHeader | Self::WrongMethod => pair.server == Sdk::Ours,
-            _ => true,
         }
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn is_as_asked(
 /// What an SDK calls itself to Stripe.
 const fn program(seller: Sdk) -> &'static str {
     match seller {
-        Sdk::Ours => concat!("mpp-stripe/", env!("CARGO_PKG_VERSION")),
+        Sdk::Ours => concat!("mpp-rust/", env!("CARGO_PKG_VERSION")),
         Sdk::Mppx | Sdk::Legacy => "mppx/",
         Sdk::Pympp => "pympp/",
     }
