@@ -1,6 +1,6 @@
 //! What a route can be paid with: an ask, and the verifiers that can take it.
 
-mod offers;
+pub(crate) mod offers;
 
 use std::{
     fmt,
@@ -30,7 +30,6 @@ use crate::{
 };
 
 pub use self::offers::{NotOffered, Offers};
-pub(crate) use self::offers::{made_by, nothing, tell};
 
 /// One way to pay for a route: a method at a price. Made by [`Offers`].
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! The system's clock: what both halves read the time from unless they are given another.
+//! The system's clock: what is read where no other is given.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

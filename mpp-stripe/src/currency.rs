@@ -29,6 +29,12 @@ const WHOLE: [&str; 15] = [
 /// Currencies of a thousand to the unit.
 const THOUSANDS: [&str; 5] = ["bhd", "jod", "kwd", "omr", "tnd"];
 
+/// Currencies without a smaller unit of which Stripe counts hundredths all the same.
+const WHOLE_IN_HUNDREDTHS: [&str; 2] = ["isk", "ugx"];
+/// The most digits of an amount, where Stripe takes more than eight.
+const DIGITS: [(&str, u32); 6] =
+    [("cop", 10), ("huf", 10), ("idr", 12), ("inr", 9), ("jpy", 10), ("lbp", 12)];
+
 /// The least that is charged, in base units, as deployed peers have it. Of other currencies no least is known.
 const LEAST: [(&str, u128); 32] = [
     ("aed", 200),
@@ -97,6 +103,30 @@ impl Currency {
         }
     }
 
+    /// The most that is charged, in base units: as many digits as Stripe takes.
+    pub fn most(&self) -> u128 {
+        let more = DIGITS.iter().find(|(code, _)| *code == self.as_str());
+        10_u128.pow(more.map_or(8, |(_, digits)| *digits)) - 1
+    }
+
+    /// What every amount is a multiple of, in base units: a card pays no thousandths, and no parts of what has none.
+    pub fn step(&self) -> u128 {
+        match self.as_str() {
+            code if THOUSANDS.contains(&code) => 10,
+            code if WHOLE_IN_HUNDREDTHS.contains(&code) => 100,
+            _ => 1,
+        }
+    }
+
+    /// How many decimals a price can have.
+    pub(crate) fn exact(&self) -> u8 {
+        match self.step() {
+            100 => 0,
+            10 => 2,
+            _ => self.decimals(),
+        }
+    }
+
     /// The least that is charged, in base units, where it is known.
     pub fn least(&self) -> Option<u128> {
         LEAST.iter().find(|(code, _)| *code == self.as_str()).map(|(_, least)| *least)
@@ -155,5 +185,14 @@ mod tests {
         assert_eq!(of("jpy"), (0, Some(50)));
         assert_eq!(of("kwd"), (3, None));
         assert_eq!(of("huf"), (2, Some(17500)));
+    }
+
+    #[test]
+    fn what_is_charged_has_an_upper_end_and_a_step() {
+        let of = |code: &str| Currency::parse(code).map(|c| (c.most(), c.step())).unwrap();
+        assert_eq!(of("usd"), (99_999_999, 1));
+        assert_eq!(of("idr"), (999_999_999_999, 1));
+        assert_eq!(of("kwd"), (99_999_999, 10));
+        assert_eq!(of("isk"), (99_999_999, 100));
     }
 }

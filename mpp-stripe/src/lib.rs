@@ -11,6 +11,8 @@ mod currency;
 mod details;
 #[cfg(feature = "axum")]
 pub mod proxy;
+#[cfg(all(test, feature = "client"))]
+mod scripted;
 #[cfg(feature = "client")]
 pub mod token;
 

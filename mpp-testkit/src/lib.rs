@@ -10,6 +10,7 @@ pub mod method;
 pub mod peer;
 pub mod rail;
 pub mod services;
+pub mod stall;
 pub mod store;
 pub mod stripe;
 pub mod transport;

@@ -16,7 +16,7 @@ use super::Paywall;
 use crate::{
     error::ConfigError,
     gate::{Gate, invite::quiet},
-    offer::{self, NotOffered, Offer, Sell},
+    offer::{NotOffered, Offer, Sell, offers},
     route::{Order, Route},
 };
 
@@ -210,7 +210,7 @@ impl<I: Intent> Selling<I> {
     pub fn via<S: Sell<I>>(mut self, seller: &Arc<S>) -> Self {
         seller.tended_by(&self.gate);
         let seller = seller.clone();
-        self.makers.push(Arc::new(move |ask| offer::made_by(&seller, ask)));
+        self.makers.push(Arc::new(move |ask| offers::made_by(&seller, ask)));
         self
     }
 
@@ -219,7 +219,7 @@ impl<I: Intent> Selling<I> {
     pub fn via_at<S: Sell<I>>(mut self, seller: &Arc<S>, ask: I::Ask) -> Self {
         seller.tended_by(&self.gate);
         let seller = seller.clone();
-        self.makers.push(Arc::new(move |_| offer::made_by(&seller, &ask)));
+        self.makers.push(Arc::new(move |_| offers::made_by(&seller, &ask)));
         self
     }
 
@@ -243,8 +243,8 @@ impl<I: Intent> Selling<I> {
         let Self { gate, ask, makers, manner } = self;
         let pricer = match ask {
             Ask::Fixed(ask) => {
-                let (offers, left_out) = offers::<I>(&makers, &ask)?;
-                offer::tell(&left_out);
+                let (offers, left_out) = offered_at::<I>(&makers, &ask)?;
+                offers::tell(&left_out);
                 return gate.paywall(manner.route(offers));
             }
             Ask::Each(pricer) => pricer,
@@ -255,7 +255,8 @@ impl<I: Intent> Selling<I> {
             let (ask, makers, manner) = (pricer(head), makers.clone(), each.clone());
             Box::pin(async move {
                 // A price that cannot be said leaves nothing to pay with.
-                let (offers, _) = offers::<I>(&makers, &ask.await.map_err(quiet)?).map_err(none)?;
+                let (offers, _) =
+                    offered_at::<I>(&makers, &ask.await.map_err(quiet)?).map_err(none)?;
                 Ok(manner.route(offers).per_request())
             })
         });
@@ -264,7 +265,7 @@ impl<I: Intent> Selling<I> {
 }
 
 /// The offers of every method that can take the ask, and why the others cannot.
-fn offers<I: Intent>(
+fn offered_at<I: Intent>(
     makers: &[Maker<I>],
     ask: &I::Ask,
 ) -> Result<(Vec<Offer>, Vec<NotOffered>), ConfigError> {
@@ -275,7 +276,7 @@ fn offers<I: Intent>(
             Err(not) => left_out.push(not),
         }
     }
-    if made.is_empty() { Err(offer::nothing(left_out)) } else { Ok((made, left_out)) }
+    if made.is_empty() { Err(offers::nothing(left_out)) } else { Ok((made, left_out)) }
 }
 
 /// No method can take the price of this one request: the seller's fault, and the seller's log says why.

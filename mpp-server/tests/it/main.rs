@@ -4,6 +4,7 @@
 
 mod adapters;
 mod booth;
+mod compose;
 mod gate;
 mod hostile;
 mod idempotency;

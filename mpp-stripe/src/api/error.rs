@@ -11,7 +11,7 @@ pub enum ApiError {
     /// No answer came: what became of the call is not known.
     #[error("Stripe did not answer")]
     Unanswered(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// An answer came that does not tell what became of the call: 5xx, 409, 429, or nothing Stripe publishes.
+    /// An answer came that does not tell what became of the call: 5xx, 409, 424, 429, or nothing Stripe publishes.
     #[error("Stripe answered {status} without saying what became of the call{}", .request.as_deref().map(|id| format!(" ({id})")).unwrap_or_default())]
     Unclear {
         /// The HTTP status.
@@ -40,6 +40,8 @@ pub struct Refused {
     pub param: Option<String>,
     /// The id of the PaymentIntent it made before it said no.
     pub payment_intent: Option<String>,
+    /// The status of that PaymentIntent.
+    pub intent_status: Option<String>,
     /// Stripe's name for the exchange: `req_…`, to be quoted to its support.
     pub request: Option<String>,
     /// It is what was said to the first call of the same idempotency key.
@@ -61,14 +63,19 @@ impl Refused {
             error.get(name).and_then(Value::as_str).filter(|w| is_word(w)).map(str::to_owned)
         };
         let kind = word("type")?;
-        let intent = error.get("payment_intent").and_then(|i| i.get("id")).and_then(Value::as_str);
+        let intent = |name: &str| {
+            let word =
+                error.get("payment_intent").and_then(|i| i.get(name)).and_then(Value::as_str);
+            word.filter(|w| is_word(w)).map(str::to_owned)
+        };
         Some(Self {
             status,
             kind: Some(kind),
             code: word("code"),
             decline_code: word("decline_code"),
             param: word("param"),
-            payment_intent: intent.filter(|id| is_word(id)).map(str::to_owned),
+            payment_intent: intent("id"),
+            intent_status: intent("status"),
             request: None,
             replayed: false,
         })
@@ -92,6 +99,8 @@ fn is_secret(text: &str) -> bool {
     ["spt_", "sk_", "rk_", "whsec_"].iter().any(|kind| text.contains(kind))
         || text.contains("_secret_")
 }
+
+impl std::error::Error for Refused {}
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -60,11 +60,13 @@ pub(crate) struct Call<'a> {
     pub(crate) idempotency: Option<&'a str>,
     /// The connected account it is made for.
     pub(crate) account: Option<&'a str>,
+    /// The version it was first made in, where it is made again.
+    pub(crate) version: Option<&'a str>,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn post(path: &'a str, form: &'a Form) -> Self {
-        Self { method: Method::POST, path, form, idempotency: None, account: None }
+        Self { method: Method::POST, path, form, idempotency: None, account: None, version: None }
     }
 
     pub(crate) fn get(path: &'a str, form: &'a Form) -> Self {
@@ -77,6 +79,10 @@ impl<'a> Call<'a> {
 
     pub(crate) fn on_behalf_of(self, account: Option<&'a str>) -> Self {
         Self { account, ..self }
+    }
+
+    pub(crate) fn as_of(self, version: &'a str) -> Self {
+        Self { version: Some(version), ..self }
     }
 }
 
@@ -140,6 +146,11 @@ impl Api {
         Ok(Self { version: version.ok_or(ApiSetup::Version)?, ..self })
     }
 
+    /// The version that is asked for.
+    pub(crate) fn version_text(&self) -> &str {
+        self.version.to_str().unwrap_or(VERSION)
+    }
+
     /// Waits longer for answers, or less long.
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
@@ -165,14 +176,10 @@ impl Api {
             (200..=299, Ok(Some(body))) => Ok(Answer { body, replayed }),
             // The head came, and the rest did not: what was done is done.
             (_, Err(e)) => Err(unanswered(e)),
-            (400..=499, Ok(Some(body))) if !matches!(status, 409 | 429) => {
-                match Refused::read(status, &body) {
-                    Some(refused) => {
-                        Err(ApiError::Refused(Refused { request, replayed, ..refused }))
-                    }
-                    None => Err(ApiError::Unclear { status, request }),
-                }
-            }
+            (400..=404, Ok(Some(body))) => match Refused::read(status, &body) {
+                Some(refused) => Err(ApiError::Refused(Refused { request, replayed, ..refused })),
+                None => Err(ApiError::Unclear { status, request }),
+            },
             _ => Err(ApiError::Unclear { status, request }),
         }
     }
@@ -184,12 +191,18 @@ impl Api {
         if !post && !form.is_empty() {
             url.set_query(Some(&form));
         }
+        let version = match call.version {
+            Some(version) => {
+                HeaderValue::from_str(version).map_err(|e| ApiError::Unanswered(e.into()))?
+            }
+            None => self.version.clone(),
+        };
         let mut request = self
             .client
             .request(call.method.clone(), url)
             .timeout(self.patience)
             .header("authorization", self.authorization.clone())
-            .header("stripe-version", self.version.clone());
+            .header("stripe-version", version);
         if let Some(key) = call.idempotency {
             request = request.header("idempotency-key", sensitive(key)?);
         }

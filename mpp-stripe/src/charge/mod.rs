@@ -4,11 +4,34 @@
 mod payer;
 mod payload;
 
+#[cfg(feature = "server")]
+mod connect;
+#[cfg(feature = "server")]
+mod evidence;
+#[cfg(feature = "server")]
+mod metadata;
+#[cfg(feature = "server")]
+mod options;
+#[cfg(feature = "server")]
+mod payment_intent;
+#[cfg(feature = "server")]
+pub mod reason;
+#[cfg(feature = "server")]
+mod verifier;
+
 use mpp_core::{Charge, Method, method::Nested, name::MethodName};
 
 #[cfg(feature = "client")]
 pub use self::payer::Payer;
 pub use self::payload::{NotAToken, Payload, Token};
+#[cfg(feature = "server")]
+pub use self::{
+    connect::{Connect, ConnectError},
+    evidence::Evidence,
+    metadata::MetadataError,
+    options::{Options, OptionsError},
+    verifier::{SetupError, Verifier},
+};
 use crate::Details;
 
 /// The method `stripe` under the intent `charge`.

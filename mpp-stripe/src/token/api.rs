@@ -173,3 +173,6 @@ impl fmt::Debug for ApiTokens {
         f.debug_struct("ApiTokens").field("api", &self.api).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

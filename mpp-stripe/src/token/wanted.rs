@@ -59,8 +59,6 @@ pub enum Unaskable {
     Metadata,
 }
 
-/// The most that any currency's amount can have: twelve digits. Of most it is eight, which Stripe judges itself.
-const MOST: u128 = 999_999_999_999;
 /// How long a token is good where its challenge names no end, as deployed peers have it.
 const UNTIL: Duration = Duration::from_secs(3600);
 const LONGEST_NETWORK: usize = 255;
@@ -115,7 +113,7 @@ pub(crate) fn examine(demand: &Demand<'_, StripeCharge>) -> Result<Currency, Una
     let currency = Currency::parse(&terms.currency)?;
     match terms.amount.get() {
         0 => return Err(Unaskable::Nothing),
-        more if more > MOST => return Err(Unaskable::TooMuch),
+        more if more > currency.most() => return Err(Unaskable::TooMuch),
         _ => {}
     }
     if details.payment_method_types.is_empty() {
@@ -139,3 +137,6 @@ fn keepable(notes: &BTreeMap<String, String>) -> Result<(), Unaskable> {
     };
     if notes.len() <= NOTES && notes.iter().all(fits) { Ok(()) } else { Err(Unaskable::Metadata) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,17 @@
-//! What really happened, as the chain and the client tell it; and what of that must not have.
+//! What really happened, as the rail and the client tell it; and what of that must not have.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Context;
-use mpp_testkit::devnet::{Devnet, PATH_USD, PAYER, RECIPIENT};
 use serde_json::{Value, json};
 
-/// `Transfer(address,address,uint256)`.
-const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
-/// What an order costs beside its number, in base units.
-const BASE: u128 = 10_000;
+use super::rail::Rail;
 
 /// What was asked for and what came of it, by order.
 #[derive(Debug, Default)]
 pub(super) struct Books {
     /// How often each was asked for.
     pub(super) asked: BTreeMap<u64, u32>,
-    /// Whose whole body a client read, and the transfer its receipt names.
+    /// Whose whole body a client read, and the payment its receipt names.
     pub(super) delivered: BTreeMap<u64, Option<String>>,
     /// Whose credential got its response after an interruption.
     pub(super) redeemed: BTreeSet<u64>,
@@ -33,11 +28,11 @@ pub(super) struct Sums {
     pub(super) deliveries: usize,
     pub(super) lost: Vec<u64>,
     pub(super) double_settled: Vec<u64>,
-    /// Delivered, and no transfer for it.
+    /// Delivered, and no payment for it.
     pub(super) unpaid: Vec<u64>,
     /// Delivered with a receipt of something else.
     pub(super) misnamed: Vec<u64>,
-    /// What the recipient got is not what the transfers sum up to.
+    /// What the seller got is not what the payments sum up to.
     pub(super) unbalanced: bool,
 }
 
@@ -52,32 +47,11 @@ impl Sums {
     }
 }
 
-/// Every transfer from payer to recipient, by order.
-pub(super) async fn transfers(chain: &Devnet) -> anyhow::Result<BTreeMap<u64, Vec<String>>> {
-    let topic =
-        |address: &str| format!("0x{:0>64}", address.trim_start_matches("0x").to_lowercase());
-    let filter = json!({
-        "fromBlock": "0x0", "toBlock": "latest", "address": PATH_USD,
-        "topics": [TRANSFER, topic(PAYER.address), topic(RECIPIENT.address)],
-    });
-    let logs = chain.rpc("eth_getLogs", json!([filter])).await?;
-    let mut found = BTreeMap::<u64, Vec<String>>::new();
-    for log in logs.as_array().context("the chain's logs are no list")? {
-        let text = |name: &str| log[name].as_str().with_context(|| format!("a log without {name}"));
-        let amount = u128::from_str_radix(text("data")?.trim_start_matches("0x"), 16)?;
-        let order = amount.checked_sub(BASE).context("a transfer for no order")?;
-        let hash = text("transactionHash")?.to_lowercase();
-        found.entry(u64::try_from(order)?).or_default().push(hash);
-    }
-    Ok(found)
-}
-
 impl Books {
-    pub(super) async fn sum(&self, chain: &Devnet, before: u128) -> anyhow::Result<Sums> {
-        let transfers = transfers(chain).await?;
-        let moved: u128 =
-            transfers.iter().map(|(order, t)| (BASE + u128::from(*order)) * t.len() as u128).sum();
-        let got = chain.balance_of(PATH_USD, RECIPIENT.address).await?.checked_sub(before);
+    pub(super) async fn sum(&self, rail: &Rail, before: u128) -> anyhow::Result<Sums> {
+        let transfers = rail.payments().await?;
+        let moved: u128 = transfers.iter().map(|(o, t)| rail.cost(*o) * t.len() as u128).sum();
+        let got = rail.received().await?.checked_sub(before);
         let of = |wrong: &dyn Fn(u64, &Vec<String>) -> bool| {
             Vec::from_iter(transfers.iter().filter(|(o, t)| wrong(**o, t)).map(|(o, _)| *o))
         };

@@ -8,7 +8,6 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use mpp_testkit::devnet::{Devnet, PATH_USD, RECIPIENT};
 use serde_json::Value;
 use tokio::time::{self, Instant};
 
@@ -17,6 +16,7 @@ use super::{
     books::Books,
     child::Peer,
     plan::{Deck, Dice, Kind, POINTS, Point, Victim},
+    rail::Rail,
 };
 use crate::console::Console;
 
@@ -30,9 +30,11 @@ const MORE: u64 = 40;
 const AHEAD: u64 = 1800;
 
 /// Seller, buyer, and what is known of their trade.
-pub(super) struct Market {
+pub(super) struct Market<'a> {
     console: Console,
     program: PathBuf,
+    rail: &'a Rail,
+    /// Where the rail is asked.
     rpc: String,
     port: u16,
     stores: (String, String),
@@ -55,16 +57,11 @@ pub(super) struct Market {
     books: Books,
 }
 
-/// What the recipient has.
-pub(super) async fn received(chain: &Devnet) -> anyhow::Result<u128> {
-    Ok(chain.balance_of(PATH_USD, RECIPIENT.address).await?)
-}
-
-impl Market {
+impl<'a> Market<'a> {
     pub(super) async fn open(
         console: Console,
         program: &Path,
-        chain: &Devnet,
+        rail: &'a Rail,
         stores: (String, String),
         options: &Options,
         seed: u64,
@@ -74,7 +71,8 @@ impl Market {
         let mut me = Self {
             console,
             program: program.to_owned(),
-            rpc: chain.rpc_url().to_owned(),
+            rail,
+            rpc: rail.url().to_owned(),
             port,
             stores,
             seller: None,
@@ -125,6 +123,7 @@ impl Market {
         if let Some(name) = point.name {
             self.victim(point.victim)?.tell(&format!("arm {name}")).await;
         }
+        self.rail.trouble(&mut self.dice);
         for order in &asked {
             self.ask(*order).await?;
         }
@@ -254,7 +253,7 @@ impl Market {
         Ok(())
     }
 
-    /// What is left is asked for in a world that has moved on: the challenges are over, and the chain cannot be asked by
+    /// What is left is asked for in a world that has moved on: the challenges are over, and the rail cannot be asked by
     /// the seller. What was settled must be on its books.
     pub(super) async fn audit(&mut self, patience: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + patience;
@@ -408,6 +407,7 @@ impl Market {
         {
             args.extend([name.to_owned(), value.to_owned()]);
         }
+        args.extend(self.rail.args());
         args.extend_from_slice(more);
         Peer::start(&self.program, &args).await
     }

@@ -1,9 +1,10 @@
-//! Kills a paid API and its client at every named point and at random, and then holds the books against the chain.
+//! Kills a paid API and its client at every named point and at random, and then holds the books against the rail.
 
 mod books;
 mod child;
 mod market;
 mod plan;
+mod rail;
 mod session;
 
 use std::{
@@ -13,10 +14,13 @@ use std::{
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
-use mpp_testkit::{devnet::Devnet, services};
+use mpp_testkit::services;
 use serde_json::json;
 
-use self::market::Market;
+use self::{
+    market::Market,
+    rail::{Paid, Rail},
+};
 use crate::{console::Console, workspace::Workspace};
 
 /// What to kill processes over, and how often.
@@ -28,6 +32,9 @@ pub(crate) struct Options {
     /// The store that both processes keep their books in.
     #[arg(long, value_enum, default_value_t = Kept::Redb)]
     pub(crate) store: Kept,
+    /// What they trade on.
+    #[arg(long, value_enum, default_value_t = Paid::Tempo)]
+    pub(crate) rail: Paid,
     /// Repeats a run.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
@@ -44,7 +51,8 @@ pub(crate) struct Options {
 
 impl Options {
     fn charges(rounds: u64, store: Kept, seed: Option<u64>, one_away_in: u64) -> Self {
-        Self { rounds, store, seed, one_away_in, sessions: None, without: None }
+        let rail = Paid::Tempo;
+        Self { rounds, store, rail, seed, one_away_in, sessions: None, without: None }
     }
 }
 
@@ -65,8 +73,14 @@ pub(crate) const DROPS: &[&str] = &["settling", "settled", "delivered", "signed"
 /// What gates a change: every store, and two builds that must be found out.
 pub(crate) fn gate(workspace: &Workspace, console: Console) -> anyhow::Result<bool> {
     let program = build(workspace, console, None)?;
-    for (store, rounds) in [(Kept::Redb, 200), (Kept::Redis, 40), (Kept::Postgres, 40)] {
-        let options = Options::charges(rounds, store, None, 4);
+    let runs = [
+        (Paid::Tempo, Kept::Redb, 200),
+        (Paid::Stripe, Kept::Redb, 60),
+        (Paid::Tempo, Kept::Redis, 40),
+        (Paid::Tempo, Kept::Postgres, 40),
+    ];
+    for (rail, store, rounds) in runs {
+        let options = Options { rail, ..Options::charges(rounds, store, None, 4) };
         let (tally, right) = run(console, &options, &program, PATIENCE)?;
         let covered = tally["points"].as_object().map_or(0, serde_json::Map::len);
         if !right || covered < plan::POINTS.len() {
@@ -136,25 +150,27 @@ fn run(
 ) -> anyhow::Result<(serde_json::Value, bool)> {
     let seed = options.seed.unwrap_or_else(from_the_clock);
     let store = format!("{:?}", options.store).to_lowercase();
-    console.say(format_args!("crash: {} rounds over {store}, seed {seed}", options.rounds));
+    let paid = format!("{:?}", options.rail).to_lowercase();
+    console
+        .say(format_args!("crash: {} rounds of {paid} over {store}, seed {seed}", options.rounds));
     let began = Instant::now();
     crate::runtime()?.block_on(async {
         let folder = tempfile::tempdir()?;
-        let chain = Devnet::start().await?;
+        let rail = Rail::start(options.rail).await?;
         let service = Service::start(options.store).await?;
         let stores = service.stores(folder.path());
-        let before = market::received(&chain).await?;
-        let mut market = Market::open(console, program, &chain, stores, options, seed).await?;
+        let before = rail.received().await?;
+        let mut market = Market::open(console, program, &rail, stores, options, seed).await?;
         let mut outcome = market.rounds(options.rounds).await;
         if outcome.is_ok() {
             outcome = market.audit(patience).await;
         }
         let books = market.close().await;
         outcome.with_context(|| format!("seed {seed}"))?;
-        let sums = books.sum(&chain, before).await?;
+        let sums = books.sum(&rail, before).await?;
         let seconds = began.elapsed().as_secs_f64();
         let run =
-            json!({ "seed": seed, "store": store, "rounds": options.rounds, "seconds": seconds });
+            json!({ "seed": seed, "rail": paid, "store": store, "rounds": options.rounds, "seconds": seconds });
         let tally = books.tally(&sums, &run);
         let right = sums.are_right(&books);
         console.say(&tally);
@@ -164,7 +180,7 @@ fn run(
                 books.double_delivered
             ));
         }
-        chain.stop().await;
+        rail.stop().await;
         Ok((tally, right))
     })
 }

@@ -5,6 +5,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use mpp_client::{Error, Journal, Limits, ResponseExt, Wallet, paying};
 use mpp_core::store::Key;
+use mpp_stripe::{
+    Api, SecretKey,
+    token::{ApiTokens, PaymentMethod},
+};
 use mpp_tempo::{Chain, HttpRpc, Key as Signer, charge::Payer};
 use mpp_testkit::devnet::{BETA_USD, Options, PAYER};
 use reqwest_middleware::ClientWithMiddleware;
@@ -12,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::{
-    Args, say, seller, stores,
+    Args, Rail, say, seller, stores,
     tripwire::{Fuse, Naming, Tripwire},
 };
 
@@ -24,16 +28,17 @@ pub(crate) async fn run(
     let fuse = Fuse::default();
     let store = stores::open(&args.store).await?;
     let store = Arc::new(Tripwire::new(store, fuse.clone(), Naming::Written(name)));
-    let chain = Chain::by_id(Options::default().chain_id);
-    let payer =
-        Payer::new(PAYER.key.hex().parse::<Signer>()?, &chain, Arc::new(HttpRpc::new(&args.rpc)?));
-    let most = if args.broke { "0" } else { "1" };
+    let most = if args.broke { "0" } else { "100" };
     let limits = Limits::usd(most)?
         .per_host("100000", std::time::Duration::from_secs(3600))?
         .in_all("100000", std::time::Duration::from_secs(3600))?
         .kept_in(store.clone(), "buyer")?;
     let journal = Journal::open(store.clone(), "buyer").await?;
-    let wallet = Wallet::new(limits).payer(payer.fees_in(BETA_USD)?).journal(journal);
+    let wallet = Wallet::new(limits).journal(journal);
+    let wallet = match args.rail {
+        Rail::Tempo => wallet.payer(tempo(&args)?),
+        Rail::Stripe => wallet.payer(stripe(&args)?),
+    };
     let client = paying(reqwest::Client::builder(), wallet)?;
     say(&json!({ "ready": true, "delivered": delivered(&*store).await? }));
     while let Some(line) = told.recv().await {
@@ -50,6 +55,20 @@ pub(crate) async fn run(
         }
     }
     Ok(())
+}
+
+fn tempo(args: &Args) -> anyhow::Result<Payer> {
+    let chain = Chain::by_id(Options::default().chain_id);
+    let key = PAYER.key.hex().parse::<Signer>()?;
+    let payer = Payer::new(key, &chain, Arc::new(HttpRpc::new(&args.rpc)?));
+    Ok(payer.fees_in(BETA_USD)?)
+}
+
+fn stripe(args: &Args) -> anyhow::Result<mpp_stripe::charge::Payer> {
+    let key = SecretKey::new(args.key.as_deref().context("whose account is it")?)?;
+    let tokens = ApiTokens::new(Api::new(&key)?.at(&args.rpc)?);
+    let card = PaymentMethod::parse("pm_card_visa")?;
+    Ok(mpp_stripe::charge::Payer::new(tokens).paying_with(card))
 }
 
 async fn ask(client: &ClientWithMiddleware, fuse: &Fuse, url: &str, order: u64) -> Value {

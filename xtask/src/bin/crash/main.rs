@@ -9,6 +9,7 @@ mod seller;
 mod stall;
 mod stores;
 mod tripwire;
+mod wired;
 
 use std::io::{BufRead, Write};
 
@@ -23,9 +24,15 @@ pub(crate) struct Args {
     /// A path to a redb file, or the URL of a Redis or Postgres.
     #[arg(long)]
     store: String,
-    /// The node.
+    /// What is paid on.
+    #[arg(long, value_enum, default_value_t = Rail::Tempo)]
+    rail: Rail,
+    /// The node, or the simulator of Stripe.
     #[arg(long)]
     rpc: String,
+    /// The simulator's key.
+    #[arg(long)]
+    key: Option<String>,
     /// Where the API listens.
     #[arg(long)]
     port: u16,
@@ -53,6 +60,15 @@ pub(crate) struct Args {
     /// A durable write that the stall leaves out.
     #[arg(long)]
     without: Option<String>,
+}
+
+/// What seller and buyer trade on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Rail {
+    /// A real local chain.
+    Tempo,
+    /// Simulated cards.
+    Stripe,
 }
 
 fn main() -> anyhow::Result<()> {

@@ -1,7 +1,6 @@
 //! The paid API: three kinds of route, a price for each order, and a rail that can be cut off.
 
 use std::{
-    borrow::Cow,
     collections::HashSet,
     convert::Infallible,
     pin::Pin,
@@ -21,28 +20,23 @@ use axum::{
 };
 use http_body::Frame;
 use mpp_core::{
-    Price,
-    binding::Claim,
-    fate::Fate,
-    intent::{ChargeTerms, PriceError},
-    method::DetailsOf,
+    Charge, Price,
+    intent::PriceError,
     problem::Rejection,
     store::Key,
     time::{Clock, Timestamp},
-    verifier::{Asking, Minted, Spend, Verifier as Verifies},
 };
-use mpp_server::{Gate, clock::SystemClock};
-use mpp_tempo::{
-    Chain, HttpRpc,
-    charge::{Evidence, TempoCharge, Verifier},
-};
+use mpp_server::{Gate, clock::SystemClock, offer::Sell};
+use mpp_stripe::{Api, Currency, SecretKey, TEST_NETWORK};
+use mpp_tempo::{Chain, HttpRpc, charge::Verifier};
 use mpp_testkit::devnet::RECIPIENT;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
-    Args, say, stores,
+    Args, Rail, say, stores,
     tripwire::{Fuse, Naming, Tripwire},
+    wired::Wired,
 };
 
 /// How long a body is, in pieces: long enough to die in the middle of.
@@ -57,11 +51,6 @@ pub(crate) async fn run(
     let fuse = Fuse::default();
     let store = stores::open(&args.store).await?;
     let store = Tripwire::new(store, fuse.clone(), Naming::Written(name));
-    let rpc = Arc::new(HttpRpc::new(&args.rpc)?);
-    let chain = Chain::by_id(mpp_testkit::devnet::Options::default().chain_id);
-    let verifier = Verifier::new(&chain, RECIPIENT.address, rpc)?;
-    let it = verifier.settle_deadline(Duration::from_secs(3));
-    let verifier = Arc::new(Wired { it, fuse: fuse.clone() });
     let gate = Gate::builder(store)
         .realm("crash")
         .secret("the same secret in every life of this server")
@@ -71,7 +60,12 @@ pub(crate) async fn run(
         .recover_by_hand()
         .clock(Ahead(args.ahead))
         .build()?;
-    let app = app(&gate, &verifier, &fuse)?;
+    let app = match args.rail {
+        Rail::Tempo => {
+            app(&gate, &Arc::new(Wired::new(tempo(&args)?, &fuse)), &fuse, in_millionths)?
+        }
+        Rail::Stripe => app(&gate, &Arc::new(Wired::new(stripe(&args)?, &fuse)), &fuse, in_cents)?,
+    };
     let listener = TcpListener::bind(("127.0.0.1", args.port)).await.context("the port")?;
     tokio::spawn(async move { axum::serve(listener, app).await });
     gate.recover().await?;
@@ -90,7 +84,25 @@ pub(crate) async fn run(
     Ok(())
 }
 
-fn app(gate: &Gate, verifier: &Arc<Wired>, fuse: &Fuse) -> anyhow::Result<Router> {
+fn tempo(args: &Args) -> anyhow::Result<Verifier> {
+    let rpc = Arc::new(HttpRpc::new(&args.rpc)?);
+    let chain = Chain::by_id(mpp_testkit::devnet::Options::default().chain_id);
+    let verifier = Verifier::new(&chain, RECIPIENT.address, rpc)?;
+    Ok(verifier.settle_deadline(Duration::from_secs(3)))
+}
+
+fn stripe(args: &Args) -> anyhow::Result<mpp_stripe::charge::Verifier> {
+    let key = SecretKey::new(args.key.as_deref().context("whose account is it")?)?;
+    let api = Api::new(&key)?.at(&args.rpc)?.patience(Duration::from_secs(3));
+    Ok(mpp_stripe::charge::Verifier::new(api, TEST_NETWORK, Currency::USD)?)
+}
+
+fn app<S: Sell<Charge>>(
+    gate: &Gate,
+    verifier: &Arc<S>,
+    fuse: &Fuse,
+    price: Pricing,
+) -> anyhow::Result<Router> {
     let failed = Arc::new(Mutex::new(HashSet::new()));
     let handler = |flaky: bool| {
         let (fuse, failed) = (fuse.clone(), failed.clone());
@@ -103,7 +115,7 @@ fn app(gate: &Gate, verifier: &Arc<Wired>, fuse: &Fuse) -> anyhow::Result<Router
             Response::new(Body::new(Pieces { order, left: PIECES, fuse: fuse.clone() }))
         })
     };
-    let priced = || gate.charge_each(|head| std::future::ready(price(head))).via(verifier);
+    let priced = || gate.charge_each(move |head| std::future::ready(price(head))).via(verifier);
     Ok(Router::new()
         .route("/item/{order}", handler(false).layer(priced().layer()?.bind_body(1024)))
         .route("/flaky/{order}", handler(true).layer(priced().layer()?.bind_body(1024)))
@@ -113,11 +125,27 @@ fn app(gate: &Gate, verifier: &Arc<Wired>, fuse: &Fuse) -> anyhow::Result<Router
         ))
 }
 
-/// A cent, and a millionth for each order before: the chain itself says which order a transfer was for.
-fn price(head: &Parts) -> Result<Price, Rejection> {
+/// What an order costs: the rail itself says by it which order a payment was for.
+type Pricing = fn(&Parts) -> Result<Price, Rejection>;
+
+/// A cent, and a millionth for each order before.
+fn in_millionths(head: &Parts) -> Result<Price, Rejection> {
+    read(&format!("0.{:06} usd", 10_000 + order(head)?))
+}
+
+/// A dollar, and a cent for each order before.
+fn in_cents(head: &Parts) -> Result<Price, Rejection> {
+    let cents = 100 + order(head)?;
+    read(&format!("{}.{:02} usd", cents / 100, cents % 100))
+}
+
+fn order(head: &Parts) -> Result<u64, Rejection> {
     let order = head.uri.path().rsplit('/').next().and_then(|order| order.parse::<u64>().ok());
-    let units = 10_000 + order.ok_or_else(|| Rejection::internal("no such order"))?;
-    format!("0.{units:06} usd").parse().map_err(|e: PriceError| Rejection::internal(e))
+    order.ok_or_else(|| Rejection::internal("no such order"))
+}
+
+fn read(price: &str) -> Result<Price, Rejection> {
+    price.parse().map_err(|e: PriceError| Rejection::internal(e))
 }
 
 /// The whole body of an order.
@@ -191,55 +219,5 @@ impl Clock for Ahead {
     fn now(&self) -> Timestamp {
         let now = SystemClock::new().now().unix_millis();
         Timestamp::from_unix_millis(now + i64::try_from(self.0 * 1000).unwrap_or_default())
-    }
-}
-
-/// The verifier of the real method, with a place to die on either side of a broadcast.
-struct Wired {
-    it: Verifier,
-    fuse: Fuse,
-}
-
-impl Verifies for Wired {
-    type Method = TempoCharge;
-    type Evidence = Evidence;
-
-    fn settles_at(&self) -> Cow<'_, str> {
-        self.it.settles_at()
-    }
-
-    fn terms(&self, price: &Price) -> Result<ChargeTerms, PriceError> {
-        self.it.terms(price)
-    }
-
-    async fn details(
-        &self,
-        terms: &ChargeTerms,
-        asking: Asking<'_>,
-    ) -> Result<Minted<DetailsOf<TempoCharge>>, Rejection> {
-        self.it.details(terms, asking).await
-    }
-
-    async fn check(&self, claim: &Claim<TempoCharge>) -> Result<Evidence, Rejection> {
-        self.it.check(claim).await
-    }
-
-    fn spends<'e>(&self, evidence: &'e Evidence) -> Option<Spend<'e>> {
-        self.it.spends(evidence)
-    }
-
-    fn has_moved(&self, evidence: &Evidence) -> bool {
-        self.it.has_moved(evidence)
-    }
-
-    async fn settle(&self, evidence: &Evidence) -> Fate {
-        self.fuse.pass("before send");
-        let fate = self.it.settle(evidence).await;
-        self.fuse.pass("after send");
-        fate
-    }
-
-    async fn reconcile(&self, evidence: &Evidence) -> Fate {
-        self.it.reconcile(evidence).await
     }
 }
