@@ -44,6 +44,10 @@ pub(super) struct Books {
     pub(super) calls: Vec<Call>,
     pub(super) faults: VecDeque<Fault>,
     pub(super) keyring: Keyring,
+    /// The request that is being answered, and its idempotency key.
+    pub(super) asked: Option<(String, Option<String>)>,
+    /// Events that no webhook has taken, by id.
+    pub(super) undelivered: VecDeque<String>,
     records: Vec<Record>,
     /// A token that was issued is granted under the same id.
     places: HashMap<String, Vec<usize>>,
@@ -67,6 +71,8 @@ impl Books {
             calls: Vec::new(),
             faults: VecDeque::new(),
             keyring: Keyring::default(),
+            asked: None,
+            undelivered: VecDeque::new(),
             records: Vec::new(),
             places: HashMap::new(),
             made: 0,
@@ -118,9 +124,28 @@ impl Books {
         self.records.push(Record { kind, owner, value, hidden });
     }
 
+    /// Every object of a kind, oldest first.
+    pub(super) fn of(&self, kind: &'static str) -> impl DoubleEndedIterator<Item = &Value> {
+        self.records.iter().filter(move |record| record.kind == kind).map(|record| &record.value)
+    }
+
+    /// Copies of them.
     pub(super) fn objects(&self, kind: &str) -> Vec<Value> {
         let found = self.records.iter().filter(|record| record.kind == kind);
         found.map(|record| record.value.clone()).collect()
+    }
+
+    /// The connected account that something was made for.
+    pub(super) fn owner_of(&self, id: &str) -> Option<String> {
+        self.records.get(*self.places.get(id)?.first()?)?.owner.clone()
+    }
+
+    /// Whether an event has told that this subscription was made.
+    pub(super) fn created(&self, id: &str) -> bool {
+        self.of("event").any(|event| {
+            event["type"] == "customer.subscription.created"
+                && id_of(&event["data"]["object"]) == id
+        })
     }
 
     /// The objects of a kind that this request may see, newest first.

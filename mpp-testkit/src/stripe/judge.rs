@@ -87,11 +87,13 @@ fn once(books: &mut Books, ask: &Ask, fault: Option<&Fault>) -> Answer {
         }
         Ok(None) => {}
     }
+    books.asked = Some((ask.id.clone(), ask.key.clone()));
     let done = if matches!(fault, Some(Fault::ServerErrorStored)) {
         Err(Refused::server_error().stored())
     } else {
         route::route(books, ask).and_then(|value| list::expand(books, ask, value))
     };
+    books.asked = None;
     let (answer, began) = match done {
         Ok(body) => (reply(ask, 200, body), true),
         Err(refused) => (refusal(ask, &refused), refused.stored),

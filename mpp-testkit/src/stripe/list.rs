@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use super::{
     ask::Ask,
     books::{Books, id_of},
+    form::Form,
+    invoices,
     refused::Refused,
 };
 
@@ -36,16 +38,17 @@ pub(super) fn list(
     ];
     known.extend(filters);
     ask.only(&known, &[])?;
-    let wanted = |value: &Value| {
-        filters.iter().all(|name| match ask.form.text(name) {
-            Some(text) => value.get(name).is_some_and(|member| member_is(member, text)),
-            None => true,
-        })
-    };
-    let found = Vec::from_iter(
-        books.seen(kind, ask).map(|record| &record.value).filter(|value| wanted(value)),
-    );
+    let found = books.seen(kind, ask).map(|record| &record.value);
+    let found = Vec::from_iter(found.filter(|value| fits(&ask.form, value, filters)));
     page(ask, found)
+}
+
+/// Whether every filter that is asked for holds.
+pub(super) fn fits(form: &Form, value: &Value, filters: &[&str]) -> bool {
+    filters.iter().all(|name| match form.text(name) {
+        Some(text) => value.get(name).is_some_and(|member| member_is(member, text)),
+        None => true,
+    })
 }
 
 /// A page of these, which are newest first.
@@ -176,7 +179,8 @@ pub(super) fn expand(books: &Books, ask: &Ask, mut value: Value) -> Result<Value
         let names = Vec::from_iter(path.split('.'));
         if names.len() > DEPTH || !put(books, ask, &mut value, &names) {
             let said = format!("This property cannot be expanded ({path}).");
-            return Err(Refused::invalid(said).at("expand"));
+            // The work is done by now: this is its result.
+            return Err(Refused::invalid(said).at("expand").stored());
         }
     }
     Ok(value)
@@ -186,6 +190,10 @@ fn put(books: &Books, ask: &Ask, value: &mut Value, names: &[&str]) -> bool {
     let Some((name, rest)) = names.split_first() else { return true };
     if let Value::Array(values) = value {
         return values.iter_mut().all(|value| put(books, ask, value, names));
+    }
+    if value.get("object").is_some_and(|kind| kind == "invoice") && *name == "payments" {
+        // A list that stands in an invoice only where it is asked for.
+        value["payments"] = invoices::payments(books, id_of(value));
     }
     let Some(member) = value.get_mut(name) else { return false };
     if let Value::String(id) = member {

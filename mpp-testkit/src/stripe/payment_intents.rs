@@ -6,7 +6,9 @@ use super::{
     ask::Ask,
     books::{Books, Hidden, with_nulls},
     card::{Card, Outcome, generic_decline},
+    collect,
     currency::{chargeable, currency},
+    events,
     refused::Refused,
     tokens,
 };
@@ -248,15 +250,28 @@ pub(super) fn charged(
     Charged { id, declined }
 }
 
+/// Tries one again, with another card.
+pub(super) fn again(
+    books: &mut Books,
+    id: &str,
+    card: Card,
+    method: Option<&str>,
+) -> Option<Refused> {
+    if let Some(record) = books.record_mut(KIND, id) {
+        record.hidden.card = Some(card);
+        record.value["payment_method"] = method.into();
+        record.value["last_payment_error"] = Value::Null;
+    }
+    settle(books, id, card.charge())
+}
+
 /// Writes down what became of it, and returns the decline.
 fn settle(books: &mut Books, id: &str, outcome: Outcome) -> Option<Refused> {
     let charge = books.fresh("ch_");
-    let token = books.record(KIND, id).and_then(|record| record.hidden.token.clone());
-    let amount = books
-        .record(KIND, id)
-        .and_then(|record| record.value["amount"].as_i64())
-        .unwrap_or_default();
-    match outcome {
+    let record = books.record(KIND, id)?;
+    let token = record.hidden.token.clone();
+    let amount = record.value["amount"].as_i64().unwrap_or_default();
+    let (what, declined) = match outcome {
         Outcome::Succeeded => {
             books.change(KIND, id, |intent| {
                 intent["status"] = "succeeded".into();
@@ -265,23 +280,23 @@ fn settle(books: &mut Books, id: &str, outcome: Outcome) -> Option<Refused> {
                 intent["processing"] = Value::Null;
             });
             consume(books, token, amount);
-            None
+            ("succeeded", None)
         }
         Outcome::Processing => {
             books.change(KIND, id, |intent| {
                 intent["status"] = "processing".into();
                 intent["latest_charge"] = charge.into();
-                intent["processing"] = json!({ "type": "card" });
+                intent["processing"] = json!({ "type": "card", "card": {} });
             });
             consume(books, token, 0);
-            None
+            ("processing", None)
         }
         Outcome::RequiresAction => {
             books.change(KIND, id, |intent| {
                 intent["status"] = "requires_action".into();
                 intent["next_action"] = json!({ "type": "use_stripe_sdk", "use_stripe_sdk": {} });
             });
-            None
+            ("requires_action", None)
         }
         Outcome::Declined(refused) => {
             books.change(KIND, id, |intent| {
@@ -291,9 +306,11 @@ fn settle(books: &mut Books, id: &str, outcome: Outcome) -> Option<Refused> {
                 intent["payment_method"] = Value::Null;
                 intent["processing"] = Value::Null;
             });
-            Some(refused)
+            ("payment_failed", Some(refused))
         }
-    }
+    };
+    events::emit_of(books, &format!("{KIND}.{what}"), KIND, id);
+    declined
 }
 
 fn consume(books: &mut Books, token: Option<String>, captured: i64) {
@@ -306,7 +323,8 @@ fn consume(books: &mut Books, token: Option<String>, captured: i64) {
 pub(super) fn conclude(books: &mut Books, id: &str, succeeds: bool) -> Option<()> {
     books.record(KIND, id).filter(|record| record.value["status"] == "processing")?;
     let outcome = if succeeds { Outcome::Succeeded } else { Outcome::Declined(generic_decline()) };
-    settle(books, id, outcome);
+    let declined = settle(books, id, outcome);
+    collect::concluded(books, id, declined);
     Some(())
 }
 
