@@ -66,7 +66,7 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
-    /// Start a local Tempo chain, a paid API and a client that pays it, and show each step.
+    /// Start a local Tempo chain (or a simulated Stripe), a paid API and a client that pays it, and show each step.
     Demo(demo::Options),
     /// Serve a paid API on 127.0.0.1 for clients and validators of other SDKs, until SIGTERM.
     Serve {
@@ -132,7 +132,7 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
         Command::Differential { options } => differential::command(&workspace, console, options),
         Command::Fuzz { options } => fuzz::command(console, options),
         Command::Bench { quick } => bench::command(&workspace, console, *quick),
-        Command::Demo(options) => demo::command(console, options),
+        Command::Demo(options) => demo::command(&workspace, console, options),
         Command::Serve { rpc, stripe, port } => {
             serve::command(console, rpc, stripe.as_deref(), *port)
         }

@@ -20,6 +20,7 @@ use clap::{Args, ValueEnum};
 use mpp_testkit::devnet::{self, Devnet};
 use serde_json::json;
 
+pub(crate) use self::peer::Peer;
 use self::{install::Installed, matrix::Matrix, round::Round};
 use crate::{console::Console, workspace::Workspace};
 

@@ -1,5 +1,7 @@
 //! Ways to cheat a seller who takes cards, and cards that pay for nothing.
 
+use crate::interop::{flow::Pair, party::Sdk};
+
 /// A credential that is genuine but for one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fraud {
@@ -37,6 +39,8 @@ pub(super) enum Fraud {
     Poor,
     /// A card whose owner would have to do something.
     NeedsOwner,
+    /// A card whose payment goes on for days.
+    Waits,
     /// In `Payment-Authorization`, where the route looks in `Authorization`.
     WrongHeader,
     /// Of a method that the route does not offer.
@@ -64,6 +68,7 @@ pub(super) const FRAUDS: &[Fraud] = &[
     Fraud::Declined,
     Fraud::Poor,
     Fraud::NeedsOwner,
+    Fraud::Waits,
     Fraud::WrongHeader,
     Fraud::WrongMethod,
     // Last: its challenge ends while the others are played.
@@ -90,6 +95,7 @@ impl Fraud {
             Self::Declined => "declined card",
             Self::Poor => "card without money",
             Self::NeedsOwner => "card that asks its owner",
+            Self::Waits => "card that takes days",
             Self::WrongHeader => "wrong header",
             Self::WrongMethod => "a method not offered",
             Self::Expired => "expired",
@@ -110,6 +116,7 @@ impl Fraud {
             Self::Declined => "pm_card_chargeDeclined",
             Self::Poor => "pm_card_chargeDeclinedInsufficientFunds",
             Self::NeedsOwner => "pm_card_authenticationRequired",
+            Self::Waits => "pm_card_processing",
             _ => VISA,
         }
     }
@@ -118,19 +125,26 @@ impl Fraud {
     pub(super) const fn problem(self) -> &'static str {
         match self {
             Self::Garbage => "malformed-credential",
-            Self::NoToken | Self::UnknownToken => "invalid-payload",
+            Self::NoToken => "invalid-payload",
             Self::NeedsOwner => "payment-action-required",
             Self::Expired => "payment-expired",
             // Nothing was shown where it looks.
             Self::WrongHeader => "payment-required",
             Self::Declined
             | Self::Poor
+            | Self::UnknownToken
+            | Self::Waits
             | Self::SpentToken
             | Self::SmallToken
             | Self::ForeignToken
             | Self::EndedToken => "verification-failed",
             _ => "invalid-challenge",
         }
+    }
+
+    /// Whether both can play it: what moves after it was refused is no matter of ours, and mppx calls it its own fault.
+    pub(super) fn is_played(self, pair: &Pair) -> bool {
+        self != Self::Waits || pair.server == Sdk::Ours
     }
 }
 

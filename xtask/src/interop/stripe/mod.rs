@@ -97,7 +97,7 @@ impl<'o> Round<'o> {
                 }
             }
             for fraud in FRAUDS.iter().copied().filter(|fraud| *fraud != Fraud::Expired) {
-                if self.plays(pair, fraud.name()) {
+                if fraud.is_played(pair) && self.plays(pair, fraud.name()) {
                     let prepared = self.prepare(pair, fraud).await;
                     add(self.refuse(pair, fraud, prepared).await);
                 }
