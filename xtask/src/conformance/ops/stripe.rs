@@ -11,13 +11,14 @@ use mpp_core::{
     challenge::Draft,
     fate::Fate,
     method::Method,
+    payer::Payer as _,
     problem::{ProblemType, Rejection},
     transport::Resource,
     verifier::{Asking, Verifier as _},
 };
 use mpp_stripe::{
     Api, Currency, SecretKey, StripeCharge, TEST_NETWORK,
-    charge::{Options, Payload, Token, Verifier},
+    charge::{Options, Payer, Payload, Token, Verifier},
 };
 use serde_json::{Map, Value, json};
 
@@ -55,11 +56,18 @@ pub(super) fn request(input: &Value) -> anyhow::Result<Value> {
     Ok(json!({ "request": serde_json::to_value(&request)?, "encoded": encoded.as_str() }))
 }
 
-/// A request of anybody's, as it is understood here.
+/// A request of anybody's, as a payer here understands it; one that it would not pay is refused.
 pub(super) fn read(input: &Value) -> anyhow::Result<Value> {
-    let request: Request<StripeCharge> = serde_json::from_value(member(input, "request")?.clone())?;
-    Currency::parse(&request.terms.currency)?;
-    Ok(json!({ "request": serde_json::to_value(&request)? }))
+    let draft = json!({
+        "realm": REALM, "method": "stripe", "intent": "charge",
+        "request": member(input, "request")?, "expires": LATE,
+    });
+    let challenge = ring(SECRET)?.seal(challenge::draft(&draft)?);
+    let demand = challenge.read::<StripeCharge>()?;
+    let payer = Payer::asking(async |_| Err::<String, _>("nobody is asked here"));
+    let why = || payer.declines(&demand).unwrap_or("it would not be paid".into());
+    payer.exposes(&demand).with_context(why)?;
+    Ok(json!({ "request": serde_json::to_value(&demand.request)? }))
 }
 
 /// A payload, if what it shows can be a token.

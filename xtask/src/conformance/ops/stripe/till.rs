@@ -1,4 +1,4 @@
-//! A Stripe that answers one thing, and remembers what it was asked first.
+//! A Stripe of one payment, which remembers what it was asked first.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -42,7 +42,7 @@ impl Heard {
 }
 
 impl Till {
-    /// One that answers every call with this PaymentIntent, over this amount.
+    /// One that answers every call with this PaymentIntent, over this amount. What may move yet can be called off.
     pub(super) fn answering(told: &Value, amount: u128, currency: &str) -> anyhow::Result<Self> {
         let status = told["status"].as_str().context("a payment has a status")?;
         let amount = u64::try_from(amount)?;
@@ -59,9 +59,9 @@ impl Till {
         let heard = Arc::<Mutex<Option<Heard>>>::default();
         let (till, notes) = (Arc::new(self), heard.clone());
         let app = Router::new().fallback(move |uri: Uri, headers: HeaderMap, body: Bytes| {
+            let answer = till.answer(uri.path().ends_with("/cancel"));
             let call = Heard { path: uri.path().to_owned(), headers, form: form(&body) };
             notes.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(call);
-            let answer = till.answer();
             async move { answer }
         });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -72,8 +72,12 @@ impl Till {
         Ok(Open { url, heard, serving })
     }
 
-    fn answer(&self) -> Response {
-        let mut response = axum::Json(&self.body).into_response();
+    fn answer(&self, called_off: bool) -> Response {
+        let mut body = self.body.clone();
+        if called_off {
+            body["status"] = "canceled".into();
+        }
+        let mut response = axum::Json(body).into_response();
         if self.replayed {
             let value = axum::http::HeaderValue::from_static("true");
             response.headers_mut().insert("idempotent-replayed", value);
