@@ -158,9 +158,13 @@ pub(crate) fn accept(payers: &[Arc<dyn ErasedPayer>], prefer: &[String]) -> Acce
     ids.iter().filter_map(|id| range(id).ok()).collect()
 }
 
-/// How much a method is wanted, in thousandths: a tenth less per place in the list, and never nothing.
+/// How much a method is wanted, in thousandths: a tenth less for each of the first nine places in the list, then a little less for
+/// each, and never nothing.
 fn weight(prefer: &[String], id: &MethodId) -> u16 {
     let named = |p: &String| *p == id.method.as_str() || *p == id.to_string();
     let place = prefer.iter().position(named).unwrap_or(prefer.len());
-    1000 - 100 * u16::try_from(place.min(9)).unwrap_or(9)
+    match u16::try_from(place.min(108)).unwrap_or(108) {
+        place @ ..10 => 1000 - 100 * place,
+        place => 109 - place,
+    }
 }

@@ -445,6 +445,8 @@ fn accepted(receipt: Receipt) -> Outcome {
 }
 
 #[cfg(test)]
+mod choosing_tests;
+#[cfg(test)]
 mod metered_tests;
 #[cfg(test)]
 mod tests;

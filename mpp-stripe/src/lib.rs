@@ -11,8 +11,6 @@ mod currency;
 mod details;
 #[cfg(feature = "axum")]
 pub mod proxy;
-#[cfg(all(test, feature = "client"))]
-mod scripted;
 #[cfg(feature = "client")]
 pub mod token;
 

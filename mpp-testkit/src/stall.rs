@@ -195,6 +195,9 @@ impl<M: Coded> Verifier for Stall<M> {
 /// Pays at stalls of one method, with a new code each time; or fails, as it is told to. Clones are one purse.
 pub struct Purse<M>(Arc<Pocket>, PhantomData<fn() -> M>);
 
+/// No two purses pay with one code.
+static CODES: AtomicUsize = AtomicUsize::new(0);
+
 struct Pocket {
     unit: Cow<'static, str>,
     decimals: u8,
@@ -245,7 +248,8 @@ impl<M: Coded> Payer for Purse<M> {
         if let Some(e) = lock(&self.0.fails).pop_front() {
             return Err(e);
         }
-        let nth = self.0.paid.fetch_add(1, Ordering::SeqCst);
+        self.0.paid.fetch_add(1, Ordering::SeqCst);
+        let nth = CODES.fetch_add(1, Ordering::SeqCst);
         Ok(Payment::new(Code { code: code::<M>(nth) }))
     }
 

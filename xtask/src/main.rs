@@ -16,6 +16,7 @@ mod interop;
 mod pay;
 mod serve;
 mod services;
+mod stripe;
 mod tidy;
 mod workspace;
 
@@ -97,6 +98,11 @@ enum Command {
         #[command(flatten)]
         kind: devnet::Kind,
     },
+    /// Run the Stripe simulator, and print one line of JSON once it is there, until SIGTERM or an interrupt.
+    Stripe {
+        #[command(flatten)]
+        kind: stripe::Kind,
+    },
     /// Run a private Redis and a private Postgres until interrupted, installed first where they are missing.
     Services,
     /// Build the documentation, and see that the programs of READMEs are compiled.
@@ -143,6 +149,7 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
             crash::shows_drop(&workspace, console, options, point)
         }
         Command::Devnet { kind } => devnet::command(console, kind),
+        Command::Stripe { kind } => stripe::command(&workspace, console, kind),
         Command::Services => services::command(&workspace, console),
         Command::Docs => docs::command(&workspace, console),
     }

@@ -32,7 +32,8 @@ impl Answerable {
             return checked;
         }
         match checked {
-            Ok(checked) if checked.moved => Ok(checked),
+            // Of nothing nothing has moved, whatever its evidence says.
+            Ok(checked) if checked.moved && !self.offer.is_free() => Ok(checked),
             Ok(_) => Err(not_offered()),
             Err(e) if e.kind.fresh => Err(not_offered().because(e)),
             Err(e) => Err(e),

@@ -42,15 +42,14 @@ impl Gate {
     }
 }
 
-/// The offers a challenge may answer where its proof may be shown again: those that are made to
-/// this caller, ask for nothing, and asked for just that.
+/// The offers a challenge may answer where its proof may be shown again: those that ask for nothing, and asked for just that.
 /// Any other goes by the books: what was paid at this address before its route came to ask for nothing is redeemed as ever.
 pub(super) fn identifying(route: &Route, challenge: &Challenge) -> Option<Vec<Answerable>> {
     if !route.reusable {
         return None;
     }
     let mut offers = answerable(&route.offers, challenge);
-    offers.retain(|it| !it.withheld && it.offer.is_free() && it.offer.asked(challenge));
+    offers.retain(|it| it.offer.is_free() && it.offer.asked(challenge));
     (!offers.is_empty()).then_some(offers)
 }
 

@@ -19,6 +19,9 @@ pub enum ApiError {
         /// Stripe's name for the exchange: `req_…`.
         request: Option<String>,
     },
+    /// Another call under the same idempotency key is being carried out right now. What comes of it is not known yet.
+    #[error("another call under the same idempotency key is being carried out")]
+    InUse,
     /// Stripe said no.
     #[error("Stripe refused: {0}")]
     Refused(Refused),
@@ -56,6 +59,12 @@ impl ApiError {
 }
 
 impl Refused {
+    /// Whether a body says that the idempotency key is in use.
+    pub(super) fn is_in_use(body: &Value) -> bool {
+        let code = body.get("error").and_then(|error| error.get("code")).and_then(Value::as_str);
+        code == Some("idempotency_key_in_use")
+    }
+
     /// Reads an error body; `None` where it is none that Stripe publishes.
     pub(super) fn read(status: u16, body: &Value) -> Option<Self> {
         let error = body.get("error")?.as_object()?;

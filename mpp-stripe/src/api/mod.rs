@@ -176,6 +176,7 @@ impl Api {
             (200..=299, Ok(Some(body))) => Ok(Answer { body, replayed }),
             // The head came, and the rest did not: what was done is done.
             (_, Err(e)) => Err(unanswered(e)),
+            (409, Ok(Some(body))) if Refused::is_in_use(&body) => Err(ApiError::InUse),
             (400..=404, Ok(Some(body))) => match Refused::read(status, &body) {
                 Some(refused) => Err(ApiError::Refused(Refused { request, replayed, ..refused })),
                 None => Err(ApiError::Unclear { status, request }),

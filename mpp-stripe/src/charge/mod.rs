@@ -17,6 +17,8 @@ mod payment_intent;
 #[cfg(feature = "server")]
 pub mod reason;
 #[cfg(feature = "server")]
+mod refund;
+#[cfg(feature = "server")]
 mod verifier;
 
 use mpp_core::{Charge, Method, method::Nested, name::MethodName};
@@ -30,6 +32,7 @@ pub use self::{
     evidence::Evidence,
     metadata::MetadataError,
     options::{Options, OptionsError},
+    refund::{Refund, RefundError, RefundOrder},
     verifier::{SetupError, Verifier},
 };
 use crate::Details;

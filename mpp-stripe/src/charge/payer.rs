@@ -79,8 +79,8 @@ impl Payer {
     pub fn asking<F, Answer, E>(create_token: F) -> Self
     where
         F: Fn(Wanted) -> Answer + Send + Sync + 'static,
-        Answer: Future<Output = Result<String, E>> + Send + 'static,
-        E: Into<Box<dyn Error + Send + Sync>> + 'static,
+        Answer: Future<Output = Result<String, E>> + Send,
+        E: Into<Box<dyn Error + Send + Sync>>,
     {
         Self::new(Asking(create_token))
     }

@@ -14,7 +14,11 @@ use mpp_core::{
     verifier::{Asking, Minted, Spend},
 };
 
-use super::{Evidence, StripeCharge, Token, options::Source, reason};
+use super::{
+    Evidence, StripeCharge, Token,
+    options::{Options, Source},
+    reason,
+};
 use crate::{Api, Currency, Details};
 
 mod judge;
@@ -48,7 +52,7 @@ pub use self::setup::SetupError;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Verifier {
-    api: Api,
+    pub(super) api: Api,
     details: Details,
     currency: Currency,
     options: Source,
@@ -56,6 +60,11 @@ pub struct Verifier {
 }
 
 impl Verifier {
+    /// The connected account of every payment, where it is always the same.
+    pub(super) fn fixed_account(&self) -> Option<&str> {
+        self.options.fixed().and_then(Options::stripe_account)
+    }
+
     /// Whether Stripe charges this, and everybody gets their part of it.
     fn is_chargeable(&self, amount: Amount) -> Result<(), PriceError> {
         if amount.is_zero() {

@@ -20,8 +20,8 @@ const GRANTED: &str = "/v1/shared_payment/granted_tokens";
 /// Where an agent with a live key issues them.
 const ISSUED: &str = "/v1/shared_payment/issued_tokens";
 
-/// How long after a token's end a payment that was confirmed by it may still be captured: card networks let a seller hold an
-/// amount for thirty days at most, and other payment methods for less.
+/// How long after a token's end a payment that was confirmed by it may still be captured, and a day more: cards and other
+/// payment methods let a seller hold an amount for thirty days at most.
 const HELD: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// Makes tokens at Stripe. What kind of key it holds decides how: a live one issues them, by a test key they are granted by
@@ -29,6 +29,7 @@ const HELD: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 #[derive(Clone)]
 pub struct ApiTokens {
     api: Api,
+    held: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -47,7 +48,7 @@ pub enum NoTokens {
 impl ApiTokens {
     /// Makes tokens in the account of an API's key.
     pub fn new(api: Api) -> Self {
-        Self { api, clock: Arc::new(SystemClock) }
+        Self { api, held: HELD, clock: Arc::new(SystemClock) }
     }
 
     /// Makes tokens by the key in the environment: `STRIPE_SECRET_KEY`.
@@ -56,6 +57,15 @@ impl ApiTokens {
     /// [`NoTokens`].
     pub fn from_env() -> Result<Self, NoTokens> {
         Ok(Self::new(Api::new(&SecretKey::from_env()?)?))
+    }
+
+    /// For how long after a token's end a seller may still take what it confirmed before: 31 days, unless said otherwise. So
+    /// long an unpaid request is in doubt, and its wallet pays nothing else for it.
+    ///
+    /// Sellers that follow the protocol take the money when they confirm. Say less to pay anew sooner, where you would rather
+    /// trust them than wait: one that holds an amount and says that it was declined is then paid twice.
+    pub fn held_for(self, held: Duration) -> Self {
+        Self { held, ..self }
     }
 
     /// Reads the time from another clock than the system's.
@@ -100,12 +110,12 @@ impl Issuer for ApiTokens {
         let path = if self.api.is_test() { GRANTED } else { ISSUED };
         let path = format!("{path}/{}", token.expose());
         let answer = self.api.call(Call::get(&path, &Form::new())).await?;
-        Ok(judge(&answer.body, token, &self.clock.now()))
+        Ok(judge(&answer.body, token, &self.clock.now(), self.held))
     }
 }
 
 /// What a token of Stripe's says of itself. What it does not say is open.
-fn judge(body: &Value, token: &Token, now: &Timestamp) -> Became {
+fn judge(body: &Value, token: &Token, now: &Timestamp, held: Duration) -> Became {
     let captured = body.pointer("/usage_details/amount_captured/value").and_then(Value::as_u64);
     let ended = body.get("deactivated_at").and_then(Value::as_i64);
     let without_use = matches!(text(body, "deactivated_reason"), Some("expired" | "revoked"));
@@ -115,7 +125,7 @@ fn judge(body: &Value, token: &Token, now: &Timestamp) -> Became {
     match (captured, ended) {
         (Some(1..), _) => Became::Paid,
         (Some(0), Some(at)) if without_use => {
-            let last = Timestamp::from_unix(at, 0).plus(HELD);
+            let last = Timestamp::from_unix(at, 0).plus(held);
             if last.expired_at(now) { Became::Dead } else { Became::Open }
         }
         _ => Became::Open,

@@ -4,6 +4,8 @@ mod api;
 mod asking;
 mod error;
 mod payment_method;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod wanted;
 
 use std::{

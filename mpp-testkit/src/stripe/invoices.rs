@@ -27,7 +27,7 @@ pub(super) fn draft(books: &mut Books, subscription: &str, reason: &str) -> Stri
     let line = line(books, &id, &value);
     let amount = line["amount"].clone();
     let started = if first { now } else { previous(books, subscription).unwrap_or(now) };
-    const NULLS: [&str; 32] = [
+    const NULLS: [&str; 33] = [
         "account_name",
         "account_tax_ids",
         "application",
@@ -60,8 +60,9 @@ pub(super) fn draft(books: &mut Books, subscription: &str, reason: &str) -> Stri
         "shipping_details",
         "statement_descriptor",
         "subscription",
+        "webhooks_delivered_at",
     ];
-    const ZEROS: [&str; 8] = [
+    const ZEROS: [&str; 7] = [
         "amount_overpaid",
         "amount_paid",
         "amount_shipping",
@@ -69,7 +70,6 @@ pub(super) fn draft(books: &mut Books, subscription: &str, reason: &str) -> Stri
         "post_payment_credit_notes_amount",
         "pre_payment_credit_notes_amount",
         "starting_balance",
-        "webhooks_delivered_at",
     ];
     const SUMS: [&str; 6] = [
         "amount_due",

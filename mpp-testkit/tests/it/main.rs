@@ -2,7 +2,9 @@
 
 mod channels;
 mod complete;
+mod compose;
 mod devnet;
 mod services;
+mod stripe;
 mod suites;
 mod tempo;

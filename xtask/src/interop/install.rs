@@ -48,14 +48,14 @@ impl Installed {
 }
 
 /// The programs of a folder, and the packages that they use.
-fn packages(from: &Path, to: &Path, console: Console) -> anyhow::Result<()> {
+pub(super) fn packages(from: &Path, to: &Path, console: Console) -> anyhow::Result<()> {
     fs::create_dir_all(to)?;
     // Node looks for packages beside a program, wherever it was started.
     copy(from, to)?;
     locked(&from.join("package-lock.json"), to, || {
         let mut npm = Command::new("npm");
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(to);
-        ensure!(console.run(&mut npm)?, "npm could not install mppx");
+        ensure!(console.run(&mut npm)?, "npm could not install what {} names", from.display());
         Ok(())
     })
 }

@@ -5,6 +5,7 @@ mod flow;
 mod forge;
 mod install;
 mod matrix;
+pub(crate) mod official;
 mod paid;
 mod party;
 mod peer;

@@ -182,6 +182,8 @@ async fn a_session_that_is_not_offered_serves_nothing_and_can_still_be_managed()
 #[tokio::test]
 async fn who_proves_an_account_by_a_method_that_is_not_offered_is_nobody() {
     let fair = Fair::new();
+    // Its proofs say that they were money before they were shown: of a price of nothing that says nothing.
+    fair.stamp.rail().is_paid_before();
     let wall = fair.gate.identify("coin").via(&fair.token).via(&fair.stamp).layer().unwrap();
     let who = |paid: mpp_server::Paid| async move {
         paid.payer.map(|payer| payer.as_str().to_owned()).unwrap_or_default()

@@ -9,7 +9,7 @@ use mpp_core::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::scripted::{END, PROFILE, asking, request, vector, with};
+use crate::token::scripted::{END, PROFILE, asking, request, vector, with};
 
 /// A moment of 2027 that does not pass.
 #[derive(Debug)]

@@ -63,12 +63,14 @@ pub(super) fn elsewhere(intent: &PaymentIntent) -> Fate {
     match intent.status {
         Status::Canceled => Fate::Failed(called_off()),
         Status::Declined => Fate::Failed(declined("card_declined")),
-        Status::Succeeded | Status::RequiresAction | Status::Open => {
-            let detail = "This payment has already been processed.";
-            let kind = ProblemType::ALREADY_CREDITED;
-            Fate::Failed(Rejection::new(kind, Reason::CREDITED_ELSEWHERE, detail))
-        }
+        Status::Succeeded | Status::RequiresAction | Status::Open => Fate::Failed(processed()),
     }
+}
+
+/// What is said of a payment that somebody else has in hand: nobody is invited to pay again.
+pub(super) fn processed() -> Rejection {
+    let detail = "This payment has already been processed.";
+    Rejection::new(ProblemType::ALREADY_CREDITED, Reason::CREDITED_ELSEWHERE, detail)
 }
 
 /// Reads a refusal to charge.
@@ -111,7 +113,7 @@ fn token_refused(refused: &Refused) -> Rejection {
         () if says(&["revoked", "deactivated", "resolved"]) => {
             (reason::TOKEN_REVOKED, "The payment token is no longer valid.")
         }
-        () if says(&["resource_missing", "not_found"]) => {
+        () if says(&["resource_missing", "seller", "not_found"]) => {
             (reason::TOKEN_UNKNOWN, "No such payment token was granted to this seller.")
         }
         () if says(&["amount", "limit", "currency"]) => {

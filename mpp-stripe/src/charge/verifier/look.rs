@@ -26,6 +26,8 @@ const SETTLES: i64 = 15 * 60;
 enum Token {
     /// Money was taken by it.
     Charged,
+    /// It was given up for a payment, and nothing is taken so far.
+    Held,
     /// Nothing was, and from `ends` on (Unix seconds) nothing can be.
     Untouched { ends: Option<i64> },
     /// Stripe knows no such token of ours.
@@ -113,11 +115,15 @@ async fn judged(
 ) -> Option<Fate> {
     let found = match found {
         Some(intent) => intent,
-        None if token == Token::Charged => return Some(Fate::unknown(Untold::Lost)),
+        None if matches!(token, Token::Charged | Token::Held) => {
+            return Some(Fate::unknown(Untold::Lost));
+        }
         None => return None,
     };
     match (token, found.status) {
-        (Token::Charged, Status::Succeeded) => Some(settle::end(api, evidence, &found).await),
+        (Token::Charged | Token::Held, Status::Succeeded) => {
+            Some(settle::end(api, evidence, &found).await)
+        }
         // It was charged by another PaymentIntent than these.
         (Token::Charged, Status::Canceled | Status::Declined) => Some(Fate::unknown(Untold::Lost)),
         // The same challenge was paid by another token, whose books are not ours.
@@ -162,13 +168,15 @@ fn read_token(body: &Value) -> Option<Token> {
         Some(amount) => amount.get("value")?.as_u64()?,
     };
     let ended = body.get("deactivated_reason").and_then(Value::as_str);
-    // What took it without a capture that is shown counts as charged: a doubt is no failure.
-    if taken > 0 || matches!(ended, Some("consumed" | "resolved")) {
-        return Some(Token::Charged);
+    match ended {
+        _ if taken > 0 => return Some(Token::Charged),
+        Some("consumed" | "resolved") => return Some(Token::Held),
+        _ => {}
     }
     let time = |value: Option<&Value>| value.and_then(Value::as_i64);
     let expires = time(body.get("usage_limits").and_then(|limits| limits.get("expires_at")));
-    let ends = time(body.get("deactivated_at")).or(expires);
+    // A token that is over may be marked so late: at its first reading after its end.
+    let ends = [time(body.get("deactivated_at")), expires].into_iter().flatten().min();
     Some(Token::Untouched { ends })
 }
 
@@ -215,7 +223,9 @@ mod tests {
         assert_eq!(read(none.clone(), none.clone(), none.clone()), Some(alive));
         assert_eq!(read(some(0), none.clone(), none.clone()), Some(alive));
         assert_eq!(read(some(1), none.clone(), none.clone()), Some(Token::Charged));
-        assert_eq!(read(some(0), json!("consumed"), json!(7)), Some(Token::Charged));
+        assert_eq!(read(some(0), json!("consumed"), json!(7)), Some(Token::Held));
+        assert_eq!(read(some(1), json!("consumed"), json!(7)), Some(Token::Charged));
+        assert_eq!(read(some(0), json!("expired"), json!(700)), Some(alive));
         let revoked = Some(Token::Untouched { ends: Some(7) });
         assert_eq!(read(some(0), json!("revoked"), json!(7)), revoked);
         assert_eq!(read(json!("much"), none.clone(), none), None);
@@ -227,6 +237,6 @@ mod tests {
         let ends = |ends| Token::Untouched { ends };
         assert!(!is_dead(ends(Some(0)), SETTLES) && is_dead(ends(Some(0)), SETTLES + 1));
         assert!(!is_dead(ends(None), i64::MAX) && !is_dead(Token::Unknown, i64::MAX));
-        assert!(!is_dead(Token::Charged, i64::MAX));
+        assert!(!is_dead(Token::Charged, i64::MAX) && !is_dead(Token::Held, i64::MAX));
     }
 }

@@ -41,6 +41,8 @@ pub(super) async fn settle(api: &Api, evidence: &Evidence) -> Fate {
             Meaning::Ours => Fate::Failed(Rejection::internal(refused)),
             Meaning::Unclear => Fate::unknown(refused),
         },
+        // The same as a replay, a moment earlier: calling it unknown would serve it here too, once it is replayed.
+        Err(ApiError::InUse) => Fate::Failed(judge::processed()),
         Err(cause) => Fate::unknown(cause),
     }
 }

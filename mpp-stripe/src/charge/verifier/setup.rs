@@ -29,7 +29,16 @@ pub enum SetupError {
     Metadata(#[from] MetadataError),
     /// Options that Stripe would refuse.
     #[error(transparent)]
-    Options(#[from] OptionsError),
+    Options(OptionsError),
+}
+
+impl From<OptionsError> for SetupError {
+    fn from(e: OptionsError) -> Self {
+        match e {
+            OptionsError::Metadata(e) => Self::Metadata(e),
+            e => Self::Options(e),
+        }
+    }
 }
 
 impl Verifier {

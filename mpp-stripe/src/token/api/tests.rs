@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::scripted::{END, asking, request, vector};
+use crate::token::scripted::{END, asking, request, vector};
 
 fn wanted(challenge: &mpp_core::Challenge) -> Wanted {
     let demand = challenge.read::<crate::StripeCharge>().unwrap();
@@ -108,19 +108,23 @@ fn a_token_is_dead_only_once_nothing_confirmed_in_time_can_be_captured() {
         (zero.clone(), day.clone(), json!("resolved"), 400, Became::Open),
         (zero.clone(), day.clone(), json!("not yet known"), 400, Became::Open),
         (zero.clone(), none.clone(), json!("expired"), 400, Became::Open),
-        (none.clone(), day.clone(), json!("expired"), 400, Became::Open),
+        (none, day.clone(), json!("expired"), 400, Became::Open),
         (json!("0"), day.clone(), json!("expired"), 400, Became::Open),
         (json!(-1), day.clone(), json!("expired"), 400, Became::Open),
         (zero.clone(), json!(i64::MAX), json!("expired"), 400, Became::Open),
     ];
     for (captured, ended, reason, on, became) in cases {
         let body = said(captured, ended, reason);
-        assert_eq!(judge(&body, &token, &Timestamp::from_unix(on * DAY, 0)), became, "{body}");
+        assert_eq!(
+            judge(&body, &token, &Timestamp::from_unix(on * DAY, 0), HELD),
+            became,
+            "{body}"
+        );
     }
     let late = Timestamp::from_unix(400 * DAY, 0);
     let other = Token::parse("spt_2").unwrap();
-    assert_eq!(judge(&said(zero, day, json!("expired")), &other, &late), Became::Open);
+    assert_eq!(judge(&said(zero, day, json!("expired")), &other, &late, HELD), Became::Open);
     for odd in [json!(null), json!([]), json!("expired"), json!({ "id": "spt_1" })] {
-        assert_eq!(judge(&odd, &token, &late), Became::Open, "{odd}");
+        assert_eq!(judge(&odd, &token, &late, HELD), Became::Open, "{odd}");
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::scripted::{END, PROFILE, asking, vector, with};
+use crate::token::scripted::{END, PROFILE, asking, vector, with};
 
 fn wanted(challenge: &Challenge) -> Result<Wanted, Unaskable> {
     let demand = challenge.read::<StripeCharge>().unwrap();
@@ -30,7 +30,8 @@ fn a_token_is_wanted_for_exactly_what_is_asked() {
 
 #[test]
 fn it_ends_with_its_challenge_or_in_an_hour() {
-    let at = |expires| wanted(&asking(&crate::scripted::request(), expires)).unwrap().expires_at;
+    let at =
+        |expires| wanted(&asking(&crate::token::scripted::request(), expires)).unwrap().expires_at;
     assert_eq!(at(Some("2027-01-15T08:00:00.999Z")), 1_800_000_000);
     assert_eq!(at(Some("2027-01-15T09:00:00+01:00")), 1_800_000_000);
     assert_eq!(at(None), 1_800_003_600);

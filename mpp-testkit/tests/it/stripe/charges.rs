@@ -38,7 +38,8 @@ async fn a_processing_payment_ends_when_it_is_told_to() {
         (true, "succeeded", "payment_intent.succeeded"),
         (false, "requires_payment_method", "payment_intent.payment_failed"),
     ] {
-        let made = seller.post("payment_intents", &charge(&seller.token("pm_card_processing"))).await;
+        let made =
+            seller.post("payment_intents", &charge(&seller.token("pm_card_processing"))).await;
         let id = made.text("/id").to_owned();
         seller.stripe.conclude(&id, succeeds).unwrap();
         let read = seller.get(&format!("payment_intents/{id}"), &[]).await;
@@ -200,7 +201,8 @@ async fn a_version_that_does_not_know_tokens_refuses_them_as_unknown() {
     let seller = Seller::new().await;
     let token = seller.token("pm_card_visa");
     let request = |version: Option<&str>| {
-        let request = seller.request(Method::POST, "payment_intents", &charge(&token)).build().unwrap();
+        let request =
+            seller.request(Method::POST, "payment_intents", &charge(&token)).build().unwrap();
         let mut request = request;
         request.headers_mut().remove("stripe-version");
         if let Some(version) = version {
@@ -211,7 +213,11 @@ async fn a_version_that_does_not_know_tokens_refuses_them_as_unknown() {
     for version in [None, Some("2026-07-29.dahlia"), Some("2025-12-15.preview")] {
         let told = seller.send(request(version)).await;
         let said = "Received unknown parameter: shared_payment_granted_token";
-        assert_eq!((told.code(), told.text("/error/message")), ("parameter_unknown", said), "{version:?}");
+        assert_eq!(
+            (told.code(), told.text("/error/message")),
+            ("parameter_unknown", said),
+            "{version:?}"
+        );
     }
     assert_eq!(seller.send(request(Some("newest"))).await.status, 400);
     seller.stripe.set_default_version("2026-04-22.preview");

@@ -32,7 +32,8 @@ pub(crate) struct Told {
 impl Told {
     async fn read(response: Response) -> Self {
         let status = response.status().as_u16();
-        let replayed = response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
+        let replayed =
+            response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
         let text = response.text().await.unwrap();
         Self { status, replayed, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
     }
@@ -40,7 +41,10 @@ impl Told {
     /// A text in the body, by a JSON pointer.
     #[track_caller]
     pub(crate) fn text(&self, pointer: &str) -> &str {
-        self.body.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} in {:?}", self.body))
+        self.body
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("{pointer} in {:?}", self.body))
     }
 
     /// The code of an error.
@@ -55,7 +59,12 @@ impl Seller {
     }
 
     /// A request with everything said.
-    pub(crate) fn request(&self, method: Method, path: &str, form: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> reqwest::RequestBuilder {
         let url = format!("{}/v1/{path}", self.stripe.url());
         let mut pairs = url::form_urlencoded::Serializer::new(String::new());
         let encoded = pairs.extend_pairs(form).finish();
