@@ -107,6 +107,9 @@ async fn play(
         matrix.join(session::Round::begin(installed, rpc, options).await?.play(console).await?);
     }
     if options.play(Intent::Stripe) {
+        if !options.peers_only && options.only.is_none() {
+            matrix.join(official::play(&installed.stripe, console).await?);
+        }
         matrix.join(stripe::Round::begin(installed, rpc, options).await?.play(console).await?);
     }
     Ok(matrix)

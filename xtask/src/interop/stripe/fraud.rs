@@ -122,23 +122,26 @@ impl Fraud {
     }
 
     /// What this SDK's server calls it, the last part of the problem's type.
-    pub(super) const fn problem(self) -> &'static str {
+    pub(super) const fn problems(self) -> &'static [&'static str] {
         match self {
-            Self::Garbage => "malformed-credential",
-            Self::NoToken => "invalid-payload",
-            Self::NeedsOwner => "payment-action-required",
-            Self::Expired => "payment-expired",
+            Self::Garbage => &["malformed-credential"],
+            Self::NoToken => &["invalid-payload"],
+            Self::NeedsOwner => &["payment-action-required"],
+            Self::Expired => &["payment-expired"],
             // Nothing was shown where it looks.
-            Self::WrongHeader => "payment-required",
+            Self::WrongHeader => &["payment-required"],
+            // Nobody knows yet: no invitation to pay again.
+            Self::Waits => &["internal-payment-error"],
+            // It may come before the last byte of the first answer is booked.
+            Self::Replayed => &["invalid-challenge", "verification-failed"],
             Self::Declined
             | Self::Poor
             | Self::UnknownToken
-            | Self::Waits
             | Self::SpentToken
             | Self::SmallToken
             | Self::ForeignToken
-            | Self::EndedToken => "verification-failed",
-            _ => "invalid-challenge",
+            | Self::EndedToken => &["verification-failed"],
+            _ => &["invalid-challenge"],
         }
     }
 

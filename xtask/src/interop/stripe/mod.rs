@@ -134,7 +134,7 @@ impl<'o> Round<'o> {
             Err(error) => Err(error.context("it could not be prepared")),
         };
         let named = got.and_then(|said| {
-            let named = said.ends_with(&format!(" {}", fraud.problem()));
+            let named = fraud.problems().iter().any(|name| said.ends_with(&format!(" {name}")));
             ensure!(named || pair.server != Sdk::Ours, "it is not named as it should be: {said}");
             Ok(said)
         });

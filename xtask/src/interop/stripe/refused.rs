@@ -102,6 +102,11 @@ pub(super) async fn show(
     let (status, headers, body) = shown.show().await?;
     tally.is_unmoved(stripe)?;
     ensure!(!headers.contains_key("payment-receipt"), "a receipt came");
+    if fraud == Fraud::Waits {
+        ensure!(status == 503, "{status}: {}", body.trim());
+        ensure!(read_challenges(&headers).is_empty(), "it is invited to pay again");
+        return Ok("not known yet 503 internal-payment-error".to_owned());
+    }
     let refused = is_refusal(status, &body)?;
     if matches!(fraud, Fraud::Garbage | Fraud::WrongMethod) {
         ensure!(!read_challenges(&headers).is_empty(), "no fresh challenge came: {refused}");
