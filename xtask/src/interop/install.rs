@@ -46,7 +46,13 @@ impl Installed {
             Ok(())
         })?;
         let stripe = official(workspace, console)?;
-        Ok(Self { node, legacy, stripe, python: venv.join("bin/python"), scripts: from.join("python") })
+        Ok(Self {
+            node,
+            legacy,
+            stripe,
+            python: venv.join("bin/python"),
+            scripts: from.join("python"),
+        })
     }
 }
 

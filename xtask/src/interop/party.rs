@@ -213,14 +213,14 @@ impl Server {
 
     /// This SDK's, with an account by card too.
     pub(super) async fn ours(rpc: &str, cards: Option<&serve::Account>) -> anyhow::Result<Self> {
-            let gate = serve::gate(serve::REALM, serve::SECRET)?;
-            let app = serve::app(rpc, &gate, cards).await?;
-            let listener = TcpListener::bind("127.0.0.1:0").await?;
-            let url = format!("http://{}", listener.local_addr()?);
-            let serving = tokio::spawn(async move {
-                let _ = axum::serve(listener, app).await;
-            });
-            Ok(Self { url, keeper: Keeper::Ours(serving) })
+        let gate = serve::gate(serve::REALM, serve::SECRET)?;
+        let app = serve::app(rpc, &gate, cards).await?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let serving = tokio::spawn(async move {
+            let _ = axum::serve(listener, app).await;
+        });
+        Ok(Self { url, keeper: Keeper::Ours(serving) })
     }
 
     /// One of another SDK, by its program.

@@ -114,9 +114,8 @@ pub(super) async fn send_with<'a>(
 ) -> anyhow::Result<(u16, HeaderMap, String)> {
     let client = reqwest::Client::builder().no_proxy().timeout(REQUEST).build()?;
     let fields = fields.into_iter();
-    let request = fields.fold(client.request(method, url), |request, (name, value)| {
-        request.header(name, value)
-    });
+    let request = fields
+        .fold(client.request(method, url), |request, (name, value)| request.header(name, value));
     let response = request.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     Ok((status, headers, response.text().await?))

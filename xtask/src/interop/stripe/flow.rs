@@ -92,9 +92,7 @@ pub(super) struct Asked {
 pub(super) fn asked(path: &str) -> Asked {
     let usd = |amount| Asked { amount, currency: "usd", external_id: None, notes: &[] };
     match path {
-        "/order" => {
-            Asked { external_id: Some("order-1"), notes: &[("plan", "pro")], ..usd(100) }
-        }
+        "/order" => Asked { external_id: Some("order-1"), notes: &[("plan", "pro")], ..usd(100) },
         "/yen" => Asked { currency: "jpy", ..usd(500) },
         "/either" | "/swapped" => usd(100),
         "/dear" => usd(600),
