@@ -12,7 +12,7 @@ pub(super) struct Matrix(Vec<Cell>);
 
 /// One of them.
 pub(super) struct Cell {
-    /// What is bought by: `charge`, `session` or `stripe`.
+    /// What is bought by: `charge`, `session` or `stripe`; `official`: what Stripe's own client saw.
     intent: &'static str,
     client: &'static str,
     server: &'static str,
@@ -36,7 +36,7 @@ impl Cell {
     /// Something that Stripe's own client saw at the simulator.
     pub(super) fn of_official(flow: String, got: Result<String, String>) -> Self {
         let (client, server) = ("stripe", "simulator");
-        Self { intent: "stripe's own client", client, server, flow: flow.into(), expect: "ok", got }
+        Self { intent: "official", client, server, flow: flow.into(), expect: "ok", got }
     }
 
     /// The same, in the table of this name.
@@ -75,7 +75,7 @@ impl Matrix {
     /// Flows by pairs, and below what failed.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![String::new()];
-        for intent in ["charge", "session", "stripe's own client", "stripe"] {
+        for intent in ["charge", "session", "official", "stripe"] {
             lines.extend(self.table(intent));
         }
         lines.extend(self.0.iter().filter(|cell| cell.got.is_err()).map(Cell::line));
