@@ -15,7 +15,6 @@ pub(super) struct Incoming {
 }
 
 /// A request of the account, in a version that makes sense.
-#[derive(Debug)]
 pub(super) struct Ask {
     pub(super) id: String,
     pub(super) method: String,

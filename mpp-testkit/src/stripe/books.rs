@@ -14,7 +14,7 @@ use super::{Call, Fault, ask::Ask, card::Card, idempotency::Keyring, refused::Re
 const DEFAULT_VERSION: &str = "2026-07-29.dahlia";
 
 /// An object, and what only the simulator knows of it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Record {
     pub(super) kind: &'static str,
     /// The connected account it was made for.
@@ -24,7 +24,7 @@ pub(super) struct Record {
 }
 
 /// What no answer shows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Hidden {
     /// How the card behind it ends.
     pub(super) card: Option<Card>,

@@ -12,7 +12,7 @@ use super::refused::Refused;
 const METADATA: (usize, usize, usize) = (50, 40, 500);
 
 /// The pairs of a form, or of a query.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Form {
     pub(super) pairs: Vec<(String, String)>,
 }

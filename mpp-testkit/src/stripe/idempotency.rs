@@ -10,7 +10,7 @@ use super::{ask::Ask, refused::Refused};
 const KEPT: i64 = 24 * 60 * 60;
 
 /// A result.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Stored {
     pub(super) status: u16,
     pub(super) body: Value,

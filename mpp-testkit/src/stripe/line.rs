@@ -26,13 +26,19 @@ use tokio::{
 pub(super) struct Line {
     listener: TcpListener,
     address: SocketAddr,
+    ended: Cut,
 }
 
 impl Line {
     pub(super) async fn open(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, ended: Cut::default() })
+    }
+
+    /// What cuts every connection at once, those that are kept alive too.
+    pub(super) fn end(&self) -> Cut {
+        self.ended.clone()
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -49,7 +55,8 @@ impl Listener for Line {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     let _ = stream.set_nodelay(true);
-                    return (Wire { stream, cut: Cut::default() }, peer);
+                    let ended = self.ended.clone();
+                    return (Wire { stream, cut: Cut::default(), ended }, peer);
                 }
                 // Out of descriptors: a thousand clients at once go away again.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -72,8 +79,8 @@ impl Cut {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    fn check(&self) -> io::Result<()> {
-        if self.0.load(Ordering::SeqCst) { Err(ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+    fn is_cut(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
     }
 }
 
@@ -88,6 +95,14 @@ impl Connected<IncomingStream<'_, Line>> for Cut {
 pub(super) struct Wire {
     stream: TcpStream,
     cut: Cut,
+    ended: Cut,
+}
+
+impl Wire {
+    fn check(&self) -> io::Result<()> {
+        let cut = self.cut.is_cut() || self.ended.is_cut();
+        if cut { Err(ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+    }
 }
 
 impl AsyncRead for Wire {
@@ -96,6 +111,7 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.check()?;
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
@@ -106,12 +122,12 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.cut.check()?;
+        self.check()?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.cut.check()?;
+        self.check()?;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

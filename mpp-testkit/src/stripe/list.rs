@@ -158,8 +158,9 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 fn member_is(member: &Value, text: &str) -> bool {
     match member {
         Value::String(member) => member == text,
+        Value::Bool(member) => text.parse() == Ok(*member),
+        Value::Number(member) => text.parse().is_ok_and(|number| member.as_i64() == Some(number)),
         Value::Null | Value::Object(_) | Value::Array(_) => false,
-        other => other.to_string() == text,
     }
 }
 

@@ -58,7 +58,10 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 pub use self::fault::Fault;
-use self::{books::Books, line::Line};
+use self::{
+    books::Books,
+    line::{Cut, Line},
+};
 
 /// Why the simulator could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +122,7 @@ pub struct Simulator {
     keys: Keys,
     books: Shared,
     serving: JoinHandle<()>,
+    end: Cut,
 }
 
 /// The account's names and secrets: made up anew for each simulator.
@@ -145,6 +149,7 @@ impl fmt::Debug for Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.serving.abort();
+        self.end.now();
     }
 }
 
@@ -173,8 +178,9 @@ impl Simulator {
         books.secret_key.clone_from(&keys.secret);
         books.network_id.clone_from(&keys.network);
         let books = Arc::new(Mutex::new(books));
+        let end = line.end();
         let serving = tokio::spawn(serve::run(line, books.clone()));
-        Ok(Self { url, keys, books, serving })
+        Ok(Self { url, keys, books, serving, end })
     }
 
     /// `http://127.0.0.1:PORT`; paths are `/v1/…`.

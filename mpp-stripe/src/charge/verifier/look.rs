@@ -146,9 +146,23 @@ async fn look(api: &Api, evidence: &Evidence) -> Result<(Token, Option<PaymentIn
     Ok((token, found(api, evidence).await?))
 }
 
+/// A token may be granted to the platform where the payment is on a connected account: Stripe publishes nothing of it.
 async fn token(api: &Api, evidence: &Evidence) -> Result<Token, LookError> {
-    let path = format!("/v1/shared_payment/granted_tokens/{}", evidence.token()?.expose());
-    match api.call(evidence.about(Call::get(&path, &Form::new()))).await {
+    let (path, none) = (token_path(evidence)?, Form::new());
+    let ours = evidence.about(Call::get(&path, &none));
+    let said = token_as(api, ours).await?;
+    if said != Token::Unknown || evidence.account().is_none() {
+        return Ok(said);
+    }
+    token_as(api, evidence.about(Call::get(&path, &none)).on_behalf_of(None)).await
+}
+
+fn token_path(evidence: &Evidence) -> Result<String, NoEvidence> {
+    Ok(format!("/v1/shared_payment/granted_tokens/{}", evidence.token()?.expose()))
+}
+
+async fn token_as(api: &Api, call: Call<'_>) -> Result<Token, LookError> {
+    match api.call(call).await {
         Ok(Answer { body, .. }) => Ok(read_token(&body).ok_or(Unreadable)?),
         Err(ApiError::Refused(Refused { status: 404, code: Some(code), .. }))
             if code == "resource_missing" =>

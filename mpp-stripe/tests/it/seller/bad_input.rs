@@ -6,7 +6,7 @@ use std::{
 };
 
 use mpp_core::{
-    Price,
+    Amount, Price,
     intent::PriceError,
     problem::{Problem, Reason},
     transport::Refusal,
@@ -118,7 +118,7 @@ async fn foreign_token(stage: &Stage) -> String {
 }
 
 #[tokio::test]
-async fn a_payload_of_another_payment_is_refused_before_anything_is_asked() {
+async fn s20_a_payload_of_another_payment_is_refused_before_anything_is_asked() {
     let stage = Stage::new().await;
     let price = "5 usd".parse::<Price>().unwrap().external_id("order-1");
     let shop = stage.selling(price, stage.verifier());
@@ -148,8 +148,9 @@ async fn prices_that_stripe_does_not_charge_are_no_offers() {
         let verifier = Verifier::new(stage.api(), TEST_NETWORK, currency).unwrap();
         verifier.terms(&price.parse().unwrap()).map(|terms| terms.amount.get())
     };
+    let below = |least| PriceError::BelowMinimum { least: Amount::new(least) };
     assert_eq!(terms("usd", "0.50 usd"), Ok(50));
-    assert_eq!(terms("usd", "0.49 USD"), Err(PriceError::TooSmall));
+    assert_eq!(terms("usd", "0.49 USD"), Err(below(50)));
     assert_eq!(terms("usd", "0 usd"), Err(PriceError::Nothing));
     assert_eq!(terms("usd", "5 eur"), Err(PriceError::Unit));
     assert!(matches!(terms("usd", "0.501 usd"), Err(PriceError::Amount(_))));
@@ -160,22 +161,25 @@ async fn prices_that_stripe_does_not_charge_are_no_offers() {
     assert_eq!(terms("kwd", "1.230 kwd"), Ok(1230));
     assert!(matches!(terms("kwd", "1.234 kwd"), Err(PriceError::Amount(_))));
     assert_eq!(terms("idr", "9999999999.99 idr"), Ok(999_999_999_999));
-    assert_eq!(terms("huf", "174 huf"), Err(PriceError::TooSmall));
+    assert_eq!(terms("huf", "174 huf"), Err(below(17_500)));
 }
 
 #[tokio::test]
-async fn what_cannot_be_sold_by_is_refused_when_the_shop_is_set_up() {
+async fn s20_there_is_no_seller_without_a_network_id() {
     let stage = Stage::new().await;
-    // S20: no seller without a network id.
     for bad in ["", "profile 1", "profile/1", &"x".repeat(129)] {
         let made = Verifier::new(stage.api(), bad, Currency::USD);
         assert_eq!(made.unwrap_err(), SetupError::NetworkId, "{bad}");
     }
+}
+
+#[tokio::test]
+async fn s13_notes_over_stripes_limits_and_ways_to_pay_that_are_none_are_refused_at_setup() {
+    let stage = Stage::new().await;
     let shop = || stage.verifier();
     assert_eq!(shop().payment_methods([""]).unwrap_err(), SetupError::PaymentMethods);
     let none: [&str; 0] = [];
     assert_eq!(shop().payment_methods(none).unwrap_err(), SetupError::PaymentMethods);
-    // S13: notes that Stripe would refuse never reach a payment.
     let long = shop().metadata("note", "x".repeat(501)).unwrap_err();
     assert_eq!(long, MetadataError::Value("note".into()).into());
     let reserved = shop().metadata("externalId", "x").unwrap_err();

@@ -21,7 +21,7 @@ const ACTION: Why = (402, Reason::ACTION_REQUIRED, 1);
 const CANCELED: Why = (402, reason::CANCELED, 1);
 
 #[tokio::test]
-async fn a_token_buys_once_and_the_receipt_names_the_payment_intent() {
+async fn s20_a_receipt_names_the_payment_intent_and_the_requests_external_id() {
     let stage = Stage::new().await;
     let shop = stage.selling(
         "5 usd".parse::<mpp_core::Price>().unwrap().external_id("order-1"),
@@ -31,7 +31,6 @@ async fn a_token_buys_once_and_the_receipt_names_the_payment_intent() {
     let receipt = shop.delivers(&shown).await;
     assert_eq!(receipt.method.as_str(), "stripe");
     assert_eq!(receipt.reference, stage.intents()[0]["id"]);
-    // S20: the external id of the request is echoed.
     assert_eq!(receipt.external_id.as_deref(), Some("order-1"));
     let call =
         stage.sim.calls().into_iter().find(|call| call.path == "/v1/payment_intents").unwrap();
@@ -48,11 +47,10 @@ async fn a_token_buys_once_and_the_receipt_names_the_payment_intent() {
 }
 
 #[tokio::test]
-async fn every_card_ends_as_the_table_says() {
+async fn s20_an_action_that_is_required_is_called_that_and_every_card_ends_as_the_table_says() {
     for (card, why, intents) in [
         ("pm_card_chargeDeclined", DECLINED, "requires_payment_method"),
         ("pm_card_chargeDeclinedInsufficientFunds", DECLINED, "requires_payment_method"),
-        // S20: an action that is required is called that, and is not left for later.
         ("pm_card_authenticationRequired", ACTION, "canceled"),
         // It cannot be called off, and may move yet.
         ("pm_card_processing", UNKNOWN, "processing"),
@@ -75,6 +73,27 @@ async fn a_decline_is_told_in_stripes_word_and_nothing_else() {
     assert_eq!(refusal.rejection.detail, "The payment was declined: insufficient_funds.");
     let refusal = shop.refusal(&shop.pay("pm_card_authenticationRequired").await).await;
     assert_eq!(refusal.rejection.kind, ProblemType::PAYMENT_ACTION_REQUIRED);
+}
+
+#[tokio::test]
+async fn a_decline_in_no_word_of_stripes_list_is_a_decline_and_no_more() {
+    let stage = Stage::new().await;
+    let (script, api) = Scripted::start().await;
+    let verifier = Verifier::new(api, TEST_NETWORK, Currency::USD).unwrap();
+    let shop = stage.selling("5 usd".parse().unwrap(), verifier.clock(Arc::new(stage.clock())));
+    for word in ["4242424242424242", "CALL-5551234", "spt_hunter2", "call me", &"a".repeat(65)] {
+        let shown = shop.pay(VISA).await;
+        let said = json!({ "type": "card_error", "code": word, "decline_code": word });
+        script.says([refuses(402, said)]);
+        let refusal = shop.refusal(&shown).await;
+        let told = &refusal.rejection.detail;
+        let known = ["card_declined", "card_error"];
+        assert!(
+            known.iter().any(|w| **told == format!("The payment was declined: {w}.")),
+            "{told}"
+        );
+        super::bad_input::holds_no_secret(&refusal, word);
+    }
 }
 
 #[tokio::test]
@@ -163,7 +182,6 @@ fn table() -> Vec<(&'static str, Vec<Line>, Why, usize)> {
         ("replayed, canceled", vec![replayed(intent("canceled"))], CANCELED, 1),
         ("replayed, declined", vec![replayed(intent("requires_payment_method"))], DECLINED, 1),
         ("replayed, unreadable", vec![replayed(json!({}))], UNKNOWN, 1),
-        // S20: what is verified is what was charged, not what was asked for.
         ("less", vec![says(200, with(intent("succeeded"), "amount", json!(499)))], UNKNOWN, 1),
         (
             "less received",
@@ -235,6 +253,7 @@ fn table() -> Vec<(&'static str, Vec<Line>, Why, usize)> {
             3,
         ),
         ("declined without an intent", vec![refuses(402, typed("card_error"))], DECLINED, 1),
+        ("declined as a bad request", vec![refuses(400, typed("card_error"))], DECLINED, 1),
         (
             "authentication",
             vec![refuses(402, card_error("authentication_required", "requires_payment_method"))],
@@ -324,6 +343,22 @@ async fn every_answer_of_stripes_means_what_the_table_says() {
         assert_eq!(super::stage::why(&refusal), why, "{case}: {:?}", refusal.rejection);
         assert_eq!(script.asked().len(), calls, "{case}: {:?}", script.asked());
         super::bad_input::holds_no_secret(&refusal, case);
+    }
+}
+
+#[tokio::test]
+async fn s20_what_is_verified_is_what_was_charged() {
+    let stage = Stage::new().await;
+    let (script, api) = Scripted::start().await;
+    let verifier = Verifier::new(api, TEST_NETWORK, Currency::USD).unwrap();
+    let shop = stage.selling("5 usd".parse().unwrap(), verifier.clock(Arc::new(stage.clock())));
+    for (member, charged) in
+        [("amount", json!(50)), ("amount_received", json!(499)), ("currency", json!("jpy"))]
+    {
+        let shown = shop.pay(VISA).await;
+        script.says([says(200, with(intent("succeeded"), member, charged))]);
+        // Something moved: nothing is served, and nobody is invited to pay again.
+        assert_eq!(shop.refused(&shown).await, UNKNOWN, "{member}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use mpp_core::problem::Reason;
 use mpp_stripe::{
     Currency, TEST_NETWORK,
-    charge::{Options, Verifier, reason},
+    charge::{Connect, Options, Verifier, reason},
 };
 use mpp_testkit::stripe::Fault;
 use serde_json::{Value, json};
@@ -305,6 +305,27 @@ async fn every_second_answer_means_what_the_table_says() {
         }
         assert_eq!(script.asked().len(), said, "{case}: {:?}", script.asked());
     }
+}
+
+#[tokio::test]
+async fn the_token_of_a_connected_account_is_asked_for_as_the_platform_too() {
+    let stage = Stage::new().await;
+    let (script, api) = Scripted::start().await;
+    let options = Options::new().connect(Connect::new().account("acct_1"));
+    let verifier = Verifier::new(api, TEST_NETWORK, Currency::USD).unwrap();
+    let verifier = verifier.options(options).unwrap().clock(Arc::new(stage.clock()));
+    let shop = stage.selling("5 usd".parse().unwrap(), verifier);
+    let shown = shop.answer("spt_1").await;
+    script.says([says(503, json!({}))]);
+    assert_eq!(shop.refused(&shown).await, UNKNOWN);
+    stage.sim.advance(24 * HOUR);
+    let missing = json!({ "type": "invalid_request_error", "code": "resource_missing" });
+    script.says([
+        (404, false, error(missing)),
+        token(500, Some("consumed"), stage.sim.now()),
+        found(shown.challenge.id().as_str(), &["succeeded"]),
+    ]);
+    assert_eq!(shop.delivers(&shown).await.reference, "pi_1");
 }
 
 #[tokio::test]

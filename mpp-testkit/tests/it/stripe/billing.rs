@@ -52,7 +52,7 @@ pub(crate) async fn subscribed(seller: &Seller, card: &str) -> (String, Told) {
 
 async fn invoices(seller: &Seller, subscription: &Told) -> Vec<Value> {
     let listed = seller.get("invoices", &[("subscription", subscription.text("/id"))]).await;
-    listed.body["data"].as_array().unwrap().clone()
+    listed.body["data"].as_array().expect("a list").clone()
 }
 
 #[tokio::test]

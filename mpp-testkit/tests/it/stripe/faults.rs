@@ -47,6 +47,17 @@ async fn a_stored_server_error_stays_and_has_charged_nothing() {
 }
 
 #[tokio::test]
+async fn a_simulator_that_was_dropped_answers_nobody() {
+    let seller = Seller::new().await;
+    let form = [("email", "a@example.com")];
+    assert_eq!(seller.post("customers", &form).await.status, 200);
+    // The client keeps its connection.
+    let request = seller.request(reqwest::Method::POST, "customers", &form);
+    drop(seller);
+    assert!(request.send().await.is_err());
+}
+
+#[tokio::test]
 async fn garbage_comes_as_it_was_said() {
     let seller = Seller::new().await;
     for (status, body) in [(500, "<html>"), (400, "[1]"), (402, ""), (200, "{\"error\":7}")] {

@@ -34,7 +34,7 @@ impl Told {
         let status = response.status().as_u16();
         let replayed =
             response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
-        let text = response.text().await.unwrap();
+        let text = response.text().await.expect("a text");
         Self { status, replayed, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
     }
 
@@ -55,7 +55,10 @@ impl Told {
 
 impl Seller {
     pub(crate) async fn new() -> Self {
-        Self { stripe: Simulator::start().await.unwrap(), http: reqwest::Client::new() }
+        Self {
+            stripe: Simulator::start().await.expect("a free port"),
+            http: reqwest::Client::new(),
+        }
     }
 
     /// A request with everything said.
@@ -78,7 +81,7 @@ impl Seller {
     }
 
     pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Told {
-        Told::read(self.request(Method::POST, path, form).send().await.unwrap()).await
+        Told::read(self.request(Method::POST, path, form).send().await.expect("an answer")).await
     }
 
     /// Under an idempotency key. `None`: there was no answer.
@@ -88,15 +91,15 @@ impl Seller {
     }
 
     pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Told {
-        Told::read(self.request(Method::GET, path, query).send().await.unwrap()).await
+        Told::read(self.request(Method::GET, path, query).send().await.expect("an answer")).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Told {
-        Told::read(self.request(Method::DELETE, path, &[]).send().await.unwrap()).await
+        Told::read(self.request(Method::DELETE, path, &[]).send().await.expect("an answer")).await
     }
 
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Told {
-        Told::read(request.send().await.unwrap()).await
+        Told::read(request.send().await.expect("an answer")).await
     }
 
     /// A token for up to 50.00 usd.

@@ -9,8 +9,8 @@ use super::{Seller, billing::subscribed, charge};
 /// The shapes of all kinds, as they were derived.
 fn shapes() -> Map<String, Value> {
     let text = include_str!("../../../src/stripe/shapes.json");
-    let read: Value = serde_json::from_str(text).unwrap();
-    read["objects"].as_object().unwrap().clone()
+    let read: Value = serde_json::from_str(text).expect("JSON");
+    read["objects"].as_object().expect("an object").clone()
 }
 
 /// What differs between an object and its kind's shape.
@@ -24,13 +24,14 @@ fn differences(shapes: &Map<String, Value>, object: &Value) -> Vec<String> {
 fn read_object(shapes: &Map<String, Value>, value: &Value, found: &mut Vec<String>) {
     let kind = value["object"].as_str().unwrap_or_default();
     if kind == "list" {
-        let names = BTreeSet::from_iter(value.as_object().unwrap().keys().map(String::as_str));
+        let names =
+            BTreeSet::from_iter(value.as_object().expect("an object").keys().map(String::as_str));
         if names != BTreeSet::from(["object", "data", "has_more", "url"]) {
             found.push(format!("a list has {names:?}"));
         }
         value["data"]
             .as_array()
-            .unwrap()
+            .expect("a list")
             .iter()
             .for_each(|value| read_object(shapes, value, found));
         return;
@@ -49,7 +50,7 @@ fn members(
     object: &Value,
     found: &mut Vec<String>,
 ) {
-    let object = object.as_object().unwrap();
+    let object = object.as_object().expect("an object");
     for (name, value) in object {
         let path = format!("{prefix}{name}");
         let Some(types) = shape.get(&path).and_then(Value::as_str) else {

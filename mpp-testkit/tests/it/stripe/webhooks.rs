@@ -22,13 +22,13 @@ async fn endpoint(mut script: Vec<u16>) -> (String, Heard) {
     let (script, heard) = (Arc::new(Mutex::new(script)), Heard::default());
     let hears = heard.clone();
     let hear = async move |headers: HeaderMap, body: String| {
-        let signature = headers["stripe-signature"].to_str().unwrap().to_owned();
-        hears.lock().unwrap().push((signature, body));
-        let status = script.lock().unwrap().pop().unwrap_or(200);
-        StatusCode::from_u16(status).unwrap()
+        let signature = headers["stripe-signature"].to_str().expect("a text").to_owned();
+        hears.lock().expect("no panic").push((signature, body));
+        let status = script.lock().expect("no panic").pop().unwrap_or(200);
+        StatusCode::from_u16(status).expect("a status")
     };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
     let app = Router::new().route("/hook", post(hear));
     tokio::spawn(async move { axum::serve(listener, app).await });
     (url, heard)
