@@ -8,8 +8,8 @@ use serde_json::Value;
 pub use self::period::{Cadence, Period};
 use crate::{amount::Amount, name::MethodId, receipt::Receipt, time::Timestamp};
 
-/// A subscription that began, as its rail says it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A subscription that began, as its rail says it. What is kept is not in its `Debug`.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Began {
     /// The receipt's `subscriptionId`: opaque, one spelling, no secret.
     pub id: String,
@@ -97,6 +97,13 @@ impl Agreement {
         ends.all(|end| period.start.is_before(end))
     }
 
+    /// Whether a period lies behind a cancellation or an end: nothing is charged for it.
+    pub fn is_called_off(&self, index: u64) -> bool {
+        let Some(end) = &self.cancelled else { return false };
+        let period = self.cadence.period(&self.began.anchor, index);
+        period.is_none_or(|period| !period.start.is_before(end))
+    }
+
     /// Books the charge of a period.
     pub fn record(&mut self, index: u64, receipt: Receipt, now: &Timestamp) -> Recorded {
         if index == self.paid {
@@ -130,6 +137,15 @@ impl Agreement {
         if self.cancelled.as_ref().is_none_or(|end| at.is_before(end)) {
             self.cancelled = Some(at);
         }
+    }
+}
+
+impl std::fmt::Debug for Began {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Began")
+            .field("id", &self.id)
+            .field("anchor", &self.anchor)
+            .finish_non_exhaustive()
     }
 }
 

@@ -99,3 +99,14 @@ fn it_is_stored_and_read_again() {
     let stored = serde_json::to_string(&it).unwrap();
     assert_eq!(serde_json::from_str::<Agreement>(&stored).unwrap(), it);
 }
+
+#[test]
+fn what_a_method_keeps_to_charge_by_is_not_shown() {
+    let mut agreement = monthly();
+    agreement.began.kept = serde_json::json!({ "key": "hunter2" });
+    let settlement = crate::fate::Settlement::new("in_0").beginning(agreement.began.clone());
+    let fate = crate::fate::Fate::Settled(settlement);
+    for shown in [format!("{agreement:?}"), format!("{:?}", agreement.began), format!("{fate:?}")] {
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

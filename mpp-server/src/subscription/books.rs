@@ -159,7 +159,10 @@ impl Agreements {
     }
 
     pub(super) fn tell(&self, of: &Agreement, what: SubscriptionChange) {
-        let (method, id) = (&of.method, &of.began.id);
+        self.tell_of(&of.method, &of.began.id, what);
+    }
+
+    pub(super) fn tell_of(&self, method: &MethodId, id: &str, what: SubscriptionChange) {
         if let SubscriptionChange::ToGiveBack { reference } = &what {
             tracing::error!(%method, subscription = id, reference, "a charge grants nothing, and is to be given back");
         } else {
@@ -167,7 +170,7 @@ impl Agreements {
         }
         self.0.ledger.events.send(|| Event::Subscription {
             method: method.clone(),
-            subscription: id.clone(),
+            subscription: id.to_owned(),
             what,
         });
     }

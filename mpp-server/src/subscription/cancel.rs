@@ -1,6 +1,6 @@
 //! Cancelling: what was paid is served to its end, and nothing is charged after it.
 
-use mpp_core::{problem::Rejection, store::Key, time::Timestamp};
+use mpp_core::{agreement::Stands, fate::Fate, problem::Rejection, store::Key, time::Timestamp};
 
 use super::{Agreements, Member, SubscriptionState};
 use crate::event::SubscriptionChange;
@@ -19,6 +19,8 @@ impl Agreements {
         let local = self.0.locals.of(key);
         // Behind an order that is in hand: what it charges for is served.
         let turn = local.ordering.clone().lock_owned().await;
+        // A crash here leaves what was collected on the books, and nothing cancelled.
+        self.catch_up(key).await;
         let cancelled = self.mark(key).await;
         drop(turn);
         self.0.locals.leave(key, local);
@@ -26,6 +28,19 @@ impl Agreements {
         // A crash here leaves word that the rail is to be told: a pass over the books tells it. From now on we charge nothing.
         self.tell_rail(key, &id).await;
         self.state(key).await
+    }
+
+    /// Books what a rail has collected by itself for a period that nobody asked in yet: what was paid is served, and a
+    /// cancellation ends it after that. Whatever the rail says, or does not, what follows is called off.
+    async fn catch_up(&self, key: &Key) {
+        let Ok(Some((_, entry))) = self.read(key).await else { return };
+        let Some(held) = entry.held.filter(|held| held.order.is_none()) else { return };
+        let Stands::Due(due) = held.agreement.stands(&self.now()) else { return };
+        if let Ok(Fate::Settled(settlement)) = self.collected(&held.agreement, &due).await
+            && let Err(e) = self.book(key, &held.agreement, due.index, settlement).await
+        {
+            tracing::warn!(reason = e.reason.as_str(), "what a rail has collected is not booked");
+        }
     }
 
     /// Writes down that nothing more is charged, and which subscription that is.
@@ -55,6 +70,12 @@ impl Agreements {
             self.tell(&agreement, SubscriptionChange::Cancelled);
         }
         Ok(Some(agreement.began.id))
+    }
+
+    /// Tells a rail what it is yet to be told, with nobody waiting: what is not told now a pass over the books tells.
+    pub(super) fn tell_rail_soon(&self, key: &Key, id: &str) {
+        let (me, key, id) = (self.clone(), key.clone(), id.to_owned());
+        tokio::spawn(async move { me.tell_rail(&key, &id).await });
     }
 
     /// Tells the rail of an agreement what it is yet to be told. Whether nothing is left to tell.

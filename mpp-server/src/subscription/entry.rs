@@ -130,6 +130,11 @@ impl Entry {
         self.past.extend(before.filter(Held::is_unfinished));
     }
 
+    /// Whether nothing of it is to be asked or told.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.activating.is_none() && !self.held.iter().chain(&self.past).any(Held::is_unfinished)
+    }
+
     /// Drops what was agreed before and has nothing open any more.
     pub(super) fn tidy(&mut self) {
         self.past.retain(Held::is_unfinished);
@@ -150,6 +155,10 @@ impl Entry {
         let reference = receipt.reference.clone();
         let Some(held) = self.by_id(id) else { return Recorded::Stale };
         let recorded = held.agreement.record(period, receipt, now);
+        if recorded == Recorded::Stale && held.agreement.is_called_off(period) {
+            // The rail did not hear it, or somebody took it back there: it is to be told once more.
+            held.cancelling = held.agreement.cancelled.clone();
+        }
         if recorded == Recorded::New {
             self.remember(id, period, &reference);
         }

@@ -47,7 +47,7 @@ impl Agreements {
                     }
                     None => Recorded::Stale,
                 };
-                self.tell_recorded(&of, recorded, receipt.reference);
+                self.tell_recorded(&key, &of, recorded, receipt.reference);
                 Ok(Heard::Charged(recorded))
             }
             // Agreed before, and replaced since.
@@ -57,11 +57,7 @@ impl Agreements {
                 if known {
                     return Ok(Heard::Charged(Recorded::Known));
                 }
-                tracing::error!(
-                    subscription = id,
-                    reference,
-                    "a charge of what is over is to be given back"
-                );
+                self.tell_of(by, id, SubscriptionChange::ToGiveBack { reference });
                 Ok(Heard::Charged(Recorded::Stale))
             }
             (Said::Declined { .. }, Some(of)) => {

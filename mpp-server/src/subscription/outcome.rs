@@ -15,6 +15,17 @@ use crate::{event::SubscriptionChange, ledger};
 /// Between asking the rail about an order and asking it again.
 const PATIENCE_MILLIS: i64 = 2_000;
 
+/// Why a period is not paid, and its agreement over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unpaid {
+    /// Its charge did not succeed.
+    Declined,
+    /// It was called off before its order was sent.
+    CalledOff,
+    /// It was not ordered, at terms that are not asked any more. Who orders it meanwhile comes first.
+    NotOrdered,
+}
+
 impl Agreements {
     /// Writes down what became of an order.
     pub(super) async fn close(
@@ -34,7 +45,7 @@ impl Agreements {
                     cause,
                     "a period's charge did not succeed"
                 );
-                self.fail(key, of, period, true).await
+                self.fail(key, of, period, Unpaid::Declined).await
             }
             Fate::Unknown(cause) => {
                 self.leave(key, of, period).await?;
@@ -65,15 +76,25 @@ impl Agreements {
                 Ok(entry.record(id, period, receipt.clone(), &now))
             })
             .await?;
-        self.tell_recorded(of, recorded, receipt.reference);
+        self.tell_recorded(key, of, recorded, receipt.reference);
         Ok(())
     }
 
-    pub(super) fn tell_recorded(&self, of: &Agreement, recorded: Recorded, reference: String) {
+    pub(super) fn tell_recorded(
+        &self,
+        key: &Key,
+        of: &Agreement,
+        recorded: Recorded,
+        reference: String,
+    ) {
         match recorded {
             Recorded::New => self.tell(of, SubscriptionChange::Renewed),
             Recorded::Known => {}
             _ => self.tell(of, SubscriptionChange::ToGiveBack { reference }),
+        }
+        if recorded == Recorded::Stale {
+            // Where it was called off: a rail that charges all the same goes on charging.
+            self.tell_rail_soon(key, &of.began.id);
         }
     }
 
@@ -83,12 +104,17 @@ impl Agreements {
         key: &Key,
         of: &Agreement,
         period: u64,
-        declined: bool,
+        why: Unpaid,
     ) -> Result<(), Rejection> {
+        let declined = why == Unpaid::Declined;
         let start = of.cadence.period(&of.began.anchor, period).map(|period| period.start);
         let ended = self
             .change(key, |entry| {
                 let Some(held) = entry.by_id(&of.began.id) else { return Ok(false) };
+                // Ordered meanwhile, by a server that asks what was agreed: that order may have been sent.
+                if why == Unpaid::NotOrdered && held.order.is_some() {
+                    return Ok(false);
+                }
                 held.order.take_if(|order| order.period == period);
                 // Paid for after all: by the rail itself, which said so meanwhile.
                 let (Some(start), false) = (&start, held.agreement.paid >= period) else {
@@ -104,9 +130,7 @@ impl Agreements {
                 of,
                 if declined { SubscriptionChange::Declined } else { SubscriptionChange::Ended },
             );
-            let (me, key, id) = (self.clone(), key.clone(), of.began.id.clone());
-            // Nobody waits for it: what is not told now a pass over the books tells.
-            tokio::spawn(async move { me.tell_rail(&key, &id).await });
+            self.tell_rail_soon(key, &of.began.id);
         }
         Ok(())
     }

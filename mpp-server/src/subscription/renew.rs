@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     Agreements, Standing,
     entry::{Held, Order},
+    outcome::Unpaid,
     refusal::open_order,
 };
 use crate::offer::Offer;
@@ -151,7 +152,9 @@ impl Agreements {
         let known = rail.reconcile(order.evidence.clone());
         match self.0.ledger.within_deadline(known).await {
             // Never sent, and called off since: it is not sent now, and ends where nothing was paid any more.
-            Fate::Absent if of.cancelled.is_some() => self.fail(key, of, order.period, false).await,
+            Fate::Absent if of.cancelled.is_some() => {
+                self.fail(key, of, order.period, Unpaid::CalledOff).await
+            }
             Fate::Absent if self.is_still_due(of, order.period) => {
                 let fate = self.send(of, &order.evidence, began).await;
                 self.close(key, of, order.period, fate).await
@@ -180,13 +183,18 @@ impl Agreements {
 
     /// Ends an agreement at terms that are not asked any more. What its rail has charged by itself still counts; nothing is sent.
     async fn lapse(&self, key: &Key, of: &Agreement, due: &Period) -> Result<(), Rejection> {
-        let renewer = self.renewer_of(of)?;
-        let known = renewer.rail().reconcile(renewer.renewal(of, due)?);
-        match self.0.ledger.within_deadline(known).await {
+        match self.collected(of, due).await? {
             Fate::Settled(settlement) => self.book(key, of, due.index, settlement).await,
             Fate::Unknown(cause) => Err(open_order(cause)),
-            _ => self.fail(key, of, due.index, false).await,
+            _ => self.fail(key, of, due.index, Unpaid::NotOrdered).await,
         }
+    }
+
+    /// Whether a rail has charged for a period by itself, which nobody has ordered. Sends nothing.
+    pub(super) async fn collected(&self, of: &Agreement, due: &Period) -> Result<Fate, Rejection> {
+        let renewer = self.renewer_of(of)?;
+        let known = renewer.rail().reconcile(renewer.renewal(of, due)?);
+        Ok(self.0.ledger.within_deadline(known).await)
     }
 
     /// Asks after the orders of an entry that nobody has in hand, of agreements of before too. Whether any is left open.

@@ -203,8 +203,8 @@ impl Renewer for Verifier {
         Renew::of(agreement, period).map(|order| Evidence(Order::Renew(order)))
     }
 
-    /// Ends it at Stripe with the period that was paid last. Where Stripe is already in a later one, at once, and what is open of it is
-    /// voided.
+    /// Ends it at Stripe with the period that was paid last. Where Stripe is already in a later one, at once: what is open of it is
+    /// voided, and what it has collected by itself goes back.
     async fn cancel(&self, agreement: &Agreement, from: &Timestamp) -> Result<(), Rejection> {
         self.cancelled(agreement, from).await
     }

@@ -4,6 +4,7 @@ mod activation;
 mod crashes;
 #[cfg(feature = "redb")]
 mod durable;
+mod hostile;
 mod model;
 mod notices;
 mod renewal;

@@ -242,7 +242,7 @@ impl Verifier {
         let first = invoices.into_iter().find(Invoice::is_first);
         match settled(order, &contract, first.as_ref(), self) {
             Some(settlement) => Ok(Fate::Settled(settlement)),
-            None => self.call_off(&contract, first.as_ref(), why).await,
+            None => self.call_off(&contract, contract.anchor, first.as_ref(), why).await,
         }
     }
 }

@@ -38,10 +38,14 @@ impl Verifier {
         }
         let fits = self.is_payable(order, &contract, invoice);
         match invoice.status {
-            Status::Paid => self.call_off(&contract, Some(invoice), not_as_agreed()).await,
-            Status::Closed => self.call_off(&contract, Some(invoice), declined()).await,
+            Status::Paid => {
+                self.call_off(&contract, order.start, Some(invoice), not_as_agreed()).await
+            }
+            Status::Closed => {
+                self.call_off(&contract, order.start, Some(invoice), declined()).await
+            }
             Status::Draft | Status::Open if !fits => {
-                self.call_off(&contract, Some(invoice), not_as_agreed()).await
+                self.call_off(&contract, order.start, Some(invoice), not_as_agreed()).await
             }
             Status::Draft => {
                 // A crash after it leaves an open invoice, which Stripe collects or the next run.
@@ -119,7 +123,7 @@ impl Verifier {
             // Stripe's own attempt was quicker.
             return Ok(Fate::Settled(settlement));
         }
-        self.call_off(contract, Some(&invoice), refused(no)).await
+        self.call_off(contract, order.start, Some(&invoice), refused(no)).await
     }
 
     /// Ends the subscription, so that nothing is charged for it any more.

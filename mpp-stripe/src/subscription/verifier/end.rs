@@ -19,11 +19,12 @@ use crate::{
 };
 
 impl Verifier {
-    /// Calls a subscription off that is not what was agreed: nothing paid for it counts, and what was paid goes back. `Failed`, for
-    /// `why`, once no money of the payer's is there any more.
+    /// Calls a subscription off that is not what was agreed: nothing paid for periods from `from` on counts, and what was paid
+    /// goes back. `Failed`, for `why`, once no money of the payer's is there any more.
     pub(super) async fn call_off(
         &self,
         contract: &Contract,
+        from: i64,
         invoice: Option<&Invoice>,
         why: Rejection,
     ) -> Step<Fate> {
@@ -39,14 +40,12 @@ impl Verifier {
             billing.voided(open).await.map_err(unknown)?;
         }
         billing.end_now(contract).await.map_err(unknown)?;
-        let Some(invoice) = invoice else { return Ok(Fate::Failed(why)) };
-        let invoice = billing.invoice(&invoice.id).await.map_err(unknown)?;
-        let back = given_back(billing, &invoice).await.map_err(unknown)?;
-        let collected = matches!(invoice.status, Status::Draft | Status::Open);
-        if back && !collected {
-            return Ok(Fate::Failed(why));
+        let named = invoice.map(|invoice| invoice.id.as_str());
+        // Where a run was broken off after the mark, Stripe went on charging: all of it goes back.
+        match undone(billing, &contract.id, from, named).await.map_err(unknown)? {
+            None => Ok(Fate::Failed(why)),
+            Some(invoice) => Err(unknown(CalledOff { subscription: contract.id.clone(), invoice })),
         }
-        Err(unknown(CalledOff { subscription: contract.id.clone(), invoice: invoice.id }))
     }
 
     /// Says to Stripe that no period from `from` on is charged.
@@ -59,7 +58,7 @@ impl Verifier {
         let from = from.unix_seconds();
         let contract = self.billing.contract(&kept.subscription).await.map_err(untold)?;
         if contract.has_ended() {
-            return self.close_from(&kept, from).await.map_err(untold);
+            return self.closed_from(&kept, from).await;
         }
         // What waits for the next invoice would be collected with the last.
         for item in self.waiting(&kept.customer).await.map_err(untold)? {
@@ -76,19 +75,44 @@ impl Verifier {
         }
         // Stripe is in a period already that nobody paid for: it ends here.
         self.billing.end_now(&contract).await.map_err(untold)?;
-        self.close_from(&kept, from).await.map_err(untold)
+        self.closed_from(&kept, from).await
     }
 
-    /// Voids what is not paid of periods from then on.
-    async fn close_from(&self, kept: &Kept, from: i64) -> Result<(), ApiError> {
-        for invoice in self.billing.invoices_of(&kept.subscription).await? {
-            let later = invoice.span.is_none_or(|(start, _)| start >= from);
-            if later && matches!(invoice.status, Status::Draft | Status::Open) {
-                self.billing.voided(&invoice).await?;
-            }
+    /// Voids what is open of periods from then on, and gives back what Stripe has collected for them: nobody is served in them.
+    async fn closed_from(&self, kept: &Kept, from: i64) -> Result<(), Rejection> {
+        let subscription = kept.subscription.clone();
+        match undone(&self.billing, &subscription, from, None).await.map_err(untold)? {
+            None => Ok(()),
+            Some(invoice) => Err(Rejection::unknown(CalledOff { subscription, invoice })),
         }
-        Ok(())
     }
+}
+
+/// Voids what is open of periods from `from` on and of the invoice that is named, and gives back what was paid. The first
+/// invoice of which money is, or may come to be, with the seller.
+async fn undone(
+    billing: &Billing,
+    subscription: &str,
+    from: i64,
+    named: Option<&str>,
+) -> Result<Option<String>, ApiError> {
+    for found in billing.invoices_of(subscription).await? {
+        // What has not one line is of no period that was served; paid, it is whatever its seller made it for.
+        let later = found.span.map_or(found.status != Status::Paid, |(start, _)| start >= from);
+        if !later && named != Some(found.id.as_str()) {
+            continue;
+        }
+        // A crash between these leaves the rest of them, and the next run goes on here.
+        let invoice = match found.status {
+            Status::Draft | Status::Open => billing.voided(&found).await?,
+            Status::Paid | Status::Closed => billing.invoice(&found.id).await?,
+        };
+        let collected = matches!(invoice.status, Status::Draft | Status::Open);
+        if collected || !given_back(billing, &invoice).await? {
+            return Ok(Some(invoice.id));
+        }
+    }
+    Ok(None)
 }
 
 /// Gives back all that was paid on an invoice, and says whether nothing of it is, or will be, with the seller.

@@ -2,6 +2,7 @@
 
 mod begin;
 mod cancel;
+mod hostile;
 mod lost;
 mod payer;
 mod refusals;

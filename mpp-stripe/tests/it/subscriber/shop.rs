@@ -171,3 +171,35 @@ async fn a_declined_period_is_not_served_and_a_first_decline_subscribes_nobody()
     stage.sim.advance(4 * WEEK);
     assert_eq!((stage.living(), stage.taken(), stage.invoices("open")), (0, 999, 0));
 }
+
+#[tokio::test]
+async fn who_cancels_in_a_period_that_stripe_collected_unheard_is_served_in_it() {
+    let stage = Stage::new().await;
+    let (shop, alice) = (Shop::open(&stage).await, wallet(VISA));
+    shop.asked(&alice).await;
+    // Stripe collects, and its webhook is still on its way.
+    stage.sim.advance(WEEK + DAY);
+    assert_eq!(stage.taken(), 2 * 999);
+    shop.gate.subscriptions().cancel("pro", "alice").await.unwrap().unwrap();
+    assert_eq!((shop.status("alice").await, stage.taken()), (200, 2 * 999));
+    shop.hears(&stage).await;
+    stage.sim.advance(WEEK);
+    assert_eq!((shop.status("alice").await, stage.living(), stage.taken()), (402, 0, 2 * 999));
+}
+
+#[tokio::test]
+async fn a_cancellation_that_was_taken_back_at_stripe_does_not_charge_who_is_not_served() {
+    let stage = Stage::new().await;
+    let (shop, alice) = (Shop::open(&stage).await, wallet(VISA));
+    shop.asked(&alice).await;
+    shop.gate.subscriptions().cancel("pro", "alice").await.unwrap().unwrap();
+    let id = stage.sim.objects("subscription")[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/subscriptions/{id}");
+    stage.post(&path, &[("cancel_at_period_end", "false")]).await;
+    stage.sim.advance(WEEK + DAY);
+    shop.hears(&stage).await;
+    assert_eq!(shop.status("alice").await, 402);
+    shop.gate.recover().await.unwrap();
+    assert_eq!(stage.living(), 0, "it goes on charging");
+    assert_eq!(stage.taken(), 999);
+}
