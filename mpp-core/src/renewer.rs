@@ -25,7 +25,8 @@ pub trait Renewer: Verifier<Method: Method<Intent = Subscription>> {
     /// What is kept of the agreement cannot be read.
     fn renewal(&self, agreement: &Agreement, period: &Period) -> Result<Self::Evidence, Rejection>;
 
-    /// Tells the rail that no period which begins at `from` or later is charged. May be said again.
+    /// Tells the rail that no period which begins at `from` or later is charged. May be said again, and is where the rail charges
+    /// all the same. Nobody is served in those periods: what it has collected for them may be given back here.
     ///
     /// # Errors
     /// The rail did not take it: it is to be said again.

@@ -60,6 +60,8 @@ impl Subscriptions {
     /// Cancels what a subscriber of a product has, at the end of what was paid: until then it serves, and from now on nothing is
     /// charged. Said again it changes nothing. `None`: there is none.
     ///
+    /// In a period that nobody asked in yet the rail is asked first: what it has collected by itself is served to its end.
+    ///
     /// The rail is told before this returns; where it does not confirm, [`SubscriptionState::rail_untold`] says so, and it is told again. A
     /// charge it makes by itself meanwhile is [`Recorded::Stale`](mpp_core::agreement::Recorded::Stale) when it is
     /// [heard](Subscriptions::hear) of.

@@ -203,3 +203,24 @@ async fn a_cancellation_that_was_taken_back_at_stripe_does_not_charge_who_is_not
     assert_eq!(stage.living(), 0, "it goes on charging");
     assert_eq!(stage.taken(), 999);
 }
+
+#[tokio::test]
+async fn an_end_that_was_taken_back_in_stripes_own_portal_charges_nobody_unserved() {
+    let stage = Stage::new().await;
+    let (shop, alice) = (Shop::open(&stage).await, wallet(VISA));
+    shop.asked(&alice).await;
+    let id = stage.sim.objects("subscription")[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/subscriptions/{id}");
+    for ending in ["true", "false"] {
+        stage.post(&path, &[("cancel_at_period_end", ending)]).await;
+        shop.hears(&stage).await;
+    }
+    assert_eq!(shop.status("alice").await, 200);
+    stage.sim.advance(WEEK + DAY);
+    shop.hears(&stage).await;
+    let status = shop.status("alice").await;
+    shop.gate.recover().await.unwrap();
+    let charged = stage.taken() > 999;
+    assert!((status == 200) == charged, "{status}, and {} taken", stage.taken());
+    assert_eq!(stage.living() > 0, charged);
+}
