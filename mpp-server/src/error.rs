@@ -40,6 +40,11 @@ pub enum ConfigError {
         "a subscription needs a subscriber: say with `known_by` how the application knows who asks"
     )]
     NoSubscriber,
+    /// A route sells subscriptions, and does not name what is subscribed to.
+    #[error(
+        "a subscription needs a product: name with `product` what is sold, for as long as anybody subscribes to it"
+    )]
+    NoProduct,
     /// A route sells subscriptions by a method that this gate cannot renew them by.
     #[error(
         "a subscription is sold by a method that this gate does not renew by: say `Gate::renews`"

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use http::request::Parts;
 use mpp_core::{
-    intent::{PeriodUnit, Plan, Subscription},
+    intent::{Plan, Subscription},
     renewer::Renewer,
 };
 
@@ -50,7 +50,7 @@ impl Gate {
     /// What is no plan.
     pub fn subscribe<P: IntoPlan>(&self, plan: P) -> Result<Subscribing, ConfigError> {
         let plan = plan.into_plan()?;
-        let product = product_of(&plan);
+        let product = plan.per_period.external_id.clone();
         let selling = self.sell(plan);
         Ok(Subscribing { gate: self.clone(), selling, product, known_by: None })
     }
@@ -61,7 +61,7 @@ impl Gate {
 pub struct Subscribing {
     gate: Gate,
     selling: Selling<Subscription>,
-    product: String,
+    product: Option<String>,
     known_by: Option<KnownBy>,
 }
 
@@ -74,12 +74,12 @@ impl Subscribing {
 
     /// Names what is subscribed to. Routes of one name share its subscriptions: who subscribed on one is served on all.
     ///
-    /// Unless named it is the plan's external id, or else the plan itself (price, period and description): two routes at
-    /// the same plan then share their subscriptions, and a change of price makes another product, whose subscribers are
-    /// asked anew. With a name, who agreed to the price of before is served to the end of what was paid; then that
-    /// agreement is over, since a charge is made only at terms that were agreed and are still asked.
+    /// Required, unless the plan has an external id, which is its name then. It outlives every price and every description: who
+    /// agreed to the price of before is served to the end of what was paid; then that agreement is over, since a charge is made
+    /// only at terms that were agreed and are still asked. Under a new name its subscribers are asked anew, and what they agreed
+    /// to before goes on where a rail collects by itself: cancel that first.
     pub fn product(self, name: impl Into<String>) -> Self {
-        Self { product: name.into(), ..self }
+        Self { product: Some(name.into()), ..self }
     }
 
     /// Says who asks, by what the application itself has proven: see [`Members::of`]. Required.
@@ -95,11 +95,14 @@ impl Subscribing {
     /// Makes the layer.
     ///
     /// # Errors
-    /// [`ConfigError::NoSubscriber`] without [`Subscribing::known_by`]; a plan that a method of its unit cannot say exactly;
+    /// [`ConfigError::NoProduct`] without a name of what is sold; [`ConfigError::NoSubscriber`] without
+    /// [`Subscribing::known_by`]; a plan that a method of its unit cannot say exactly;
     /// [`ConfigError::NothingToOffer`] where it is no method's unit.
     pub fn layer(self) -> Result<Paywall, ConfigError> {
         let known_by = self.known_by.ok_or(ConfigError::NoSubscriber)?;
-        self.selling.subscribed(Members::of(self.product, known_by)).layer()
+        let product = self.product.filter(|name| !name.is_empty());
+        let product = product.ok_or(ConfigError::NoProduct)?;
+        self.selling.subscribed(Members::of(product, known_by)).layer()
     }
 }
 
@@ -127,36 +130,5 @@ impl IntoPlan for Plan {
 impl IntoPlan for &str {
     fn into_plan(self) -> Result<Plan, ConfigError> {
         Ok(self.parse()?)
-    }
-}
-
-/// What a plan is called that no product was named for: its own external id, else itself.
-fn product_of(plan: &Plan) -> String {
-    let price = &plan.per_period;
-    if let Some(id) = &price.external_id {
-        return id.clone();
-    }
-    let unit = match plan.cadence.unit {
-        PeriodUnit::Day => "day",
-        PeriodUnit::Week => "week",
-        _ => "month",
-    };
-    let (amount, count) = (price.amount(), plan.cadence.count);
-    let description = price.description.as_deref().unwrap_or_default();
-    format!("{amount} {} per {count} {unit} {description}", price.unit())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plan_is_its_own_product_until_one_is_named() {
-        let plan = |text: &str| text.parse::<Plan>().unwrap();
-        assert_ne!(product_of(&plan("1 usd per month")), product_of(&plan("1 usd per 2 months")));
-        assert_eq!(product_of(&plan("1 usd per month")), product_of(&plan("1 usd per 1 month")));
-        let mut named = plan("1 usd per month");
-        named.per_period = named.per_period.external_id("pro");
-        assert_eq!(product_of(&named), "pro");
     }
 }

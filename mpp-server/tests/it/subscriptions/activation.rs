@@ -151,6 +151,13 @@ async fn a_route_that_cannot_keep_a_subscription_is_not_built() {
     let (gate, club) = (builder(Memory::volatile(), &clock).build().unwrap(), Club::new(&clock));
     let unknown = gate.subscribe("5 coupon per month").unwrap().via(&club).layer();
     assert!(matches!(unknown, Err(ConfigError::NoSubscriber)));
+    // Named after its price it would be another thing with the next price, and who subscribed would pay for both.
+    let nameless = || gate.subscribe("5 coupon per month").unwrap().via(&club).known_by(|_| None);
+    assert!(matches!(nameless().layer(), Err(ConfigError::NoProduct)));
+    assert!(matches!(nameless().product("").layer(), Err(ConfigError::NoProduct)));
+    let mut plan = "5 coupon per month".parse::<mpp_core::intent::Plan>().unwrap();
+    plan.per_period = plan.per_period.external_id("pro");
+    gate.subscribe(plan).unwrap().via(&club).known_by(|_| None).layer().unwrap();
     // Nor by another door: a subscription that is sold as anything else would serve one request.
     let sold = gate.sell("5 coupon per month".parse().unwrap()).via(&club).layer();
     assert!(matches!(sold, Err(ConfigError::NoSubscriber)));

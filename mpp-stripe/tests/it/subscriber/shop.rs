@@ -224,3 +224,34 @@ async fn an_end_that_was_taken_back_in_stripes_own_portal_charges_nobody_unserve
     assert!((status == 200) == charged, "{status}, and {} taken", stage.taken());
     assert_eq!(stage.living() > 0, charged);
 }
+
+#[tokio::test]
+async fn a_change_of_price_leaves_nobody_with_two_subscriptions() {
+    let stage = Stage::new().await;
+    let (shop, alice) = (Shop::open(&stage).await, wallet(VISA));
+    let seller = Arc::new(stage.shop.clone());
+    let sells = |price: &str| {
+        let layer = shop.gate.subscribe(price).unwrap().via(&seller).product("pro");
+        let layer = layer.known_by(|head| Some(head.headers.get(KEY)?.to_str().ok()?.to_owned()));
+        layer.layer().unwrap()
+    };
+    // The same server, as it is before and after its next release.
+    for price in ["9.99 usd per week", "8.99 usd per week"] {
+        let app = Router::new().route("/", get(async || "figures").layer(sells(price)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let answer = alice.get(url).header(KEY, "alice").send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        serving.abort();
+        if price == "9.99 usd per week" {
+            stage.sim.advance(WEEK);
+        }
+    }
+    // The old one is told to stop with nobody waiting.
+    shop.gate.recover().await.unwrap();
+    assert_eq!(stage.sim.objects("subscription").len(), 2);
+    assert_eq!((stage.living(), stage.taken()), (1, 999 + 899));
+    stage.sim.advance(WEEK + DAY);
+    assert_eq!((stage.living(), stage.taken()), (1, 999 + 2 * 899));
+}
