@@ -120,6 +120,34 @@ async fn a_cancellation_that_was_written_down_is_told_wherever_its_server_dies()
     assert!(deaths > 3, "{deaths} deaths are too few for this many writes");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_loses_no_charge_that_its_rail_made_wherever_its_server_dies() {
+    let mut deaths = 0;
+    for halves in 0.. {
+        let house = Arc::new(House::new());
+        house.subscribe("alice").await;
+        house.clock.advance(DAY * 31);
+        house.club.collect();
+        let lived = dying(&house, halves, async move |house| {
+            let _ = house.gate.subscriptions().cancel(PRODUCT, "alice").await;
+        });
+        let lived = lived.await;
+        deaths += usize::from(!lived);
+        house.clock.advance(LONG);
+        let next = house.another();
+        next.gate.recover().await.unwrap();
+        assert_eq!(next.served("alice").await.reference, "club0-1", "after {halves}");
+        next.gate.subscriptions().cancel(PRODUCT, "alice").await.unwrap();
+        house.clock.advance(DAY * 30);
+        assert_eq!(next.refused("alice", None).await.0, 402);
+        assert_eq!((house.club.charges(), house.club.sent_again()), (2, 0), "after {halves}");
+        if lived {
+            break;
+        }
+    }
+    assert!(deaths > 5, "{deaths} deaths are too few for this many writes");
+}
+
 /// Has a server fall asleep in something, another take over meanwhile, and the first go on; whether it slept at all.
 async fn sleeping<F: Future<Output = ()> + Send + 'static>(
     house: &Arc<House>,
