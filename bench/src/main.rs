@@ -1,4 +1,4 @@
-//! Measures every row and prints one JSON object; `--quick` looks less closely, `--stores`, `--tempo` and `--sessions` at those alone.
+//! Measures every row and prints one JSON object; `--quick` looks less closely, `--stores`, `--tempo`, `--stripe` and `--sessions` at those alone.
 
 use std::{env, error::Error, io::Write, process::Command};
 
@@ -19,6 +19,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         table.extend(rows::charge::rows());
         return print(&table);
     }
+    if given("--stripe") {
+        return print(&rows::stripe::rows(effort));
+    }
     if given("--sessions") {
         return print(&sessions(effort, &counted()?)?);
     }
@@ -33,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     ];
     table.extend(rows::check::rows(effort));
     table.extend(rows::charge::rows());
+    table.extend(rows::stripe::rows(effort));
     table.extend(rows::stores::rows(effort)?);
     let counted = counted()?;
     table.extend(sessions(effort, &counted)?);

@@ -22,7 +22,8 @@ export const clientOf = (account) =>
 /** A line for the program that started this one. */
 export const tell = (object) => process.stdout.write(`${JSON.stringify(object)}\n`)
 
-function named(name) {
+/** What the environment must say. */
+export function named(name) {
   const value = process.env[name]
   if (!value) throw new Error(`${name} is not set`)
   return value

@@ -67,13 +67,16 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
-    /// Start a local Tempo chain, a paid API and a client that pays it, and show each step.
+    /// Start a local Tempo chain (or a simulated Stripe), a paid API and a client that pays it, and show each step.
     Demo(demo::Options),
     /// Serve a paid API on 127.0.0.1 for clients and validators of other SDKs, until SIGTERM.
     Serve {
         /// The node to settle on.
         #[arg(long)]
         rpc: String,
+        /// Sell by card too, through the simulated Stripe at this address; STRIPE_SECRET_KEY is its key.
+        #[arg(long)]
+        stripe: Option<String>,
         /// The port; 0 takes a free one.
         #[arg(long, default_value_t = 0)]
         port: u16,
@@ -135,8 +138,10 @@ fn run(command: &Command, console: Console) -> anyhow::Result<bool> {
         Command::Differential { options } => differential::command(&workspace, console, options),
         Command::Fuzz { options } => fuzz::command(console, options),
         Command::Bench { quick } => bench::command(&workspace, console, *quick),
-        Command::Demo(options) => demo::command(console, options),
-        Command::Serve { rpc, port } => serve::command(console, rpc, *port),
+        Command::Demo(options) => demo::command(&workspace, console, options),
+        Command::Serve { rpc, stripe, port } => {
+            serve::command(console, rpc, stripe.as_deref(), *port)
+        }
         Command::Pay(options) => pay::command(console, options),
         Command::Interop(options) => interop::command(&workspace, console, options),
         Command::Crash { options, drop_mark: None } => crash::command(&workspace, console, options),

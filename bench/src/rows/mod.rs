@@ -14,5 +14,6 @@ pub mod paid;
 pub mod parse;
 pub mod payer;
 pub mod stores;
+pub mod stripe;
 pub mod verify;
 pub mod voucher;

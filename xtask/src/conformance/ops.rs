@@ -5,6 +5,7 @@ mod credential;
 mod http;
 mod problem;
 mod receipt;
+mod stripe;
 mod tempo;
 mod text;
 mod verification;
@@ -69,6 +70,7 @@ const OPS: &[(&str, ErrorType, Run)] = &[
     ("expires.syntax", ErrorType::Parse, text::expires_syntax),
     ("http.challenge_response", ErrorType::Format, http::challenge_response),
     ("http.receipt_response", ErrorType::Format, http::receipt_response),
+    ("stripe.external_id_binding", ErrorType::Verification, stripe::external_id_binding),
     ("tempo.attribution.encode", ErrorType::Encoding, tempo::attribution_encode),
     ("tempo.attribution.verify", ErrorType::Verification, tempo::attribution_verify),
     ("tempo.channel_id.v1", ErrorType::Encoding, tempo::session::channel_id_v1),
@@ -105,6 +107,11 @@ const OPS: &[(&str, ErrorType, Run)] = &[
     ("opaque.scope", ErrorType::Parse, challenge::opaque_scope),
     ("problem.describe", ErrorType::Parse, problem::describe),
     ("problem.read", ErrorType::Parse, problem::read),
+    ("stripe.charge.call", ErrorType::Verification, stripe::call),
+    ("stripe.charge.request", ErrorType::Generation, stripe::request),
+    ("stripe.currency", ErrorType::Parse, stripe::currency),
+    ("stripe.payload.read", ErrorType::Parse, stripe::payload),
+    ("stripe.request.read", ErrorType::Parse, stripe::read),
     ("tempo.proof.verify", ErrorType::Verification, tempo::proof::verify),
     ("tempo.transaction.read", ErrorType::Parse, tempo::transaction_read),
     ("timestamp.parse", ErrorType::Parse, text::timestamp),

@@ -126,7 +126,7 @@ fn wallet(
 }
 
 /// A challenge with what its request and `opaque` hold.
-fn decoded(challenge: &Challenge) -> anyhow::Result<Value> {
+pub(super) fn decoded(challenge: &Challenge) -> anyhow::Result<Value> {
     let mut shown = serde_json::to_value(challenge)?;
     shown["request"] = challenge.request.decode()?;
     if let Some(members) = challenge.opaque.as_ref().and_then(|o| o.members()) {

@@ -28,6 +28,8 @@ pub(super) enum Expect {
     Paid,
     /// Nothing moves, and nothing is served.
     Refused,
+    /// Nobody pays: the 402 holds these offers, in this order.
+    Offered,
 }
 
 impl Expect {
@@ -35,6 +37,7 @@ impl Expect {
         match self {
             Self::Paid => "paid",
             Self::Refused => "refused",
+            Self::Offered => "offered",
         }
     }
 }

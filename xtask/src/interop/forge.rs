@@ -3,15 +3,13 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use mpp_core::{Challenge, Draft, Encoded, Timestamp, binding::Keys};
+use mpp_core::{Challenge, Draft, Encoded, Timestamp, binding::Keys, name::MethodName};
 use serde_json::{Value, json};
 
 use crate::serve::SECRET;
 
 /// The secret of nobody that plays.
 const FOREIGN: &str = "a-secret-of-somebody-else-entirely!!!!";
-/// Half of what was asked, in base units.
-const CHEAPER: &str = "5000";
 
 /// The same, of the same secret, that ends this much later than now.
 pub(super) fn ending(challenge: &Challenge, after: Duration) -> anyhow::Result<Challenge> {
@@ -21,12 +19,12 @@ pub(super) fn ending(challenge: &Challenge, after: Duration) -> anyhow::Result<C
     Ok(Keys::new(SECRET)?.seal(draft))
 }
 
-/// The same, of the same secret, for less.
+/// The same, of the same secret, for half.
 pub(super) fn cheaper(challenge: &Challenge) -> anyhow::Result<Challenge> {
     Ok(Keys::new(SECRET)?.seal(cut(challenge)?))
 }
 
-/// The same under its old id, for less.
+/// The same under its old id, for half.
 pub(super) fn tampered(challenge: &Challenge) -> anyhow::Result<Challenge> {
     Ok(Challenge::received(challenge.id().clone(), cut(challenge)?))
 }
@@ -36,9 +34,17 @@ pub(super) fn foreign(challenge: &Challenge) -> anyhow::Result<Challenge> {
     Ok(Keys::new(FOREIGN)?.seal(challenge.to_draft()))
 }
 
+/// The same, of the same secret, for another method.
+pub(super) fn of_method(challenge: &Challenge, method: &str) -> anyhow::Result<Challenge> {
+    let draft = Draft { method: MethodName::parse(method)?, ..challenge.to_draft() };
+    Ok(Keys::new(SECRET)?.seal(draft))
+}
+
 fn cut(challenge: &Challenge) -> anyhow::Result<Draft> {
     let mut request: Value = challenge.request.decode()?;
-    *request.get_mut("amount").context("a charge asks an amount")? = json!(CHEAPER);
+    let amount = request.get_mut("amount").context("a charge asks an amount")?;
+    let asked = amount.as_str().context("an amount is a text")?.parse::<u128>()?;
+    *amount = json!((asked / 2).to_string());
     Ok(Draft { request: Encoded::of(&request)?, ..challenge.to_draft() })
 }
 
@@ -60,8 +66,8 @@ mod tests {
         let amount = |c: &Challenge| c.request.decode::<Value>().unwrap()["amount"].clone();
         for (forged, sealed, units) in [
             (ending(&asked, Duration::from_secs(8)).unwrap(), true, "10000"),
-            (cheaper(&asked).unwrap(), true, CHEAPER),
-            (tampered(&asked).unwrap(), false, CHEAPER),
+            (cheaper(&asked).unwrap(), true, "5000"),
+            (tampered(&asked).unwrap(), false, "5000"),
             (foreign(&asked).unwrap(), false, "10000"),
         ] {
             assert_eq!((ours.sealed(&forged), amount(&forged)), (sealed, json!(units)));

@@ -16,6 +16,8 @@ pub(super) struct Installed {
     pub(super) node: PathBuf,
     /// The folder of the last mppx that sells by sessions v1.
     pub(super) legacy: PathBuf,
+    /// The folder of Stripe's own client.
+    pub(super) stripe: PathBuf,
     /// The interpreter that finds pympp.
     pub(super) python: PathBuf,
     /// The programs that use it.
@@ -43,12 +45,26 @@ impl Installed {
             ensure!(console.run(&mut pip)?, "pip could not install pympp");
             Ok(())
         })?;
-        Ok(Self { node, legacy, python: venv.join("bin/python"), scripts: from.join("python") })
+        let stripe = official(workspace, console)?;
+        Ok(Self {
+            node,
+            legacy,
+            stripe,
+            python: venv.join("bin/python"),
+            scripts: from.join("python"),
+        })
     }
 }
 
+/// Stripe's own client, and the program that uses it.
+pub(super) fn official(workspace: &Workspace, console: Console) -> anyhow::Result<PathBuf> {
+    let folder = workspace.target().join("interop/stripe");
+    packages(&workspace.root.join("interop/stripe"), &folder, console)?;
+    Ok(folder)
+}
+
 /// The programs of a folder, and the packages that they use.
-pub(super) fn packages(from: &Path, to: &Path, console: Console) -> anyhow::Result<()> {
+fn packages(from: &Path, to: &Path, console: Console) -> anyhow::Result<()> {
     fs::create_dir_all(to)?;
     // Node looks for packages beside a program, wherever it was started.
     copy(from, to)?;

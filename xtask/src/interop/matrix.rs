@@ -1,5 +1,7 @@
 //! What became of every cell, for people and for programs.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::flow::{Expect, Pair};
@@ -10,11 +12,11 @@ pub(super) struct Matrix(Vec<Cell>);
 
 /// One of them.
 pub(super) struct Cell {
-    /// What is bought by: `charge` or `session`.
+    /// What is bought by: `charge`, `session` or `stripe`; `official`: what Stripe's own client saw.
     intent: &'static str,
     client: &'static str,
     server: &'static str,
-    flow: &'static str,
+    flow: Cow<'static, str>,
     expect: &'static str,
     /// How it went, or what went wrong.
     got: Result<String, String>,
@@ -28,12 +30,18 @@ impl Cell {
         got: Result<String, String>,
     ) -> Self {
         let (client, server) = (pair.client.name(), pair.server.name());
-        Self { intent: "charge", client, server, flow, expect: expect.word(), got }
+        Self { intent: "charge", client, server, flow: flow.into(), expect: expect.word(), got }
     }
 
-    /// The same, of sessions.
-    pub(super) fn of_sessions(self) -> Self {
-        Self { intent: "session", ..self }
+    /// Something that Stripe's own client saw at the simulator.
+    pub(super) fn of_official(flow: String, got: Result<String, String>) -> Self {
+        let (client, server) = ("stripe", "simulator");
+        Self { intent: "official", client, server, flow: flow.into(), expect: "ok", got }
+    }
+
+    /// The same, in the table of this name.
+    pub(super) fn under(self, intent: &'static str) -> Self {
+        Self { intent, ..self }
     }
 
     /// What `--only` looks in.
@@ -46,7 +54,7 @@ impl Cell {
         let mark = if self.got.is_ok() { "ok    " } else { "FAILED" };
         let (Ok(got) | Err(got)) = &self.got;
         let Self { client, server, flow, .. } = self;
-        format!("{mark} {client:>5} → {server:<8} {flow:<32} {got}")
+        format!("{mark} {client:>6} → {server:<9} {flow:<32} {got}")
     }
 }
 
@@ -67,7 +75,7 @@ impl Matrix {
     /// Flows by pairs, and below what failed.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![String::new()];
-        for intent in ["charge", "session"] {
+        for intent in ["charge", "session", "official", "stripe"] {
             lines.extend(self.table(intent));
         }
         lines.extend(self.0.iter().filter(|cell| cell.got.is_err()).map(Cell::line));
@@ -85,17 +93,18 @@ impl Matrix {
         for cell in &cells {
             let pair = (cell.client, cell.server);
             pairs.extend((!pairs.contains(&pair)).then_some(pair));
-            flows.extend((!flows.contains(&cell.flow)).then_some(cell.flow));
+            flows.extend((!flows.contains(&&cell.flow)).then_some(&cell.flow));
         }
+        let width = flows.iter().map(|flow| flow.chars().count()).max().unwrap_or(0).max(32);
         let row = |name: &str, cells: Vec<String>| {
             let cells = Vec::from_iter(cells.iter().map(|cell| format!("{cell:<15}")));
-            format!("{name:<32} {}", cells.join(" ")).trim_end().to_owned()
+            format!("{name:<width$} {}", cells.join(" ")).trim_end().to_owned()
         };
         let heads = pairs.iter().map(|(client, server)| format!("{client} → {server}"));
         let mut lines = vec![row(intent, heads.collect())];
         for flow in flows {
             let found = pairs.iter().map(|pair| {
-                cells.iter().find(|cell| (cell.client, cell.server) == *pair && cell.flow == flow)
+                cells.iter().find(|cell| (cell.client, cell.server) == *pair && cell.flow == *flow)
             });
             let words = found.map(|cell| match cell {
                 Some(cell) if cell.got.is_ok() => cell.expect,

@@ -12,6 +12,7 @@ mod peer;
 mod refused;
 mod round;
 mod session;
+mod stripe;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use clap::{Args, ValueEnum};
 use mpp_testkit::devnet::{self, Devnet};
 use serde_json::json;
 
+pub(crate) use self::peer::Peer;
 use self::{install::Installed, matrix::Matrix, round::Round};
 use crate::{console::Console, workspace::Workspace};
 
@@ -46,6 +48,8 @@ enum Intent {
     Charge,
     /// Vouchers from a channel.
     Session,
+    /// Cards, against a simulated Stripe, alone and beside the chain.
+    Stripe,
 }
 
 impl Options {
@@ -101,6 +105,12 @@ async fn play(
     }
     if options.play(Intent::Session) {
         matrix.join(session::Round::begin(installed, rpc, options).await?.play(console).await?);
+    }
+    if options.play(Intent::Stripe) {
+        if !options.peers_only && options.only.is_none() {
+            matrix.join(official::play(&installed.stripe, console).await?);
+        }
+        matrix.join(stripe::Round::begin(installed, rpc, options).await?.play(console).await?);
     }
     Ok(matrix)
 }

@@ -30,7 +30,7 @@ pub(super) async fn play(
         before.unmoved(&after)?;
         return Ok(refused);
     }
-    let receipt = answer.served(flow.path)?;
+    let receipt = answer.served(flow.path, "tempo")?;
     let reference = text(receipt, "reference")?;
     let terms = terms(flow.path);
     if terms.price == 0 {
@@ -62,14 +62,14 @@ async fn fresh(books: &Books, path: &str) -> anyhow::Result<(String, String)> {
 
 impl Answer {
     /// The receipt of an answer that is what was paid for.
-    fn served(&self, path: &str) -> anyhow::Result<&Value> {
+    pub(super) fn served(&self, path: &str, method: &str) -> anyhow::Result<&Value> {
         let said = self.error.as_deref().unwrap_or(&self.body);
         let status = self.status.map_or_else(|| "no answer".to_owned(), |s| s.to_string());
         ensure!(self.status == Some(200) && self.error.is_none(), "{status}: {}", said.trim());
         let body: Value = serde_json::from_str(&self.body).context("what was served")?;
         ensure!(body["ok"] == true && body["path"] == path, "what was served is {body}");
         let receipt = self.receipt.as_ref().context("no receipt came")?;
-        ensure!(text(receipt, "method")? == "tempo", "the receipt is of another method");
+        ensure!(text(receipt, "method")? == method, "the receipt is of another method");
         ensure!(text(receipt, "status")? == "success", "the receipt is of no success");
         ensure!(!text(receipt, "timestamp")?.is_empty(), "the receipt has no time");
         Ok(receipt)

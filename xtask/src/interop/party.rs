@@ -109,14 +109,7 @@ impl Client {
             }
             Self::Other(peer) => peer,
         };
-        let outcome = peer.ask(job("fetch", url, purse), PATIENCE).await?;
-        let text = |name: &str| outcome.get(name).and_then(Value::as_str).map(str::to_owned);
-        Ok(Answer {
-            status: outcome.get("status").and_then(Value::as_u64).and_then(|s| s.try_into().ok()),
-            receipt: outcome.get("receipt").filter(|r| r.is_object()).cloned(),
-            body: text("body").unwrap_or_default(),
-            error: text("error"),
-        })
+        Ok(Answer::of(&peer.ask(job("fetch", url, purse), PATIENCE).await?))
     }
 
     /// Answers a challenge, and returns the value of an `Authorization` field.
@@ -136,18 +129,41 @@ impl Client {
         };
         let mut job = job("sign", url, purse);
         job["challenge"] = write_challenge(challenge)?.to_str()?.into();
-        let outcome = peer.ask(job, PATIENCE).await?;
-        match outcome.get("authorization").and_then(Value::as_str) {
-            Some(signed) => Ok(signed.to_owned()),
-            None => bail!("it would not sign: {}", outcome["error"]),
-        }
+        signed(&peer.ask(job, PATIENCE).await?)
+    }
+}
+
+/// The credential that a program made.
+pub(super) fn signed(outcome: &Value) -> anyhow::Result<String> {
+    match outcome.get("authorization").and_then(Value::as_str) {
+        Some(signed) => Ok(signed.to_owned()),
+        None => bail!("it would not sign: {}", outcome["error"]),
     }
 }
 
 impl Answer {
+    /// What a program says of a request.
+    pub(super) fn of(outcome: &Value) -> Self {
+        let text = |name: &str| outcome.get(name).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            status: outcome.get("status").and_then(Value::as_u64).and_then(|s| s.try_into().ok()),
+            receipt: outcome.get("receipt").filter(|r| r.is_object()).cloned(),
+            body: text("body").unwrap_or_default(),
+            error: text("error"),
+        }
+    }
+
     async fn ours(payer: mpp_tempo::charge::Payer, url: &str) -> anyhow::Result<Self> {
-        let buyer = Buyer::new(payer, "10.00")?;
-        let outcome = tokio::time::timeout(PATIENCE, buyer.fetch(url)).await;
+        Self::bought(&Buyer::new(payer, "10.00")?, url, None).await
+    }
+
+    /// What this SDK's client says of a request.
+    pub(super) async fn bought(
+        buyer: &Buyer,
+        url: &str,
+        authorization: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let outcome = tokio::time::timeout(PATIENCE, buyer.fetch_as(url, authorization)).await;
         let outcome = outcome.context("no answer in time")?;
         Ok(Self {
             status: outcome.status,
@@ -189,16 +205,22 @@ enum Keeper {
 impl Server {
     pub(super) async fn of(sdk: Sdk, installed: &Installed, rpc: &str) -> anyhow::Result<Self> {
         if sdk == Sdk::Ours {
-            let app = serve::app(rpc, &serve::gate(serve::REALM, serve::SECRET)?).await?;
-            let listener = TcpListener::bind("127.0.0.1:0").await?;
-            let url = format!("http://{}", listener.local_addr()?);
-            let serving = tokio::spawn(async move {
-                let _ = axum::serve(listener, app).await;
-            });
-            return Ok(Self { url, keeper: Keeper::Ours(serving) });
+            return Self::ours(rpc, None).await;
         }
         let (chain, _) = pay::chain_at(rpc).await?;
         Self::started(sdk, sdk.program("server", installed, rpc, &chain)).await
+    }
+
+    /// This SDK's, with an account by card too.
+    pub(super) async fn ours(rpc: &str, cards: Option<&serve::Account>) -> anyhow::Result<Self> {
+        let gate = serve::gate(serve::REALM, serve::SECRET)?;
+        let app = serve::app(rpc, &gate, cards).await?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let serving = tokio::spawn(async move {
+            let _ = axum::serve(listener, app).await;
+        });
+        Ok(Self { url, keeper: Keeper::Ours(serving) })
     }
 
     /// One of another SDK, by its program.

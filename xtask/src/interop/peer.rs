@@ -21,7 +21,7 @@ const STARTS: Duration = Duration::from_secs(30);
 const QUOTED: usize = 12;
 
 /// A running program. It ends when its standard input does, and is killed with this.
-pub(super) struct Peer {
+pub(crate) struct Peer {
     _child: Child,
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
@@ -31,7 +31,7 @@ pub(super) struct Peer {
 
 impl Peer {
     /// Starts one, and returns what it said when it was ready.
-    pub(super) async fn start(mut command: Command) -> anyhow::Result<(Self, Value)> {
+    pub(crate) async fn start(mut command: Command) -> anyhow::Result<(Self, Value)> {
         let program = command.as_std().get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command

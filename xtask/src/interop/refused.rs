@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderName, Method, header};
 use mpp_core::{Challenge, transport::read_challenges};
 use mpp_testkit::devnet::PAYER;
 use serde_json::Value;
@@ -102,11 +102,20 @@ pub(super) async fn send(
     url: &str,
     authorization: Option<&str>,
 ) -> anyhow::Result<(u16, HeaderMap, String)> {
+    let fields = authorization.map(|value| (header::AUTHORIZATION, value));
+    send_with(method, url, fields).await
+}
+
+/// A bare request, with these fields.
+pub(super) async fn send_with<'a>(
+    method: Method,
+    url: &str,
+    fields: impl IntoIterator<Item = (HeaderName, &'a str)>,
+) -> anyhow::Result<(u16, HeaderMap, String)> {
     let client = reqwest::Client::builder().no_proxy().timeout(REQUEST).build()?;
-    let mut request = client.request(method, url);
-    if let Some(authorization) = authorization {
-        request = request.header(header::AUTHORIZATION, authorization);
-    }
+    let fields = fields.into_iter();
+    let request = fields
+        .fold(client.request(method, url), |request, (name, value)| request.header(name, value));
     let response = request.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     Ok((status, headers, response.text().await?))

@@ -10,10 +10,10 @@ use mpp_client::{
 };
 use mpp_core::{
     Amount, Challenge, Credential, Receipt,
-    payer::{Allowance, Funds, Payer as _, Step},
+    payer::{Allowance, Funds, Step},
 };
-use mpp_tempo::{TempoCharge, charge::Payer};
-use reqwest::{Request, Response, redirect};
+use mpp_tempo::charge::Payer;
+use reqwest::{Request, Response, header, redirect};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use serde_json::{Value, json};
 
@@ -72,10 +72,14 @@ pub(crate) struct Trouble {
 impl Buyer {
     /// Pays with one payer, up to so many dollars a payment.
     pub(crate) fn new(payer: Payer, most: &str) -> anyhow::Result<Self> {
+        Self::of(Wallet::new(Limits::usd(most)?).payer(payer))
+    }
+
+    /// Pays with a wallet.
+    pub(crate) fn of(wallet: Wallet) -> anyhow::Result<Self> {
         let heard = Arc::<Mutex<Heard>>::default();
         let (asked, told) = (heard.clone(), heard.clone());
-        let wallet = Wallet::new(Limits::usd(most)?)
-            .payer(payer)
+        let wallet = wallet
             .on_challenge(move |choices| {
                 lock(&asked).ask(choices);
                 Pick::Any
@@ -91,8 +95,17 @@ impl Buyer {
 
     /// Fetches a URL, pays if that is asked, and reads the answer to its end.
     pub(crate) async fn fetch(&self, url: &str) -> Outcome {
+        self.fetch_as(url, None).await
+    }
+
+    /// The same, with an `Authorization` of the caller's own.
+    pub(crate) async fn fetch_as(&self, url: &str, authorization: Option<&str>) -> Outcome {
         *lock(&self.heard) = Heard::default();
-        let response = match self.client.get(url).send().await {
+        let mut request = self.client.get(url);
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let response = match request.send().await {
             Ok(response) => response,
             Err(error) => return self.failed(&error),
         };
@@ -121,12 +134,12 @@ impl Buyer {
 }
 
 /// Answers one challenge, and sends the answer nowhere: the value of an `Authorization` field.
-pub(crate) async fn answer(
-    payer: &Payer,
+pub(crate) async fn answer<P: mpp_core::payer::Payer>(
+    payer: &P,
     challenge: &Challenge,
     url: &str,
 ) -> anyhow::Result<String> {
-    let demand = challenge.read::<TempoCharge>()?;
+    let demand = challenge.read::<P::Method>()?;
     let site = mpp_client::reqwest::site(&reqwest::Method::GET, &url.parse()?);
     let within = Allowance { up_to: Amount::new(u128::from(u64::MAX)), to: site };
     let payment = payer.pay(&demand, &within).await?;
@@ -137,8 +150,8 @@ pub(crate) async fn answer(
 impl Heard {
     fn ask(&mut self, choices: &[Choice]) {
         self.asked.extend(choices.iter().filter_map(|choice| {
-            let demand = choice.challenge.read::<TempoCharge>().ok()?;
-            Some((choice.challenge.clone(), demand.request.terms.amount))
+            let request: Value = choice.challenge.request.decode().ok()?;
+            Some((choice.challenge.clone(), Amount::parse(request.get("amount")?.as_str()?).ok()?))
         }));
     }
 

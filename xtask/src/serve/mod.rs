@@ -1,5 +1,6 @@
 //! A paid API with the routes of the interop servers of other SDKs, for their clients and validators to pay.
 
+mod cards;
 mod routes;
 mod sessions;
 
@@ -21,6 +22,7 @@ use mpp_testkit::devnet::{RECIPIENT, SPONSOR};
 use serde_json::json;
 use tokio::{net::TcpListener, signal::unix};
 
+pub(crate) use self::cards::Account;
 use self::{
     routes::{Route, Share},
     sessions::Tellers,
@@ -33,7 +35,12 @@ pub(crate) const SECRET: &str = "interop-secret-key-minimum-32-bytes!!";
 pub(crate) const REALM: &str = "127.0.0.1";
 
 /// Serves on 127.0.0.1 until SIGTERM, or an interrupt.
-pub(crate) fn command(console: Console, rpc_url: &str, port: u16) -> anyhow::Result<bool> {
+pub(crate) fn command(
+    console: Console,
+    rpc_url: &str,
+    stripe: Option<&str>,
+    port: u16,
+) -> anyhow::Result<bool> {
     crate::runtime()?.block_on(async {
         let listener =
             TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("port {port}"))?;
@@ -41,7 +48,14 @@ pub(crate) fn command(console: Console, rpc_url: &str, port: u16) -> anyhow::Res
         let env = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
         let realm = env("MPP_REALM").unwrap_or_else(|| REALM.to_owned());
         let secret = env("MPP_SECRET_KEY").unwrap_or_else(|| SECRET.to_owned());
-        let app = app(rpc_url, &gate(&realm, &secret)?).await?;
+        let cards = match stripe {
+            Some(url) => {
+                let key = env("STRIPE_SECRET_KEY").context("STRIPE_SECRET_KEY is not set")?;
+                Some(Account::simulated(url, &key)?)
+            }
+            None => None,
+        };
+        let app = app(rpc_url, &gate(&realm, &secret)?, cards.as_ref()).await?;
         console.object(&json!({ "url": url, "rpc": rpc_url }));
         console.say(format_args!("a paid API at {url}, settling on {rpc_url}; SIGTERM stops it"));
         axum::serve(listener, app).with_graceful_shutdown(told_to_stop()).await?;
@@ -58,8 +72,12 @@ async fn told_to_stop() {
     }
 }
 
-/// The whole API, settling on a node.
-pub(crate) async fn app(rpc_url: &str, gate: &Gate) -> anyhow::Result<Router> {
+/// The whole API, settling on a node, and with an account by card too.
+pub(crate) async fn app(
+    rpc_url: &str,
+    gate: &Gate,
+    account: Option<&Account>,
+) -> anyhow::Result<Router> {
     let (chain, rpc) = pay::chain_at(rpc_url).await?;
     // One account that sponsors has one budget, and so one store.
     let books: Arc<dyn Store> = Arc::new(Memory::volatile());
@@ -75,6 +93,10 @@ pub(crate) async fn app(rpc_url: &str, gate: &Gate) -> anyhow::Result<Router> {
         .route("/openapi.json", get(async move || ([(header::CACHE_CONTROL, "max-age=300")], Json(described))))
         .route("/llms.txt", get(async || "# Interop\n\n> Paid routes for clients of other SDKs.\n\n[OpenAPI discovery](/openapi.json)\n"));
     let tellers = Tellers::new(&chain, &rpc, sponsor(&chain, &books)?)?;
+    if let Some(account) = account {
+        let chain = Arc::new(Verifier::new(&chain, RECIPIENT.address, rpc.clone())?);
+        app = cards::sell(app, gate, &chain, account)?;
+    }
     for (route, seller) in sold {
         if route.path == "/sponsored" {
             app = sessions::sell(app, gate, &tellers, (route.price, &seller))?;

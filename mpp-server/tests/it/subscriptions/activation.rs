@@ -61,7 +61,7 @@ async fn products_are_subscribed_to_one_by_one() {
     let house = House::new();
     house.subscribe("alice").await;
     let plan = "5 coupon per 30 days".parse().unwrap();
-    let offers = Offers::of(plan).via(&house.club).unwrap();
+    let offers = Offers::of(plan).via(&house.club);
     let basic = Route::of(offers).subscribed(Members::of("basic", |_| None));
     let refused = house.ask_at(&basic, Some("alice"), None).await.unwrap_err();
     assert_eq!(why(&refused), (402, Reason::NO_CREDENTIAL, 1));
@@ -156,7 +156,7 @@ async fn a_route_that_cannot_keep_a_subscription_is_not_built() {
     assert!(matches!(sold, Err(ConfigError::NoSubscriber)));
     let stranger = Gate::builder(Memory::volatile()).realm("shop").secret(crate::booth::SECRET);
     let stranger = stranger.build().unwrap();
-    let offers = Offers::of("5 coupon per month".parse().unwrap()).via(&club).unwrap();
+    let offers = Offers::of("5 coupon per month".parse().unwrap()).via(&club);
     let route = Route::of(offers).subscribed(Members::of("pro", |_| None));
     assert!(matches!(stranger.paywall(route), Err(ConfigError::NoRenewer)));
 }

@@ -121,7 +121,7 @@ pub(super) fn builder(store: impl Store, clock: &Hands) -> GateBuilder {
 
 pub(super) fn route(gate: &Gate, club: &Arc<Club>, plan: &str) -> Route {
     gate.renews(club);
-    let offers = Offers::<Subscription>::of(plan.parse().unwrap()).via(club).unwrap();
+    let offers = Offers::<Subscription>::of(plan.parse().unwrap()).via(club);
     let route = Route::of(offers).subscribed(Members::of(PRODUCT, |_| None));
     gate.recovers(&route);
     route

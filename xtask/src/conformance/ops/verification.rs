@@ -124,7 +124,7 @@ fn outcome(rejection: &Rejection) -> &'static str {
 ///
 /// HMAC fills a key that is shorter than its block with zeros: a short secret and the same secret with zeros behind it
 /// are one key, so nothing about the ring is relaxed to read the suite's secrets.
-fn ring(secret: &str) -> anyhow::Result<Keys> {
+pub(super) fn ring(secret: &str) -> anyhow::Result<Keys> {
     if secret.is_empty() {
         bail!("the secret is empty");
     }

@@ -81,7 +81,7 @@ impl<'o> Round<'o> {
     pub(super) async fn play(mut self, console: Console) -> anyhow::Result<Matrix> {
         let mut matrix = Matrix::default();
         let mut add = |cell: Cell| {
-            let cell = cell.of_sessions();
+            let cell = cell.under("session");
             console.note(cell.line());
             matrix.add(cell);
         };
