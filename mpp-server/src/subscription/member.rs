@@ -3,11 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use http::request::Parts;
-use mpp_core::{
-    intent::{PeriodUnit, Plan},
-    problem::Rejection,
-    store::Key,
-};
+use mpp_core::{problem::Rejection, store::Key};
 
 type KnownBy = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 
@@ -70,22 +66,6 @@ impl Member {
     }
 }
 
-/// What a plan is called that no product was named for: its own external id, else itself.
-pub(crate) fn product_of(plan: &Plan) -> String {
-    let price = &plan.per_period;
-    if let Some(id) = &price.external_id {
-        return id.clone();
-    }
-    let unit = match plan.cadence.unit {
-        PeriodUnit::Day => "day",
-        PeriodUnit::Week => "week",
-        _ => "month",
-    };
-    let (amount, count) = (price.amount(), plan.cadence.count);
-    let description = price.description.as_deref().unwrap_or_default();
-    format!("{amount} {} per {count} {unit} {description}", price.unit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,16 +76,6 @@ mod tests {
         assert_ne!(key("pro", "alice"), key("proa", "lice"));
         assert_ne!(key("pro", "alice"), key("pro", "bob"));
         assert_ne!(key("1 a", "b"), key("1", " ab"));
-    }
-
-    #[test]
-    fn a_plan_is_its_own_product_until_one_is_named() {
-        let plan = |text: &str| text.parse::<Plan>().unwrap();
-        assert_ne!(product_of(&plan("1 usd per month")), product_of(&plan("1 usd per 2 months")));
-        assert_eq!(product_of(&plan("1 usd per month")), product_of(&plan("1 usd per 1 month")));
-        let mut named = plan("1 usd per month");
-        named.per_period = named.per_period.external_id("pro");
-        assert_eq!(product_of(&named), "pro");
     }
 
     #[test]

@@ -18,8 +18,6 @@ mod renewer;
 mod standing;
 mod sweep;
 
-#[cfg(feature = "tower")]
-pub(crate) use self::member::product_of;
 pub(crate) use self::{
     books::Agreements,
     member::Member,

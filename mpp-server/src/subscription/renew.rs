@@ -150,6 +150,8 @@ impl Agreements {
         // A crash here leaves the order as open as it was.
         let known = rail.reconcile(order.evidence.clone());
         match self.0.ledger.within_deadline(known).await {
+            // Never sent, and called off since: it is not sent now, and ends where nothing was paid any more.
+            Fate::Absent if of.cancelled.is_some() => self.fail(key, of, order.period, false).await,
             Fate::Absent if self.is_still_due(of, order.period) => {
                 let fate = self.send(of, &order.evidence, began).await;
                 self.close(key, of, order.period, fate).await

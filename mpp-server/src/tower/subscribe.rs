@@ -4,16 +4,12 @@ use std::{fmt, sync::Arc};
 
 use http::request::Parts;
 use mpp_core::{
-    intent::{Plan, Subscription},
+    intent::{PeriodUnit, Plan, Subscription},
     renewer::Renewer,
 };
 
 use super::{Paywall, Selling};
-use crate::{
-    error::ConfigError,
-    gate::Gate,
-    subscription::{Members, product_of},
-};
+use crate::{error::ConfigError, gate::Gate, subscription::Members};
 
 type KnownBy = Box<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 
@@ -131,5 +127,36 @@ impl IntoPlan for Plan {
 impl IntoPlan for &str {
     fn into_plan(self) -> Result<Plan, ConfigError> {
         Ok(self.parse()?)
+    }
+}
+
+/// What a plan is called that no product was named for: its own external id, else itself.
+fn product_of(plan: &Plan) -> String {
+    let price = &plan.per_period;
+    if let Some(id) = &price.external_id {
+        return id.clone();
+    }
+    let unit = match plan.cadence.unit {
+        PeriodUnit::Day => "day",
+        PeriodUnit::Week => "week",
+        _ => "month",
+    };
+    let (amount, count) = (price.amount(), plan.cadence.count);
+    let description = price.description.as_deref().unwrap_or_default();
+    format!("{amount} {} per {count} {unit} {description}", price.unit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_its_own_product_until_one_is_named() {
+        let plan = |text: &str| text.parse::<Plan>().unwrap();
+        assert_ne!(product_of(&plan("1 usd per month")), product_of(&plan("1 usd per 2 months")));
+        assert_eq!(product_of(&plan("1 usd per month")), product_of(&plan("1 usd per 1 month")));
+        let mut named = plan("1 usd per month");
+        named.per_period = named.per_period.external_id("pro");
+        assert_eq!(product_of(&named), "pro");
     }
 }

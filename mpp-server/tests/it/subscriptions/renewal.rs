@@ -179,6 +179,22 @@ async fn an_open_charge_and_a_cancellation_end_after_the_period_that_may_be_paid
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_that_the_rail_never_saw_is_not_sent_after_a_cancellation() {
+    let house = House::new();
+    house.subscribe("alice").await;
+    house.clock.advance(DAY * 30);
+    house.club.next(Step::Settle, [Act::NeverHears]);
+    assert_eq!(house.refused("alice", None).await, UNKNOWN);
+    house.gate.subscriptions().cancel(PRODUCT, "alice").await.unwrap();
+    house.clock.advance(Duration::from_secs(3));
+    assert_eq!(house.refused("alice", None).await, (402, Reason::SUBSCRIPTION_OVER, 1));
+    house.gate.recover().await.unwrap();
+    assert_eq!((house.club.charges(), house.club.asked(Step::Settle)), (1, 2));
+    let member = &house.club.members()["club0"];
+    assert_eq!(member.ended, Some(member.anchor.plus(DAY * 30)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_of_price_serves_what_was_paid_and_charges_at_no_other_terms() {
     let house = House::new();
     house.subscribe("alice").await;
