@@ -118,15 +118,6 @@ impl Currency {
         }
     }
 
-    /// How many decimals a price can have.
-    pub(crate) fn exact(&self) -> u8 {
-        match self.step() {
-            100 => 0,
-            10 => 2,
-            _ => self.decimals(),
-        }
-    }
-
     /// The least that is charged, in base units, where it is known.
     pub fn least(&self) -> Option<u128> {
         LEAST.iter().find(|(code, _)| *code == self.as_str()).map(|(_, least)| *least)

@@ -123,3 +123,52 @@ impl fmt::Display for Refused {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_read_of_a_refusal_is_its_words() {
+        let body = json!({ "error": { "type": "card_error", "code": "card_declined", "decline_code": "do_not_honor",
+            "message": "Your card spt_hunter2 was declined.", "param": "shared_payment_granted_token",
+            "payment_intent": { "id": "pi_1", "status": "requires_payment_method", "client_secret": "pi_1_secret_x" } } });
+        let refused = Refused::read(402, &body).unwrap();
+        assert_eq!(
+            (refused.word(), refused.payment_intent.as_deref()),
+            ("do_not_honor", Some("pi_1"))
+        );
+        assert_eq!(refused.to_string(), "do_not_honor at shared_payment_granted_token");
+        assert!(!format!("{refused:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_stripe_would_not_publish_is_no_refusal() {
+        for body in [
+            json!(null),
+            json!([]),
+            json!({ "error": "card_error" }),
+            json!({ "error": {} }),
+            json!({ "error": { "type": 7 } }),
+            json!({ "error": { "type": "<b>card_error</b>" } }),
+            json!({ "error": { "type": "spt_hunter2" } }),
+        ] {
+            assert_eq!(Refused::read(400, &body), None, "{body}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_refusal_shows_a_token_or_prose(before in "[a-z ]{0,8}", kind in "spt_|sk_live_|rk_test_|whsec_|pi_1_secret_", after in "[A-Za-z0-9]{1,24}") {
+            let secret = format!("{before}{kind}{after}");
+            let body = json!({ "error": { "type": "card_error", "code": secret, "decline_code": secret, "param": secret,
+                "message": secret, "payment_intent": { "id": secret, "status": secret } } });
+            let refused = Refused::read(402, &body).unwrap();
+            let shown = format!("{refused:?} {refused} {}", ApiError::Refused(refused.clone()));
+            prop_assert!(!shown.contains(&kind), "{shown}");
+        }
+    }
+}

@@ -81,7 +81,7 @@ impl<'a> Call<'a> {
         Self { account, ..self }
     }
 
-    pub(crate) fn as_of(self, version: &'a str) -> Self {
+    pub(crate) fn in_version(self, version: &'a str) -> Self {
         Self { version: Some(version), ..self }
     }
 }
@@ -107,7 +107,7 @@ impl Api {
     /// The same through a client with its own TLS, proxy or pool. It must follow no redirects and repeat nothing.
     ///
     /// # Errors
-    /// [`ApiSetup::Address`] never happens here; kept for one type of error.
+    /// [`ApiSetup`], where the key cannot travel in a header.
     pub fn with_client(key: &SecretKey, client: Client) -> Result<Self, ApiSetup> {
         Ok(Self {
             client,
@@ -125,6 +125,10 @@ impl Api {
     /// [`ApiSetup::Address`]: plain http leaves this machine with the key in it.
     pub fn at(self, base: &str) -> Result<Self, ApiSetup> {
         let base = Url::parse(base).map_err(|_| ApiSetup::Address)?;
+        // A name and a password in the address would travel beside the key, or instead of it.
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(ApiSetup::Address);
+        }
         let here = matches!(base.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
         match base.scheme() {
             "https" => Ok(Self { base, ..self }),
@@ -243,5 +247,40 @@ impl fmt::Debug for Api {
             .field("base", &self.base.as_str())
             .field("test", &self.test)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api() -> Api {
+        Api::new(&SecretKey::new("sk_test_hunter2").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_key_leaves_this_machine_over_https_alone() {
+        for good in ["https://example.com", "http://127.0.0.1:1", "http://localhost:1"] {
+            assert!(api().at(good).is_ok(), "{good}");
+        }
+        for bad in ["", "http://example.com", "ftp://127.0.0.1", "https://a:b@example.com", "x"] {
+            assert!(matches!(api().at(bad), Err(ApiSetup::Address)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_one_and_no_header_of_its_own() {
+        assert_eq!(
+            api().version("2026-04-22.preview").unwrap().version_text(),
+            "2026-04-22.preview"
+        );
+        for bad in ["", "latest", "2026-04-22\r\nx: y", "2026-04-22.préview"] {
+            assert!(matches!(api().version(bad), Err(ApiSetup::Version)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        assert!(!format!("{:?}", api()).contains("hunter2"));
     }
 }

@@ -71,13 +71,13 @@ impl Evidence {
     pub(super) fn call(&self) -> Call<'_> {
         Call::post(PATH, &self.form)
             .once(&self.key)
-            .as_of(&self.version)
+            .in_version(&self.version)
             .on_behalf_of(self.account())
     }
 
     /// Another call about the same payment.
     pub(super) fn about<'a>(&'a self, call: Call<'a>) -> Call<'a> {
-        call.as_of(&self.version).on_behalf_of(self.account())
+        call.in_version(&self.version).on_behalf_of(self.account())
     }
 
     pub(super) fn account(&self) -> Option<&str> {

@@ -76,8 +76,11 @@ impl Verifier {
         if amount.get() > self.currency.most() {
             return Err(PriceError::Unpayable);
         }
-        if amount.get() % self.currency.step() != 0 {
-            return Err(AmountError::Inexact { decimals: self.currency.exact() }.into());
+        let step = self.currency.step();
+        if !amount.get().is_multiple_of(step) {
+            let lost = u8::try_from(step.ilog10()).unwrap_or_default();
+            let decimals = self.currency.decimals().saturating_sub(lost);
+            return Err(AmountError::Inexact { decimals }.into());
         }
         let shares = self.options.fixed().map_or(Ok(()), |options| options.fits(amount));
         shares.map_err(|_| PriceError::Shares)

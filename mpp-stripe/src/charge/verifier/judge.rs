@@ -81,10 +81,11 @@ pub(super) fn meaning(refused: &Refused) -> Meaning {
         _ if kind == "idempotency_error" => Meaning::Unclear,
         // No key, no right: nothing about this payment.
         401 | 403 => Meaning::Ours,
-        402 if codes.contains(&Some("authentication_required")) => {
+        400 | 402 if codes.contains(&Some("authentication_required")) => {
             Meaning::Payer(action_required())
         }
         402 => Meaning::Payer(declined(refused.word())),
+        400 if kind == "card_error" => Meaning::Payer(declined(refused.word())),
         400 | 404 if about_token(refused) => Meaning::Payer(token_refused(refused)),
         400 | 404 => Meaning::Ours,
         _ => Meaning::Unclear,

@@ -78,6 +78,27 @@ async fn a_decline_is_told_in_stripes_word_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_decline_in_no_word_of_stripes_list_is_a_decline_and_no_more() {
+    let stage = Stage::new().await;
+    let (script, api) = Scripted::start().await;
+    let verifier = Verifier::new(api, TEST_NETWORK, Currency::USD).unwrap();
+    let shop = stage.selling("5 usd".parse().unwrap(), verifier.clock(Arc::new(stage.clock())));
+    for word in ["4242424242424242", "CALL-5551234", "spt_hunter2", "call me", &"a".repeat(65)] {
+        let shown = shop.pay(VISA).await;
+        let said = json!({ "type": "card_error", "code": word, "decline_code": word });
+        script.says([refuses(402, said)]);
+        let refusal = shop.refusal(&shown).await;
+        let told = &refusal.rejection.detail;
+        let known = ["card_declined", "card_error"];
+        assert!(
+            known.iter().any(|w| **told == format!("The payment was declined: {w}.")),
+            "{told}"
+        );
+        super::bad_input::holds_no_secret(&refusal, word);
+    }
+}
+
+#[tokio::test]
 async fn what_is_processing_is_asked_after_until_it_has_an_end() {
     for (succeeds, intents) in [(true, "succeeded"), (false, "requires_payment_method")] {
         let stage = Stage::new().await;
@@ -235,6 +256,7 @@ fn table() -> Vec<(&'static str, Vec<Line>, Why, usize)> {
             3,
         ),
         ("declined without an intent", vec![refuses(402, typed("card_error"))], DECLINED, 1),
+        ("declined as a bad request", vec![refuses(400, typed("card_error"))], DECLINED, 1),
         (
             "authentication",
             vec![refuses(402, card_error("authentication_required", "requires_payment_method"))],

@@ -48,6 +48,27 @@ async fn a_refund_whose_answer_was_lost_is_the_same_refund() {
     assert_eq!(given_back(&stage).len(), 3);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_ask_for_one_refund_at_once_get_one() {
+    let stage = Stage::new().await;
+    let (receipt, verifier) = (paid(&stage).await, stage.verifier());
+    let asked = Vec::from_iter((0..20).map(|_| {
+        let (receipt, verifier) = (receipt.clone(), verifier.clone());
+        tokio::spawn(async move { verifier.refund(&receipt, Some(Amount::new(20))).await.unwrap() })
+    }));
+    for asked in asked {
+        asked.await.unwrap();
+    }
+    assert_eq!(given_back(&stage), [20]);
+    let posted = stage
+        .sim
+        .calls()
+        .into_iter()
+        .filter(|call| call.method == "POST" && call.path == "/v1/refunds");
+    let keys = posted.map(|call| call.header("idempotency-key").unwrap().to_owned());
+    assert_eq!(std::collections::BTreeSet::from_iter(keys).len(), 1);
+}
+
 #[tokio::test]
 async fn two_refunds_of_one_amount_need_two_names_and_no_more_than_is_left() {
     let stage = Stage::new().await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mpp_core::{
     Challenge, Credential, Price, Realm, Timestamp,
-    binding::{Keys, challenge_id},
+    binding::{Claim, Keys, challenge_id},
     challenge::Draft,
     encoded::Encoded,
     method::{Method, Request},
@@ -97,12 +97,29 @@ async fn a_request_is_written_as_deployed_peers_write_it() {
     );
 }
 
+/// A credential as it is shown at a time (Unix seconds), late or not.
+fn claim(challenge: &Challenge, credential: Credential, now: i64) -> Claim<StripeCharge> {
+    let recognised = Keys::new(SECRET).unwrap().recognise(credential, &challenge.realm).unwrap();
+    recognised.admit_late(&Timestamp::from_unix(now, 0)).unwrap().claim().unwrap()
+}
+
 async fn order(verifier: &Verifier, challenge: Challenge, credential: Credential) -> Value {
-    let keys = Keys::new(SECRET).unwrap();
-    let recognised = keys.recognise(credential, &challenge.realm).unwrap();
-    let admitted = recognised.admit(&Timestamp::from_unix(1_800_000_000, 0)).unwrap();
-    let evidence = verifier.check(&admitted.claim().unwrap()).await.unwrap();
+    let evidence = verifier.check(&claim(&challenge, credential, 1_800_000_000)).await.unwrap();
     serde_json::to_value(&evidence).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_that_is_shown_late_is_an_order_that_is_not_sent() {
+    let verifier = verifier();
+    let draft = draft(&verifier, &price("50 usd"), "2027-01-15T08:00:00Z").await;
+    let challenge = Keys::new(SECRET).unwrap().seal(draft);
+    let end = challenge.expires.as_ref().unwrap().unix_seconds();
+    for (now, taken) in [(end, true), (end + 1, false)] {
+        let checked =
+            verifier.check(&claim(&challenge, answer(&challenge, "spt_1", None), now)).await;
+        let reason = checked.err().map(|rejection| rejection.reason);
+        assert_eq!(reason, (!taken).then_some(mpp_core::problem::Reason::EXPIRED));
+    }
 }
 
 #[tokio::test]
