@@ -106,9 +106,6 @@ pub enum PriceError {
     /// Nothing is asked, of a method that sells nothing for nothing.
     #[error("this method asks for more than nothing")]
     Nothing,
-    /// Less than this method charges in that currency.
-    #[error("this is less than the method charges in that currency")]
-    TooSmall,
     /// More is shared out of the price than it is.
     #[error("the price is not more than what is shared out of it")]
     Shares,

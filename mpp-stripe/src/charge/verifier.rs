@@ -70,8 +70,8 @@ impl Verifier {
         if amount.is_zero() {
             return Err(PriceError::Nothing);
         }
-        if self.currency.least().is_some_and(|least| amount.get() < least) {
-            return Err(PriceError::TooSmall);
+        if let Some(least) = self.currency.least().filter(|least| amount.get() < *least) {
+            return Err(PriceError::BelowMinimum { least: Amount::new(least) });
         }
         if amount.get() > self.currency.most() {
             return Err(PriceError::Unpayable);

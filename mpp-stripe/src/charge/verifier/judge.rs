@@ -26,6 +26,8 @@ pub(super) enum Meaning {
     Payer(Rejection),
     /// Our own configuration is no good.
     Ours,
+    /// The key was first used for another order than ours: by somebody else's books.
+    Elsewhere,
     /// It does not tell.
     Unclear,
 }
@@ -78,6 +80,7 @@ pub(super) fn meaning(refused: &Refused) -> Meaning {
     let kind = refused.kind.as_deref().unwrap_or_default();
     let codes = [refused.code.as_deref(), refused.decline_code.as_deref()];
     match refused.status {
+        400 if kind == "idempotency_error" => Meaning::Elsewhere,
         _ if kind == "idempotency_error" => Meaning::Unclear,
         // No key, no right: nothing about this payment.
         401 | 403 => Meaning::Ours,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use mpp_core::{
-    Price,
+    Amount, Price,
     intent::PriceError,
     problem::{Problem, Reason},
     transport::Refusal,
@@ -149,7 +149,7 @@ async fn prices_that_stripe_does_not_charge_are_no_offers() {
         verifier.terms(&price.parse().unwrap()).map(|terms| terms.amount.get())
     };
     assert_eq!(terms("usd", "0.50 usd"), Ok(50));
-    assert_eq!(terms("usd", "0.49 USD"), Err(PriceError::TooSmall));
+    assert_eq!(terms("usd", "0.49 USD"), Err(PriceError::BelowMinimum { least: Amount::new(50) }));
     assert_eq!(terms("usd", "0 usd"), Err(PriceError::Nothing));
     assert_eq!(terms("usd", "5 eur"), Err(PriceError::Unit));
     assert!(matches!(terms("usd", "0.501 usd"), Err(PriceError::Amount(_))));
@@ -160,7 +160,10 @@ async fn prices_that_stripe_does_not_charge_are_no_offers() {
     assert_eq!(terms("kwd", "1.230 kwd"), Ok(1230));
     assert!(matches!(terms("kwd", "1.234 kwd"), Err(PriceError::Amount(_))));
     assert_eq!(terms("idr", "9999999999.99 idr"), Ok(999_999_999_999));
-    assert_eq!(terms("huf", "174 huf"), Err(PriceError::TooSmall));
+    assert_eq!(
+        terms("huf", "174 huf"),
+        Err(PriceError::BelowMinimum { least: Amount::new(17_500) })
+    );
 }
 
 #[tokio::test]

@@ -315,7 +315,7 @@ fn table() -> Vec<(&'static str, Vec<Line>, Why, usize)> {
         ),
         ("no such page", vec![refuses(404, typed("invalid_request_error"))], OUR_FAULT, 1),
         ("too small", vec![refuses(400, invalid("amount_too_small", "amount"))], OUR_FAULT, 1),
-        ("other parameters", vec![refuses(400, typed("idempotency_error"))], UNKNOWN, 1),
+        ("other parameters", vec![refuses(400, typed("idempotency_error"))], ELSEWHERE, 1),
         (
             "in use",
             vec![refuses(

@@ -76,8 +76,8 @@ impl Stage {
     }
 
     pub(super) fn selling(&self, price: Price, verifier: Verifier) -> Shop {
-        let offers = Offers::<Charge>::of(price).via(&Arc::new(verifier)).unwrap();
-        let route: Route = offers.into_vec().into();
+        let offers = Offers::<Charge>::of(price).via(&Arc::new(verifier));
+        let route: Route = offers.into_vec().unwrap().into();
         let gate = Gate::builder(self.store.clone()).realm("shop").secret(SECRET);
         let gate = gate.clock(self.clock()).recover_by_hand().build().unwrap();
         gate.recovers(&route);
