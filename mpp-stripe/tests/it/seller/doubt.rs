@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use mpp_core::{Timestamp, time::Clock};
+use mpp_server::permit::Ending;
 use mpp_stripe::{
     Currency, TEST_NETWORK,
     charge::{Options, Verifier, reason},
@@ -173,4 +174,44 @@ async fn what_another_ledger_took_on_other_terms_is_never_served_here() {
         assert_eq!(theirs.refused(&shown).await.0, USED.0, "{n}");
     }
     assert_eq!(stage.succeeded(), 2);
+}
+
+#[tokio::test]
+async fn work_that_was_done_before_its_money_was_in_doubt_is_handed_out_once_it_is_paid() {
+    for fault in [Fault::AnswerLost, Fault::ConnectionLost, Fault::ServerError, Fault::RateLimited]
+    {
+        let stage = Stage::new().await;
+        let shop = stage.shop();
+        let shop = Shop { route: shop.route.clone().charge_on_success(), ..shop };
+        let shown = shop.pay(VISA).await;
+        let permit = shop.serve(&shown).await.unwrap();
+        assert_eq!(stage.charges(), 0);
+        stage.sim.next(fault.clone());
+        assert!(permit.finish(Ending::Delivered).await.is_err(), "{fault:?}");
+        stage.sim.advance(Duration::from_secs(10));
+        // The handler runs again, and nothing is taken again.
+        shop.delivers(&shown).await;
+        assert_eq!(stage.succeeded(), 1, "{fault:?}");
+        assert_eq!(shop.refused(&shown).await, USED);
+    }
+}
+
+#[tokio::test]
+async fn a_payload_of_no_shape_shows_no_token() {
+    let stage = Stage::new().await;
+    let shop = stage.shop();
+    for payload in [
+        json!({ "spt": ["spt_hunter2"] }),
+        json!({ "spt": "spt_hunter2 " }),
+        json!({ "spt": { "spt_hunter2": 1 } }),
+        json!({ "spt": 1, "externalId": "spt_hunter2" }),
+        json!({ "spt": "spt_hunter2", "externalId": 7 }),
+    ] {
+        let mut shown = serde_json::to_value(&shop.pay(VISA).await).unwrap();
+        shown["payload"] = payload.clone();
+        let shown = mpp_core::Credential::from_json(shown.to_string().as_bytes()).unwrap();
+        let refusal = shop.refusal(&shown).await;
+        super::bad_input::holds_no_secret(&refusal, &payload.to_string());
+        assert!(!format!("{refusal:?}").contains("hunter2"), "{payload}: {refusal:?}");
+    }
 }
