@@ -1,24 +1,29 @@
 //! A card's 402, and its charge at a Stripe of this machine that answers at once: ours, the peer's, and the bare call.
 
-use std::{error::Error, future::IntoFuture, sync::Arc, thread, time::Instant};
+use std::{cell::Cell, error::Error, future::IntoFuture, sync::Arc, thread, time::Instant};
 
 use axum::{
     Router,
     body::Body,
     routing::{get, post},
 };
-use http::{HeaderValue, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use mpp_core::{
-    Challenge, Credential, opaque::Opaque, store::Memory, transport::Http,
-    transport::read_challenges,
+    Challenge, Credential, Realm,
+    fate::Fate,
+    opaque::Opaque,
+    store::Memory,
+    time::Clock,
+    transport::{Http, Resource, read_challenges, read_credential},
+    verifier::Verifier as _,
 };
-use mpp_server::{Gate, Paid};
+use mpp_server::{Gate, Paid, clock::SystemClock};
 use mpp_stripe::{
     Api, Currency, SecretKey, StripeCharge, TEST_NETWORK,
     charge::{Payload, Verifier},
 };
 use peer::{
-    PaymentCredential, format_authorization,
+    ChargeRequest, PaymentChallenge, PaymentCredential, format_authorization, parse_authorization,
     server::{
         Mpp, StripeChargeMethod, StripeChargeOptions, StripeConfig,
         axum::{ChargeChallenger, ChargeConfig, MppCharge, WithReceipt},
@@ -50,7 +55,8 @@ pub fn rows(effort: Effort) -> Vec<Row> {
 fn measured(effort: Effort) -> Result<Vec<Row>, Failure> {
     let url = till()?;
     let (runtime, floor) = (runtime(), free());
-    let (ours, peers) = (ours(&url)?, Peers::at(&url)?);
+    let shop = Arc::new(shop(&url)?);
+    let (ours, peers) = (ours(&shop)?, Peers::at(&url)?);
     let (asked, served) = (StatusCode::PAYMENT_REQUIRED, StatusCode::OK);
     let app = peers.app();
     let [mine, theirs, without] = least(
@@ -66,25 +72,59 @@ fn measured(effort: Effort) -> Result<Vec<Row>, Failure> {
     // A call takes as long as dozens of challenges do.
     let effort = Effort { requests: effort.requests / 8, ..effort };
     let template = template(&runtime, &ours)?;
-    let mut numbers = 0..;
-    let mut next = || numbers.next().unwrap_or(0_u64);
-    let (mut first, mut second) = (0, 0);
-    let [mine, theirs, bare] = least(
+    let realm = Realm::parse(REALM)?;
+    let expected = peers.issue().request.decode::<ChargeRequest>()?;
+    let numbers = Cell::new(0);
+    let next = || {
+        numbers.set(numbers.get() + 1);
+        numbers.get()
+    };
+    let [mine, theirs, booked, unbooked, bare] = least(
         effort,
         [
-            sending(effort, &runtime, &ours, served, || {
-                first += 1;
-                paid(&template, first)
-            }),
-            sending(effort, &runtime, &app, served, || {
-                second += 1;
-                peers.paid(second)
-            }),
-            bare(effort, &runtime, &url, &mut next)?,
+            taking(
+                effort,
+                &runtime,
+                || paid(&template, next()),
+                async |asked: Request<Body>| {
+                    take(&shop, &realm, asked.headers()).await;
+                },
+            ),
+            taking(
+                effort,
+                &runtime,
+                || peers.paid(next()),
+                async |asked: Request<Body>| {
+                    peers.take(&asked.headers()[header::AUTHORIZATION], &expected).await;
+                },
+            ),
+            sending(effort, &runtime, &ours, served, || paid(&template, next())),
+            sending(effort, &runtime, &app, served, || peers.paid(next())),
+            taking(effort, &runtime, || form(next()), bare(&url)?),
         ],
     );
-    let charging = Row::cost("charge by card through axum", "ns", mine, theirs).over(bare);
-    Ok(vec![asking, charging])
+    let charging = Row::cost("charge a card, on no books", "ns", mine, theirs).over(bare);
+    let selling = Row::cost("paid request by card through axum", "ns", booked, unbooked).over(bare);
+    Ok(vec![asking, charging, selling])
+}
+
+/// A side that does something with each of what was made before the clock runs.
+fn taking<'a, T>(
+    effort: Effort,
+    runtime: &'a Runtime,
+    mut make: impl FnMut() -> T + 'a,
+    take: impl AsyncFn(T) + 'a,
+) -> Side<'a> {
+    Box::new(move || {
+        let made = Vec::from_iter((0..effort.requests).map(|_| make()));
+        runtime.block_on(async {
+            let began = Instant::now();
+            for one in made {
+                take(one).await;
+            }
+            per_call(began.elapsed(), effort.requests)
+        })
+    })
 }
 
 /// A Stripe that takes every dollar, on a thread of its own.
@@ -93,17 +133,33 @@ fn till() -> Result<String, Failure> {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
     let url = format!("http://{}", listener.local_addr()?);
     let json = [(header::CONTENT_TYPE, "application/json")];
-    let app = Router::new().route("/v1/payment_intents", post(move || async move { (json, TAKEN) }));
+    let app =
+        Router::new().route("/v1/payment_intents", post(move || async move { (json, TAKEN) }));
     thread::spawn(move || runtime.block_on(axum::serve(listener, app).into_future()));
     Ok(url)
 }
 
-/// Our application, with one route that costs a dollar by card, over a store in memory.
-fn ours(url: &str) -> Result<Router, Failure> {
+/// Our method.
+fn shop(url: &str) -> Result<Verifier, Failure> {
     let api = Api::new(&SecretKey::new(KEY)?)?.at(url)?;
-    let shop = Verifier::new(api, TEST_NETWORK, Currency::USD)?.payment_methods(["card"])?;
+    Ok(Verifier::new(api, TEST_NETWORK, Currency::USD)?.payment_methods(["card"])?)
+}
+
+/// From a header to a charge, by the steps of the gate; nobody books it.
+async fn take(shop: &Verifier, realm: &Realm, headers: &HeaderMap) {
+    let credential = read_credential(headers, None).expect("it can be read");
+    let known = keys().recognise(credential.expect("there is one"), realm).expect("it is ours");
+    known.fits(&Resource::at(format!("GET {PATH}"))).expect("it is for this route");
+    let admitted = known.admit(&SystemClock::new().now()).expect("in time");
+    let claim = admitted.claim::<StripeCharge>().expect("of this method");
+    let evidence = shop.check(&claim).await.expect("it can be charged");
+    assert!(matches!(shop.settle(&evidence).await, Fate::Settled(_)), "it is charged");
+}
+
+/// Our application, with one route that costs a dollar by card, over a store in memory.
+fn ours(shop: &Arc<Verifier>) -> Result<Router, Failure> {
     let gate = Gate::builder(Memory::volatile()).realm(REALM).secret(SECRET).build()?;
-    let paywall = gate.charge("1 usd")?.via(&Arc::new(shop)).layer()?;
+    let paywall = gate.charge("1 usd")?.via(shop).layer()?;
     Ok(Router::new().route(PATH, get(|_: Paid| async { "ok" }).layer(paywall)))
 }
 
@@ -157,18 +213,29 @@ impl Peers {
 
     fn app(&self) -> Router {
         let state: Arc<dyn ChargeChallenger> = Arc::new(self.0.clone());
-        let handler =
-            |charge: MppCharge<Dollar>| async { WithReceipt { receipt: charge.receipt, body: "ok" } };
+        let handler = |charge: MppCharge<Dollar>| async {
+            WithReceipt { receipt: charge.receipt, body: "ok" }
+        };
         Router::new().route(PATH, get(handler)).with_state(state)
+    }
+
+    fn issue(&self) -> PaymentChallenge {
+        let scope = json!({ "route": PATH, "resource": PATH });
+        let options = StripeChargeOptions { mppx_scope: Some(&scope), ..Default::default() };
+        self.0.stripe_charge_with_options("1.00", options).expect("a dollar can be charged")
+    }
+
+    /// From a header to a charge, for what the route is known to expect.
+    async fn take(&self, field: &HeaderValue, expected: &ChargeRequest) {
+        let credential = parse_authorization(field.to_str().expect("base64url")).expect("read");
+        let taken = self.0.verify_credential_with_expected_request(&credential, expected).await;
+        taken.expect("it is charged");
     }
 
     /// A request that pays a challenge of its own by a token of its own.
     fn paid(&self, number: u64) -> Request<Body> {
-        let scope = json!({ "route": PATH, "resource": PATH });
-        let options = StripeChargeOptions { mppx_scope: Some(&scope), ..Default::default() };
-        let challenge = self.0.stripe_charge_with_options("1.00", options).expect("it is charged");
         let payload = json!({ "spt": token(number) });
-        let credential = PaymentCredential::new(challenge.to_echo(), payload);
+        let credential = PaymentCredential::new(self.issue().to_echo(), payload);
         let credential = format_authorization(&credential).expect("a payload is JSON");
         let mut request = unpaid(PATH);
         let value = HeaderValue::try_from(credential).expect("base64url");
@@ -177,36 +244,26 @@ impl Peers {
     }
 }
 
-/// The one call that a charge cannot do without, of the same length.
-fn bare<'a>(
-    effort: Effort,
-    runtime: &'a Runtime,
-    url: &str,
-    next: &'a mut impl FnMut() -> u64,
-) -> Result<Side<'a>, Failure> {
+/// The form of a charge, and its key.
+fn form(number: u64) -> (String, String) {
+    let (id, token) = ("a".repeat(43), token(number));
+    let form = format!(
+        "amount=100&automatic_payment_methods%5Ballow_redirects%5D=never&automatic_payment_methods%5Benabled%5D=true&confirm=true\
+         &currency=usd&shared_payment_granted_token={token}&metadata%5Bmachine_payment%5D=true&metadata%5Bmpp_sdk%5D=bench\
+         &metadata%5Bmpp_intent%5D=charge&metadata%5Bmpp_challenge_id%5D={id}"
+    );
+    (form, format!("mpp_{id}_{token}"))
+}
+
+/// The one call that a charge cannot do without.
+fn bare(url: &str) -> Result<impl AsyncFn((String, String)), Failure> {
     let client = reqwest::Client::builder().build()?;
     let url = format!("{url}/v1/payment_intents");
-    let id = "a".repeat(43);
-    Ok(Box::new(move || {
-        let forms = Vec::from_iter((0..effort.requests).map(|_| {
-            let token = token(next());
-            let form = format!(
-                "amount=100&automatic_payment_methods%5Ballow_redirects%5D=never&automatic_payment_methods%5Benabled%5D=true&confirm=true\
-                 &currency=usd&shared_payment_granted_token={token}&metadata%5Bmachine_payment%5D=true&metadata%5Bmpp_sdk%5D=bench\
-                 &metadata%5Bmpp_intent%5D=charge&metadata%5Bmpp_challenge_id%5D={id}"
-            );
-            (form, format!("mpp_{id}_{token}"))
-        }));
-        runtime.block_on(async {
-            let began = Instant::now();
-            for (form, key) in forms {
-                let call = client.post(&url).header("authorization", "Basic c2tfdGVzdF9iZW5jaDo=");
-                let call = call.header("content-type", "application/x-www-form-urlencoded");
-                let answer = call.header("idempotency-key", key).body(form).send().await;
-                let body = answer.expect("it answers").bytes().await.expect("to the end");
-                assert_eq!(body.len(), TAKEN.len());
-            }
-            per_call(began.elapsed(), effort.requests)
-        })
-    }))
+    Ok(async move |(form, key): (String, String)| {
+        let call = client.post(&url).header("authorization", "Basic c2tfdGVzdF9iZW5jaDo=");
+        let call = call.header("content-type", "application/x-www-form-urlencoded");
+        let answer = call.header("idempotency-key", key).body(form).send().await;
+        let body = answer.expect("it answers").bytes().await.expect("to the end");
+        assert_eq!(body.len(), TAKEN.len());
+    })
 }

@@ -31,7 +31,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let wallet = wallet.on_event(|event| match event {
         Event::Allowed(quote) => {
-            println!("paying up to {} base units to {:?}", quote.exposes.amount, quote.recipient);
+            println!("paying up to {} base units by {}", quote.exposes.amount, quote.id);
         }
         Event::Adopted { .. } => println!("showing what was paid before"),
         _ => {}

@@ -162,3 +162,34 @@ async fn a_long_list_of_preferences_is_kept_to_its_end() {
     assert_eq!(paid(&diary), ["pay token"]);
     assert_eq!(wallet.accept().to_header(), "token/charge;q=0.089, coupon/charge;q=0.088");
 }
+
+#[tokio::test]
+async fn what_was_paid_by_a_payer_that_is_gone_is_shown_again_and_paid_by_no_other() {
+    for fails in [None, Some("timed out")] {
+        let (store, diary) = (Arc::new(Memory::volatile()), Diary::default());
+        let purpose = || Some(Purpose::of(&to(), b"", None));
+        let journal = async || Journal::open(store.clone(), "w").await.unwrap();
+        // Its answer is lost, or what the payer did is.
+        let both = failing(&diary, fails.map(PayError::unknown)).journal(journal().await);
+        let mut exchange = both.exchange(to()).about(purpose(), None);
+        assert_eq!(exchange.hear(asks(10, 10)).await.is_ok(), fails.is_none());
+        drop(exchange);
+        for _ in 0..2 {
+            let tokens = Wallet::new(limits()).payer(Holder::<Token>::new(&diary));
+            let mut exchange =
+                tokens.journal(journal().await).exchange(to()).about(purpose(), None);
+            let e = match exchange.adopt().await {
+                Ok(turn) => {
+                    let shown = turn.and_then(|turn| turn.credential().cloned()).unwrap();
+                    assert_eq!(shown.challenge.method.as_str(), "coupon");
+                    exchange.hear(asks(10, 10)).await.unwrap_err()
+                }
+                Err(e) => e,
+            };
+            assert!(matches!(e.kind(), Kind::StillOpen(_)), "{e:?}");
+            assert_eq!(e.funds(), Funds::Unknown);
+        }
+        let coupons = usize::from(fails.is_none());
+        assert_eq!(paid(&diary), vec!["pay coupon"; coupons]);
+    }
+}

@@ -45,6 +45,8 @@ pub struct Refused {
     pub payment_intent: Option<String>,
     /// The status of that PaymentIntent.
     pub intent_status: Option<String>,
+    /// It made a PaymentIntent, and does not say readably which.
+    pub intent_unnamed: bool,
     /// Stripe's name for the exchange: `req_…`, to be quoted to its support.
     pub request: Option<String>,
     /// It is what was said to the first call of the same idempotency key.
@@ -77,6 +79,7 @@ impl Refused {
                 error.get("payment_intent").and_then(|i| i.get(name)).and_then(Value::as_str);
             word.filter(|w| is_word(w)).map(str::to_owned)
         };
+        let made = error.get("payment_intent").is_some_and(|intent| !intent.is_null());
         Some(Self {
             status,
             kind: Some(kind),
@@ -85,6 +88,7 @@ impl Refused {
             param: word("param"),
             payment_intent: intent("id"),
             intent_status: intent("status"),
+            intent_unnamed: made && intent("id").is_none(),
             request: None,
             replayed: false,
         })

@@ -3,7 +3,9 @@
 use mpp_core::{Amount, Receipt};
 use serde_json::Value;
 
-use super::{StripeCharge, Verifier, connect::is_id};
+use super::{
+    StripeCharge, Verifier, connect::is_id, metadata::short, payment_intent::PaymentIntent,
+};
 use crate::{
     Currency,
     api::{Api, ApiError, Call, Form, Refused},
@@ -46,7 +48,8 @@ pub struct Refund {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefundError {
-    /// A receipt of another method, or of a payment that this account does not know.
+    /// A receipt of another method, or of a payment that this account does not know, or that was made for something else than
+    /// the receipt says.
     #[error("the receipt is for no payment of this account")]
     NotOurs,
     /// A refund of nothing.
@@ -163,6 +166,10 @@ impl Verifier {
             Some(amount) if amount.is_zero() => return Err(RefundError::Nothing),
             _ => {}
         }
+        // Receipts are anybody's to write: the payment itself says what it was for.
+        if !is_of(&self.api, account, receipt).await? {
+            return Err(RefundError::NotOurs);
+        }
         // Stripe forgets keys after a day; its books are looked at first, and the key sees to who asks at the same time.
         if let Some(made) = made(&self.api, account, intent, &name).await? {
             return read(&made, order);
@@ -172,6 +179,19 @@ impl Verifier {
         let call = Call::post(PATH, &form).once(&key).on_behalf_of(account);
         read(&self.api.call(call).await.map_err(refused)?.body, order)
     }
+}
+
+/// Whether the payment that a receipt names is one of ours, and of the challenge that the receipt names.
+async fn is_of(api: &Api, account: Option<&str>, receipt: &Receipt) -> Result<bool, RefundError> {
+    let (path, none) = (format!("/v1/payment_intents/{}", receipt.reference), Form::new());
+    let answer = api.call(Call::get(&path, &none).on_behalf_of(account)).await;
+    let intent = PaymentIntent::read(&answer.map_err(refused)?.body).ok_or_else(unreadable)?;
+    let named = receipt.extra.get("challengeId").and_then(Value::as_str).map(short);
+    Ok(match (intent.challenge, named) {
+        (Some(paid), Some(named)) => paid == named,
+        (paid, None) => paid.is_some(),
+        (None, Some(_)) => false,
+    })
 }
 
 /// The refund of this name, where there is one.

@@ -33,7 +33,8 @@ pub use self::setup::SetupError;
 /// Nobody is waited for: what does not succeed at once is called off.
 ///
 /// One ledger per account: servers that share an account share a store. A payment that somebody else's books know already is
-/// refused here, and served by nobody twice.
+/// refused here, and served by nobody twice; but where Stripe's first answer here is lost, it cannot be told from our own. Who
+/// lost a ledger changes the gate's secret, so that no challenge of before is taken.
 ///
 /// ```
 /// use mpp_core::Amount;

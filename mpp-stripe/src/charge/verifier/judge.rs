@@ -26,6 +26,8 @@ pub(super) enum Meaning {
     Payer(Rejection),
     /// Our own configuration is no good.
     Ours,
+    /// The key was first used for another order than ours: by somebody else's books.
+    Elsewhere,
     /// It does not tell.
     Unclear,
 }
@@ -78,6 +80,7 @@ pub(super) fn meaning(refused: &Refused) -> Meaning {
     let kind = refused.kind.as_deref().unwrap_or_default();
     let codes = [refused.code.as_deref(), refused.decline_code.as_deref()];
     match refused.status {
+        400 if kind == "idempotency_error" => Meaning::Elsewhere,
         _ if kind == "idempotency_error" => Meaning::Unclear,
         // No key, no right: nothing about this payment.
         401 | 403 => Meaning::Ours,
@@ -125,11 +128,18 @@ fn token_refused(refused: &Refused) -> Rejection {
     Rejection::new(ProblemType::VERIFICATION_FAILED, why, detail).because(refused.clone())
 }
 
+/// What Stripe asks not to be told to whoever shows the card: it would help whoever stole it.
+const KEPT: [&str; 4] = ["fraudulent", "lost_card", "merchant_blacklist", "stolen_card"];
+
 /// Says why a card was declined, in a word of Stripe's list; never in its prose.
 pub(super) fn declined(word: &str) -> Rejection {
     let is_code = |c: u8| c.is_ascii_lowercase() || c == b'_';
     let listed = word.len() <= 64 && word.bytes().all(is_code);
-    let word = if listed { word } else { "card_declined" };
+    let word = match word {
+        kept if KEPT.contains(&kept) => "generic_decline",
+        word if listed => word,
+        _ => "card_declined",
+    };
     let detail = format!("The payment was declined: {word}.");
     Rejection::new(ProblemType::VERIFICATION_FAILED, Reason::DECLINED, detail)
 }

@@ -124,6 +124,10 @@ async fn judged(
         (Token::Charged | Token::Held, Status::Succeeded) => {
             Some(settle::end(api, evidence, &found).await)
         }
+        // A search may show what was, and by a token that was given up it may move yet: it is read by its name.
+        (Token::Held, Status::Canceled | Status::Declined) => {
+            Some(settle::today(api, evidence, &found.id).await)
+        }
         // It was charged by another PaymentIntent than these.
         (Token::Charged, Status::Canceled | Status::Declined) => Some(Fate::unknown(Untold::Lost)),
         // The same challenge was paid by another token, whose books are not ours.
@@ -177,9 +181,9 @@ fn read_token(body: &Value) -> Option<Token> {
     if body.get("object")?.as_str()? != "shared_payment.granted_token" {
         return None;
     }
-    let taken = match body.get("usage_details")?.get("amount_captured") {
-        None | Some(Value::Null) => 0,
-        Some(amount) => amount.get("value")?.as_u64()?,
+    let taken = match body.get("usage_details")?.get("amount_captured")? {
+        Value::Null => 0,
+        amount => amount.get("value")?.as_u64()?,
     };
     let ended = body.get("deactivated_reason").and_then(Value::as_str);
     match ended {

@@ -19,7 +19,9 @@ use crate::api::{Answer, Api, ApiError, Call, Form, Refused};
 
 /// Seconds for which a key is relied on. Stripe keeps them for 24 hours at least, from when it first heard them, which was
 /// after the evidence was written; the rest is for clocks.
-const KEYS_LAST: i64 = 23 * 3600;
+const KEYS_LAST: i64 = 24 * 3600 - CLOCKS;
+/// How far apart two clocks may be, in seconds.
+const CLOCKS: i64 = 3600;
 
 /// An answer that is not what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +40,11 @@ pub(super) async fn settle(api: &Api, evidence: &Evidence) -> Fate {
         Ok(Answer { body, .. }) => finish(api, evidence, &body).await,
         Err(ApiError::Refused(refused)) => match judge::meaning(&refused) {
             Meaning::Payer(told) => unpaid(api, evidence, &refused, told).await,
-            Meaning::Ours => Fate::Failed(Rejection::internal(refused)),
+            Meaning::Ours => {
+                let told = Rejection::internal(refused.clone());
+                unpaid(api, evidence, &refused, told).await
+            }
+            Meaning::Elsewhere => Fate::Failed(judge::processed()),
             Meaning::Unclear => Fate::unknown(refused),
         },
         // The same as a replay, a moment earlier: calling it unknown would serve it here too, once it is replayed.
@@ -53,7 +59,8 @@ pub(super) async fn settle(api: &Api, evidence: &Evidence) -> Fate {
 /// A token is good for one payment and for as long as it says: a first charge that is this late moves what the payer
 /// authorised, once, and whoever shows the credential again is served for it.
 pub(super) async fn reconcile(api: &Api, evidence: &Evidence, now: i64) -> Fate {
-    if evidence.age(now) > KEYS_LAST {
+    // Checked in the future: by a clock that was ahead, and nobody knows for how long it has been.
+    if !(-CLOCKS..=KEYS_LAST).contains(&evidence.age(now)) {
         return look::at_books(api, evidence, now).await;
     }
     match api.call(evidence.call()).await {
@@ -65,6 +72,8 @@ pub(super) async fn reconcile(api: &Api, evidence: &Evidence, now: i64) -> Fate 
         // Also one that is replayed may be the answer to an earlier asking: whether anything moved, the token says.
         Err(ApiError::Refused(refused)) => match judge::meaning(&refused) {
             Meaning::Payer(told) => look::before_failing(api, evidence, &refused, told).await,
+            // Our bytes never change, so none of ours was ever carried out.
+            Meaning::Elsewhere => Fate::Failed(judge::processed()),
             // What we are refused today says nothing of what was taken yesterday.
             Meaning::Ours | Meaning::Unclear => Fate::unknown(refused),
         },
@@ -84,7 +93,10 @@ pub(super) async fn unpaid(
     told: Rejection,
 ) -> Fate {
     match (&refused.payment_intent, refused.intent_status.as_deref().map(Status::parse)) {
-        (None, _) | (_, Some(Status::Declined | Status::Canceled)) => Fate::Failed(told),
+        (_, Some(Status::Declined | Status::Canceled)) => Fate::Failed(told),
+        // It may move yet, and cannot be asked after.
+        (None, _) if refused.intent_unnamed => Fate::unknown(refused.clone()),
+        (None, _) => Fate::Failed(told),
         (Some(id), _) => match today(api, evidence, id).await {
             // Of two true words the first says more.
             Fate::Failed(_) => Fate::Failed(told),
@@ -117,7 +129,7 @@ pub(super) async fn end(api: &Api, evidence: &Evidence, intent: &PaymentIntent) 
     let (path, none) = (format!("/v1/payment_intents/{}/cancel", intent.id), Form::new());
     // A crash on either side of this leaves a PaymentIntent that is open or called off: the next asking reads which.
     let after = match api.call(evidence.about(Call::post(&path, &none))).await {
-        Ok(answer) => PaymentIntent::read(&answer.body),
+        Ok(answer) => PaymentIntent::read(&answer.body).filter(|after| after.id == intent.id),
         // It is past calling off, one way or the other.
         Err(ApiError::Refused(_)) => read(api, evidence, &intent.id).await.ok(),
         Err(cause) => return Fate::unknown(cause),

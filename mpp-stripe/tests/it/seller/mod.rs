@@ -1,6 +1,7 @@
 //! The server half, through a real gate.
 
 mod bad_input;
+mod doubt;
 mod options;
 mod outcomes;
 mod recovery;

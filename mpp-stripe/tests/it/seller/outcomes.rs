@@ -97,6 +97,25 @@ async fn a_decline_in_no_word_of_stripes_list_is_a_decline_and_no_more() {
 }
 
 #[tokio::test]
+async fn whoever_shows_a_stolen_card_is_not_told_that_it_is_known() {
+    let stage = Stage::new().await;
+    let (script, api) = Scripted::start().await;
+    let verifier = Verifier::new(api, TEST_NETWORK, Currency::USD).unwrap();
+    let shop = stage.selling("5 usd".parse().unwrap(), verifier.clock(Arc::new(stage.clock())));
+    for (n, code) in
+        ["stolen_card", "lost_card", "fraudulent", "merchant_blacklist"].into_iter().enumerate()
+    {
+        let mut error = card_error("card_declined", "requires_payment_method");
+        error["decline_code"] = code.into();
+        script.says([refuses(402, error)]);
+        let refusal = shop.refusal(&shop.answer(&format!("spt_{n}")).await).await;
+        let told = &refusal.rejection;
+        assert_eq!(told.reason, Reason::DECLINED);
+        assert_eq!(told.detail, "The payment was declined: generic_decline.", "{code}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_processing_is_asked_after_until_it_has_an_end() {
     for (succeeds, intents) in [(true, "succeeded"), (false, "requires_payment_method")] {
         let stage = Stage::new().await;
@@ -312,7 +331,7 @@ fn table() -> Vec<(&'static str, Vec<Line>, Why, usize)> {
         ),
         ("no such page", vec![refuses(404, typed("invalid_request_error"))], OUR_FAULT, 1),
         ("too small", vec![refuses(400, invalid("amount_too_small", "amount"))], OUR_FAULT, 1),
-        ("other parameters", vec![refuses(400, typed("idempotency_error"))], UNKNOWN, 1),
+        ("other parameters", vec![refuses(400, typed("idempotency_error"))], ELSEWHERE, 1),
         (
             "in use",
             vec![refuses(

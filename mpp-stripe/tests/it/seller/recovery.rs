@@ -211,8 +211,13 @@ fn table(id: &str, now: i64) -> Vec<Case> {
         ),
         (
             "refused, the token held and the charge dead",
-            vec![used(), token(0, Some("consumed"), now), found(id, &["canceled"])],
-            failed(reason::TOKEN_USED),
+            vec![
+                used(),
+                token(0, Some("consumed"), now),
+                found(id, &["canceled"]),
+                says(200, intent("canceled")),
+            ],
+            failed(reason::CANCELED),
         ),
         (
             "refused, and another's of the same letters found",

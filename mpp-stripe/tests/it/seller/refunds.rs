@@ -122,3 +122,33 @@ async fn a_payment_on_a_connected_account_is_given_back_there() {
     assert!(stage.verifier().refund_as(&receipt, &named).await.is_ok());
     assert_eq!(given_back(&stage), [500]);
 }
+
+#[tokio::test]
+async fn a_receipt_that_names_another_payment_than_its_own_gives_nothing_back() {
+    let stage = Stage::new().await;
+    let (mine, theirs) = (paid(&stage).await, paid(&stage).await);
+    let verifier = stage.verifier();
+    // A receipt is no secret, and no proof: whoever was given one can write another name into it.
+    let forged = Receipt { reference: theirs.reference.clone(), ..mine.clone() };
+    let refused = verifier.refund(&forged, None).await.unwrap_err();
+    assert!(matches!(refused, RefundError::NotOurs), "{refused:?}");
+    // Nor what the same account was paid by other means.
+    let form = [("amount", "900"), ("currency", "usd"), ("confirm", "true")];
+    let form = form.iter().chain(&[("payment_method", VISA)]);
+    let key = stage.sim.secret_key();
+    let made = reqwest::Client::new()
+        .post(format!("{}/v1/payment_intents", stage.sim.url()))
+        .bearer_auth(key)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish());
+    let made: serde_json::Value =
+        serde_json::from_slice(&made.send().await.unwrap().bytes().await.unwrap()).unwrap();
+    let mut other = Receipt { reference: made["id"].as_str().unwrap().to_owned(), ..mine.clone() };
+    for _ in 0..2 {
+        let refused = verifier.refund(&other, None).await.unwrap_err();
+        assert!(matches!(refused, RefundError::NotOurs), "{refused:?}");
+        other.extra.remove("challengeId");
+    }
+    assert!(given_back(&stage).is_empty());
+    assert_eq!(verifier.refund(&mine, None).await.unwrap().amount, Amount::new(500));
+}

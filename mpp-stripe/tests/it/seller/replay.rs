@@ -1,6 +1,6 @@
 //! S1 and S2: one payment buys one thing, whoever shows it, wherever and how often.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use mpp_core::problem::Reason;
 use mpp_server::permit::Ending;
@@ -152,4 +152,42 @@ async fn an_expired_challenge_takes_no_money() {
     stage.sim.advance(Duration::from_secs(301));
     assert_eq!(shop.refused(&shown).await, (402, Reason::EXPIRED, 1));
     assert_eq!(stage.charges(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s1_two_servers_on_one_store_serve_each_payment_once_whatever_the_line_does() {
+    let stage = Stage::new().await;
+    let shops = [Arc::new(stage.shop()), Arc::new(stage.shop())];
+    let faults = [
+        Fault::AnswerLost,
+        Fault::ServerError,
+        Fault::ServerErrorStored,
+        Fault::ConnectionLost,
+        Fault::RateLimited,
+        Fault::Garbage(200, "<html>".to_owned()),
+        Fault::Garbage(502, String::new()),
+        Fault::Slow(Duration::from_millis(40)),
+    ];
+    for (round, fault) in faults.iter().chain(&faults).enumerate() {
+        let before = stage.succeeded();
+        let shown = shops[round % 2].pay(VISA).await;
+        stage.sim.next(fault.clone());
+        let mut delivered = 0;
+        for _ in 0..5 {
+            let shows = Vec::from_iter((0..6).map(|n| {
+                let (shop, shown) = (shops[n % 2].clone(), shown.clone());
+                tokio::spawn(async move {
+                    let Ok(permit) = shop.serve(&shown).await else { return false };
+                    permit.finish(Ending::Delivered).await.is_ok()
+                })
+            }));
+            for shows in shows {
+                delivered += usize::from(shows.await.unwrap());
+            }
+            // Past any lease of the other's.
+            stage.sim.advance(Duration::from_secs(100));
+        }
+        assert_eq!(delivered, stage.succeeded() - before, "{fault:?}");
+        assert_eq!(delivered, usize::from(!matches!(fault, Fault::ServerErrorStored)), "{fault:?}");
+    }
 }
