@@ -9,7 +9,10 @@ use mpp_core::{
     time::Timestamp,
 };
 
-use super::{Agreements, outcome::receipt_of};
+use super::{
+    Agreements,
+    outcome::{Unpaid, receipt_of},
+};
 use crate::{event::SubscriptionChange, ledger::broken};
 
 /// What came of a notice. The same notice comes to the same as often as it is heard, but for [`Recorded::New`], which is
@@ -19,7 +22,8 @@ use crate::{event::SubscriptionChange, ledger::broken};
 pub enum Heard {
     /// A charge was held against its agreement. [`Recorded::Twice`] and [`Recorded::Stale`] grant nothing: give them back.
     Charged(Recorded),
-    /// A charge did not succeed. Nothing changes: a period is paid or it is not.
+    /// A charge did not succeed. Where its period is not paid, and nobody is at it, the subscription ends with what was paid, and
+    /// the rail is told to collect nothing more.
     Declined,
     /// The rail charges for no further period.
     Ended,
@@ -60,8 +64,11 @@ impl Agreements {
                 self.tell_of(by, id, SubscriptionChange::ToGiveBack { reference });
                 Ok(Heard::Charged(Recorded::Stale))
             }
-            (Said::Declined { .. }, Some(of)) => {
-                tracing::warn!(subscription = of.began.id, "a rail could not charge for a period");
+            (Said::Declined { start }, Some(of)) => {
+                // Left to itself it would be tried again, and taken once its period is over.
+                if let Some(period) = period_of(&of, &start) {
+                    self.fail(&key, &of, period, Unpaid::SaidDeclined).await?;
+                }
                 Ok(Heard::Declined)
             }
             (Said::Ended(at), Some(of)) => {

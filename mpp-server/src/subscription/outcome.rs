@@ -20,6 +20,8 @@ const PATIENCE_MILLIS: i64 = 2_000;
 pub(super) enum Unpaid {
     /// Its charge did not succeed.
     Declined,
+    /// Its rail says by itself that the charge did not succeed. An order that is in hand tells for itself.
+    SaidDeclined,
     /// It was called off before its order was sent.
     CalledOff,
     /// It was not ordered, at terms that are not asked any more. Who orders it meanwhile comes first.
@@ -106,13 +108,14 @@ impl Agreements {
         period: u64,
         why: Unpaid,
     ) -> Result<(), Rejection> {
-        let declined = why == Unpaid::Declined;
+        let declined = matches!(why, Unpaid::Declined | Unpaid::SaidDeclined);
         let start = of.cadence.period(&of.began.anchor, period).map(|period| period.start);
         let ended = self
             .change(key, |entry| {
                 let Some(held) = entry.by_id(&of.began.id) else { return Ok(false) };
                 // Ordered meanwhile, by a server that asks what was agreed: that order may have been sent.
-                if why == Unpaid::NotOrdered && held.order.is_some() {
+                let by_order = matches!(why, Unpaid::Declined | Unpaid::CalledOff);
+                if !by_order && held.order.is_some() {
                     return Ok(false);
                 }
                 held.order.take_if(|order| order.period == period);

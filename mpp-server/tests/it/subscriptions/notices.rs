@@ -59,6 +59,37 @@ async fn a_notice_that_comes_late_is_known_by_the_charge_it_speaks_of() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_charge_that_its_rail_could_not_make_ends_what_is_not_paid_and_nothing_else() {
+    let house = House::new();
+    house.subscribe("alice").await;
+    let declined = |days: u32| {
+        let start = house.club.notice("club0", 0).map(|notice| notice.said);
+        let Some(Said::Charged { start, .. }) = start else { panic!() };
+        let start = start.plus(DAY * days);
+        Notice::new("declined", "the club", "club0", Said::Declined { start })
+    };
+    // Of the period that is paid, and of no period: nothing.
+    assert_eq!(house.hear(&declined(0)).await, Heard::Declined);
+    assert_eq!(house.hear(&declined(1)).await, Heard::Declined);
+    house.clock.advance(DAY * 30);
+    house.served("alice").await;
+    // Late, and paid meanwhile.
+    assert_eq!(house.hear(&declined(30)).await, Heard::Declined);
+    house.served("alice").await;
+    house.clock.advance(DAY * 30);
+    assert_eq!(house.hear(&declined(60)).await, Heard::Declined);
+    let over = (402, Reason::RENEWAL_DECLINED, 1);
+    assert_eq!(house.refused("alice", None).await, over);
+    crate::shop::everything_runs().await;
+    assert_eq!(
+        house.club.told(),
+        1,
+        "the club would try again, and take it when its period is over"
+    );
+    assert_eq!(house.club.charges(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn charges_that_grant_nothing_are_told_so_each_time() {
     let house = House::new();
     let mut events = house.gate.events();
