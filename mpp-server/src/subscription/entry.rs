@@ -217,15 +217,17 @@ impl Held {
         self.cancelling = self.agreement.cancelled.clone();
     }
 
-    /// Drops its open order, of which nobody knows what became, and ends it with what was paid: what the rail may have charged
-    /// is no period of ours.
+    /// Its order, where nobody knows what became of it: a period may be paid by the rail itself, which said so meanwhile.
+    pub(super) fn unknown(&self) -> Option<&Order> {
+        self.order.as_ref().filter(|order| order.period > self.agreement.paid)
+    }
+
+    /// Drops the order of which nobody knows what became, and ends it there: what the rail may have charged is no period of ours.
     pub(super) fn give_up(&mut self) {
         let Some(order) = self.order.take() else { return };
         self.written_off = true;
         let it = &self.agreement;
-        // Paid for after all: by the rail itself, which said so meanwhile. It is ended at the end of that.
-        let first_unpaid = order.period.max(it.paid.saturating_add(1));
-        if let Some(period) = it.cadence.period(&it.began.anchor, first_unpaid) {
+        if let Some(period) = it.cadence.period(&it.began.anchor, order.period) {
             self.end(&period.start);
         }
     }

@@ -68,7 +68,7 @@ impl Agreements {
         let busy = local.ordering.try_lock().is_err();
         self.0.locals.leave(key, local);
         for held in entry.held.iter().chain(&entry.past) {
-            let Some(order) = &held.order else { continue };
+            let Some(order) = held.unknown() else { continue };
             let it = &held.agreement;
             let period = it.cadence.period(&it.began.anchor, order.period);
             open.push(OpenCharge {
@@ -127,9 +127,9 @@ impl Agreements {
     }
 
     fn end_all(&self, entry: &mut Entry) -> Given {
-        let open = |held: &&mut Held| held.order.is_some();
+        let open = |held: &&mut Held| held.unknown().is_some();
         let all = entry.held.iter().chain(&entry.past);
-        if !all.filter_map(|held| held.order.as_ref()).all(|order| self.can_be_given_up(order)) {
+        if !all.filter_map(Held::unknown).all(|order| self.can_be_given_up(order)) {
             return Given::Nothing(NotWrittenOff::InHand);
         }
         let mut ended = Vec::new();

@@ -110,12 +110,16 @@ async fn a_rail_that_is_not_there_when_a_charge_is_given_up_is_told_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_rail_told_of_before_it_was_given_up_is_served_to_its_end() {
+async fn what_the_rail_told_of_meanwhile_is_paid_and_not_given_up() {
     let house = mute().await;
     let books = house.gate.subscriptions();
     let notice = house.club.notice("club0", 1).unwrap();
     books.hear(&house.club, notice).await.unwrap();
-    // The order may still stand on the books; whatever it does, the period is paid.
-    let _ = books.write_off(PRODUCT, "alice").await;
+    assert_eq!(books.unfinished().await.unwrap(), []);
+    assert!(matches!(books.write_off(PRODUCT, "alice").await, Err(NotWrittenOff::NotOpen)));
     assert_eq!(house.served("alice").await.reference, "club0-1");
+    house.club.calm();
+    house.clock.advance(DAY * 30);
+    assert_eq!(house.served("alice").await.reference, "club0-2");
+    assert_eq!((house.club.charges(), house.club.told()), (3, 0));
 }
