@@ -8,12 +8,14 @@ mod cursor;
 pub mod seeds;
 mod session;
 mod stream;
+mod stripe;
 mod wire;
 
 pub use self::{
     chain::{authorization, calldata, envelope, logs, receipt, signature, transaction},
     session::session,
     stream::{events, frame},
+    stripe::{details, refusal, token, webhook},
     wire::{credential, grammar},
 };
 
@@ -42,4 +44,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "credential", run: credential, seeds: seeds::credentials },
     Target { name: "events", run: events, seeds: seeds::events },
     Target { name: "frame", run: frame, seeds: seeds::frames },
+    Target { name: "webhook", run: webhook, seeds: seeds::stripe::webhooks },
+    Target { name: "token", run: token, seeds: seeds::stripe::tokens },
+    Target { name: "refusal", run: refusal, seeds: seeds::stripe::refusals },
+    Target { name: "details", run: details, seeds: seeds::stripe::details },
 ];

@@ -1,5 +1,7 @@
 //! Bytes to begin with: one of each form that is accepted.
 
+pub mod stripe;
+
 use std::num::NonZeroU64;
 
 use alloy::primitives::{Address, B256, Bytes, U256};

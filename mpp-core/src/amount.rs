@@ -164,6 +164,20 @@ impl Decimal {
         self.digits.checked_mul(unit).map(Amount).ok_or(AmountError::TooLarge)
     }
 
+    /// Converts to base units of a currency with that many decimals, rounded up: the least that is not less.
+    ///
+    /// # Errors
+    /// [`AmountError::TooLarge`] above 128 bits.
+    pub fn to_base_units_up(self, decimals: u8) -> Result<Amount, AmountError> {
+        let Some(beyond) = self.scale.checked_sub(decimals) else {
+            return self.to_base_units(decimals);
+        };
+        // A step beyond all digits leaves less than one base unit.
+        let up = |step| self.digits.div_ceil(step);
+        let rounded = 10_u128.checked_pow(u32::from(beyond)).map(up);
+        Ok(Amount(rounded.unwrap_or(u128::from(self.digits != 0))))
+    }
+
     const fn normalized(mut digits: u128, mut scale: u8) -> Self {
         if digits == 0 {
             scale = 0;

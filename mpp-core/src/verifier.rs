@@ -39,6 +39,17 @@ pub trait Verifier: Send + Sync + 'static {
     /// route is paid by its other methods; a route that is left without any is an error that says all of these.
     fn terms(&self, ask: &AskOf<Self::Method>) -> Result<TermsOf<Self::Method>, PriceError>;
 
+    /// What would pay for an ask that [`terms`](Verifier::terms) refuses: the ask in this method's own units, rounded up, and at
+    /// the terms' currency and recipient. Nobody is asked for it. It is what money that this method took before is held
+    /// against, where the price has since become one that it cannot take. Pure.
+    ///
+    /// `None`, as a method has it that does not say: what was paid by it then buys nothing at such a price, and its payer is
+    /// told to contact the seller.
+    fn covering(&self, ask: &AskOf<Self::Method>) -> Option<TermsOf<Self::Method>> {
+        let _ = ask;
+        None
+    }
+
     /// The costly rest of a demand: Lightning mints an invoice here. It may fail, be limited, and bound the challenge's expiry.
     fn details(
         &self,

@@ -95,6 +95,9 @@ pub enum SubscriptionChange {
     Declined,
     /// It was cancelled; what was paid is served to its end.
     Cancelled,
+    /// An operator gave up a period's charge whose outcome nobody knows, and it is over
+    /// ([`Subscriptions::write_off`](crate::Subscriptions::write_off)). The rail may have charged.
+    WrittenOff,
     /// Its rail ended it, or it is at terms that are not asked any more.
     Ended,
     /// A charge was made that grants nothing: of a period that was paid by another, is over, or was called off. The seller
@@ -131,6 +134,7 @@ impl SubscriptionChange {
             Self::Renewed => "subscription.renewed",
             Self::Declined => "subscription.declined",
             Self::Cancelled => "subscription.cancelled",
+            Self::WrittenOff => "subscription.written_off",
             Self::Ended => "subscription.ended",
             Self::ToGiveBack { .. } => "subscription.to_give_back",
         }

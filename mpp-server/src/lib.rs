@@ -39,5 +39,5 @@ pub use self::{
     rail::Rail,
     route::{Order, Route},
     session::{Dry, Meter, Schedule, Session, Swept},
-    subscription::{Heard, Members, SubscriptionState, Subscriptions},
+    subscription::{Heard, Members, OpenCharge, SubscriptionState, Subscriptions},
 };

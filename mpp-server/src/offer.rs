@@ -37,8 +37,18 @@ pub use self::offers::{NotOffered, Offers};
 pub struct Offer {
     way: Way,
     stem: Arc<OnceLock<(GateId, Stem)>>,
-    /// It is not made to this caller ([`Route::offering`](crate::Route::offering)).
-    withheld: bool,
+    made: MadeTo,
+}
+
+/// Who is asked by an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MadeTo {
+    Everybody,
+    /// Not this caller ([`Route::offering`](crate::Route::offering)).
+    Others,
+    /// Its method cannot take the ask, and asked something else here before: what was paid by it is held against the least
+    /// that covers the ask.
+    Nobody,
 }
 
 /// Whether a challenge of it is answered once, or again and again.
@@ -78,12 +88,15 @@ impl Offer {
     }
 
     fn by(way: Way) -> Self {
-        Self { way, stem: Arc::default(), withheld: false }
+        Self { way, stem: Arc::default(), made: MadeTo::Everybody }
     }
 
     /// The same offer, which is made to this caller only where that is allowed.
     pub(crate) fn only_if(self, allowed: bool) -> Self {
-        Self { withheld: self.withheld || !allowed, ..self }
+        match self.made {
+            MadeTo::Everybody if !allowed => Self { made: MadeTo::Others, ..self },
+            _ => self,
+        }
     }
 
     /// Whether a challenge is of its method and intent.
@@ -94,7 +107,13 @@ impl Offer {
 
     /// Whether it is not made to this caller.
     pub(crate) fn is_withheld(&self) -> bool {
-        self.withheld
+        self.made != MadeTo::Everybody
+    }
+
+    /// Whether its method cannot take what is asked: it is made to nobody, and stands for what was paid by it before
+    /// ([`Verifier::covering`]).
+    pub fn is_left_out(&self) -> bool {
+        self.made == MadeTo::Nobody
     }
 
     pub(crate) fn once(&self) -> Option<&Arc<dyn ErasedOffer>> {
@@ -160,6 +179,10 @@ pub trait Sell<I: Intent, R = <I as Intent>::Reuse>: Send + Sync + 'static {
     /// As for [`Verifier::terms`].
     fn offer(self: &Arc<Self>, ask: &I::Ask) -> Result<Offer, PriceError>;
 
+    /// What was paid by it before is held against this where it makes no offer at an ask: an offer to nobody, if the method can
+    /// say what would cover the ask.
+    fn left_out(self: &Arc<Self>, ask: &I::Ask) -> Option<Offer>;
+
     /// Lets a gate look after what settles there, whatever the ask: what a crash left open, accounts.
     fn tended_by(self: &Arc<Self>, gate: &Gate);
 }
@@ -170,14 +193,12 @@ impl<I: Intent<Reuse = Once>, V: Verifier<Method: Method<Intent = I>>> Sell<I, O
     }
 
     fn offer(self: &Arc<Self>, ask: &I::Ask) -> Result<Offer, PriceError> {
-        let terms = self.terms(ask)?;
-        Ok(Offer::new(Arc::new(ByVerifier {
-            it: self.clone(),
-            rail: Rail::of(self),
-            terms,
-            lasting: OnceLock::new(),
-            ask: PhantomData,
-        })))
+        Ok(Offer::new(Arc::new(ByVerifier::at(self, self.terms(ask)?))))
+    }
+
+    fn left_out(self: &Arc<Self>, ask: &I::Ask) -> Option<Offer> {
+        let offer = Offer::new(Arc::new(ByVerifier::at(self, self.covering(ask)?)));
+        Some(Offer { made: MadeTo::Nobody, ..offer })
     }
 
     fn tended_by(self: &Arc<Self>, gate: &Gate) {
@@ -192,6 +213,11 @@ impl<I: Intent<Reuse = Reused>, T: Teller<Method: Method<Intent = I>>> Sell<I, R
 
     fn offer(self: &Arc<Self>, ask: &I::Ask) -> Result<Offer, PriceError> {
         Ok(Offer::by(Way::Metered(Arc::new(Metered::at(self, ask)?))))
+    }
+
+    /// None: what an account holds is drawn on at no other rate.
+    fn left_out(self: &Arc<Self>, _: &I::Ask) -> Option<Offer> {
+        None
     }
 
     fn tended_by(self: &Arc<Self>, gate: &Gate) {
@@ -250,6 +276,11 @@ struct ByVerifier<V: Verifier> {
 }
 
 impl<V: Verifier> ByVerifier<V> {
+    fn at(it: &Arc<V>, terms: TermsOf<V::Method>) -> Self {
+        let (rail, lasting) = (Rail::of(it), OnceLock::new());
+        Self { it: it.clone(), rail, terms, lasting, ask: PhantomData }
+    }
+
     /// Whether what was paid at other terms is enough for these.
     fn is_paid_by(&self, paid: &TermsOf<V::Method>) -> bool {
         let ours = &self.terms;

@@ -2,7 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use mpp_core::{fate::Fate, name::MethodId, store::BoxFuture, verifier::Verifier};
+use mpp_core::{
+    fate::Fate,
+    name::MethodId,
+    store::{BoxFuture, Unreadable},
+    verifier::Verifier,
+};
 use serde_json::value::RawValue;
 
 /// One method at one place: an account on a chain, a node. Known to a gate by [`Sell::tended_by`](crate::offer::Sell::tended_by).
@@ -72,7 +77,7 @@ impl<V: Verifier> ErasedRail for ByVerifier<V> {
 
     fn settle(self: Arc<Self>, evidence: Box<RawValue>) -> BoxFuture<'static, Fate> {
         Box::pin(async move {
-            match serde_json::from_str(evidence.get()) {
+            match read::<V>(&evidence) {
                 Ok(evidence) => self.it.settle(&evidence).await,
                 Err(e) => Fate::unknown(e),
             }
@@ -81,10 +86,41 @@ impl<V: Verifier> ErasedRail for ByVerifier<V> {
 
     fn reconcile(self: Arc<Self>, evidence: Box<RawValue>) -> BoxFuture<'static, Fate> {
         Box::pin(async move {
-            match serde_json::from_str(evidence.get()) {
+            match read::<V>(&evidence) {
                 Ok(evidence) => self.it.reconcile(&evidence).await,
                 Err(e) => Fate::unknown(e),
             }
         })
+    }
+}
+
+/// Evidence of a store may be of another release. What is wrong with it is told without quoting it.
+fn read<V: Verifier>(evidence: &RawValue) -> Result<V::Evidence, Unreadable> {
+    Ok(serde_json::from_str(evidence.get())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use mpp_testkit::{rail::CouponCharge, stall::Stall};
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn evidence_that_cannot_be_read_is_an_unknown_fate_and_is_not_quoted() {
+        let rail = Rail::of(&Arc::new(Stall::<CouponCharge>::new("coin", 0)));
+        for evidence in [
+            serde_json::json!("spt_hunter2"),
+            serde_json::json!({ "code": ["spt_hunter2"] }),
+            serde_json::json!({ "spt_hunter2": "spt_hunter2" }),
+        ] {
+            let evidence = to_raw_value(&evidence).unwrap();
+            for fate in [rail.settle(evidence.clone()).await, rail.reconcile(evidence).await] {
+                let Fate::Unknown(cause) = fate else { panic!("{fate:?}") };
+                let shown = format!("{cause} {cause:?} {:?}", cause.source());
+                assert!(shown.contains("line 1"), "{shown}");
+                assert!(!shown.contains("hunter2") && !shown.contains("spt_"), "{shown}");
+            }
+        }
     }
 }

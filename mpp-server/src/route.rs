@@ -13,7 +13,8 @@ use crate::{error::ConfigError, offer::Offer, subscription::Members};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Route {
-    /// The ways to pay, in the server's order of preference.
+    /// The ways to pay, in the server's order of preference; those that [stand for what was paid before](Offer::is_left_out) are
+    /// in no challenge.
     pub offers: Arc<[Offer]>,
     /// The header credentials are looked for in, where that is not `Authorization`.
     pub header: Option<CredentialHeader>,
@@ -125,7 +126,7 @@ impl Route {
     }
 
     pub(crate) fn refuse_priced_reuse(&self) -> Result<(), ConfigError> {
-        let free = self.offers.iter().all(Offer::is_free);
+        let free = self.offers.iter().all(|offer| offer.is_free() || offer.is_left_out());
         if free || !self.reusable { Ok(()) } else { Err(ConfigError::NotFree) }
     }
 

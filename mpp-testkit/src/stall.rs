@@ -147,6 +147,11 @@ impl<M: Coded> Verifier for Stall<M> {
         Ok(ChargeTerms::of(price, amount, &*self.unit))
     }
 
+    fn covering(&self, price: &Price) -> Option<ChargeTerms> {
+        let amount = price.in_unit_up(&self.unit, self.decimals).ok()?;
+        Some(ChargeTerms::of(price, amount, &*self.unit))
+    }
+
     async fn details(
         &self,
         _: &ChargeTerms,

@@ -158,6 +158,18 @@ impl Price {
         }
         Ok(self.amount.to_base_units(decimals)?)
     }
+
+    /// The least amount in base units that is not less than the price, where it is in `unit` (case aside): nobody is asked for
+    /// what was rounded; what was paid is held against it.
+    ///
+    /// # Errors
+    /// [`PriceError::Unit`]; [`PriceError::Amount`] above 128 bits.
+    pub fn in_unit_up(&self, unit: &str, decimals: u8) -> Result<Amount, PriceError> {
+        if !self.unit.eq_ignore_ascii_case(unit) {
+            return Err(PriceError::Unit);
+        }
+        Ok(self.amount.to_base_units_up(decimals)?)
+    }
 }
 
 impl FromStr for Price {
@@ -184,6 +196,26 @@ mod tests {
         assert_eq!(units("3 USD", 2), Ok(300));
         assert!(matches!(units("0.001 usd", 2), Err(PriceError::Amount(_))));
         assert_eq!(units("5 sat", 0), Err(PriceError::Unit));
+    }
+
+    #[test]
+    fn a_price_that_is_not_exact_is_covered_by_the_next_base_unit() {
+        let up = |p: &str, d| p.parse::<Price>().unwrap().in_unit_up("usd", d).map(|a| a.get());
+        for (price, decimals, least) in [
+            ("0.10 usd", 2, 10),
+            ("0.101 usd", 2, 11),
+            ("0.0001 usd", 2, 1),
+            ("0.5 USD", 0, 1),
+            ("2.000000001 usd", 0, 3),
+            ("0 usd", 0, 0),
+            ("7 usd", 3, 7000),
+        ] {
+            assert_eq!(up(price, decimals), Ok(least), "{price} at {decimals}");
+        }
+        let dust = format!("0.{}1 usd", "0".repeat(200));
+        assert_eq!((up(&dust, 0), up(&dust, 150)), (Ok(1), Ok(1)));
+        assert!(matches!(up("1 usd", 255), Err(PriceError::Amount(AmountError::TooLarge))));
+        assert_eq!(up("5 sat", 0), Err(PriceError::Unit));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod key;
 mod memory;
+mod unreadable;
 mod watch;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
@@ -13,6 +14,7 @@ use crate::time::Timestamp;
 pub use self::{
     key::Key,
     memory::Memory,
+    unreadable::Unreadable,
     watch::{Wakes, Watch},
 };
 
@@ -133,6 +135,11 @@ impl StoreError {
     ) -> Self {
         Self::Corrupt { what: what.into(), source: cause.into() }
     }
+
+    /// What is stored under a key does not read, without a word of what is stored there.
+    pub fn unreadable(key: &Key, e: serde_json::Error) -> Self {
+        Self::corrupt(key.as_str(), Unreadable::from(e))
+    }
 }
 
 /// What users of a store call: built on [`Store::swap`], not to be implemented.
@@ -144,8 +151,8 @@ pub trait StoreExt: Store {
     ) -> impl Future<Output = Result<Option<(Version, T)>, StoreError>> + Send + 'a {
         async move {
             let Some(entry) = self.get(key).await? else { return Ok(None) };
-            let value = serde_json::from_slice(&entry.value)
-                .map_err(|e| StoreError::corrupt(key.as_str(), e))?;
+            let value =
+                serde_json::from_slice(&entry.value).map_err(|e| StoreError::unreadable(key, e))?;
             Ok(Some((entry.version, value)))
         }
     }

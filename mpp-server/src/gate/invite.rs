@@ -222,8 +222,8 @@ pub(crate) fn quiet(rejection: Rejection) -> Rejection {
 
 /// No offer is made: the route has none, which is our fault, or none is for this caller.
 fn nobody(offers: &[Offer]) -> Rejection {
-    if offers.is_empty() {
-        return Rejection::internal("this route has no offers").reason(Reason::NOTHING_TO_OFFER);
+    if offers.iter().all(Offer::is_left_out) {
+        return Rejection::internal("this route makes no offers").reason(Reason::NOTHING_TO_OFFER);
     }
     let detail = "None of the ways to pay for this resource is offered to you.";
     Rejection::new(ProblemType::DENIED, Reason::NOTHING_TO_OFFER, detail)

@@ -114,6 +114,8 @@ impl Gate {
     /// Lists the payments whose outcome is not known: most are settling right now, or will be known after the next pass over
     /// the books ([`Gate::recover`]). One whose challenge ended hours ago is one for a person to look at.
     ///
+    /// Of subscriptions it lists first payments; later ones are in [`Subscriptions::unfinished`](crate::Subscriptions::unfinished).
+    ///
     /// Reads all the books, so call it now and then. What cannot be read is named in the log, and not listed.
     ///
     /// # Errors

@@ -134,13 +134,10 @@ impl Entry {
                     found: v,
                     known: FORM.into(),
                 }),
-                _ => Err(StoreError::corrupt(
-                    key.as_str(),
-                    read.err().map_or(
-                        "no such form".into(),
-                        Into::<Box<dyn std::error::Error + Send + Sync>>::into,
-                    ),
-                )),
+                _ => Err(match read {
+                    Err(e) => StoreError::unreadable(key, e),
+                    Ok(_) => StoreError::corrupt(key.as_str(), "no such form"),
+                }),
             },
         }
     }

@@ -35,8 +35,8 @@ pub struct Unfinished {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotWrittenOff {
-    /// No payment of this challenge is on the books: it never was, or was forgotten.
-    #[error("no payment of this challenge is on the books")]
+    /// No payment of this challenge or subscriber is on the books: it never was, or was forgotten.
+    #[error("no such payment is on the books")]
     NotFound,
     /// A task of this gate or of another has it in hand, or its lease is not over.
     #[error("the payment is in hand right now")]

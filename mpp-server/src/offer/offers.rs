@@ -55,10 +55,13 @@ impl<I: Intent> Offers<I> {
         self.with(made_by(seller, ask))
     }
 
-    fn with(mut self, made: Result<Offer, NotOffered>) -> Self {
+    fn with(mut self, made: Result<Offer, LeftOut>) -> Self {
         match made {
             Ok(offer) => self.list.push(offer),
-            Err(not) => self.left_out.push(not),
+            Err(LeftOut { not, paid }) => {
+                self.left_out.push(not);
+                self.list.extend(paid);
+            }
         }
         self
     }
@@ -68,13 +71,15 @@ impl<I: Intent> Offers<I> {
         &self.left_out
     }
 
-    /// The offers that can be made. Those that cannot are told to the log.
+    /// The offers that can be made. Those that cannot are told to the log; of them too stands one in the list where its method
+    /// can say what would cover the ask: it is made to nobody ([`Offer::is_left_out`]), and what was paid by it before, at a
+    /// price that it could take, is served for it.
     ///
     /// # Errors
     /// None can: [`ConfigError::Price`] of the one method there is, [`ConfigError::NothingToOffer`] of several.
     pub fn into_vec(self) -> Result<Vec<Offer>, ConfigError> {
         let Self { list, left_out, .. } = self;
-        if list.is_empty() {
+        if list.iter().all(Offer::is_left_out) {
             return Err(nothing(left_out));
         }
         tell(&left_out);
@@ -92,7 +97,7 @@ impl<I: Intent> fmt::Debug for Offers<I> {
     }
 }
 
-/// The offers that can be made, if any: beside offers of other intents or asks, none may be needed.
+/// As [`into_vec`](Offers::into_vec), where none can be made too: beside offers of other intents or asks, none may be needed.
 impl<I: Intent> IntoIterator for Offers<I> {
     type Item = Offer;
     type IntoIter = std::vec::IntoIter<Offer>;
@@ -108,12 +113,20 @@ impl fmt::Display for NotOffered {
     }
 }
 
+/// A method that makes no offer, and what stands for money it took before.
+pub(crate) struct LeftOut {
+    pub(crate) not: NotOffered,
+    pub(crate) paid: Option<Offer>,
+}
+
 /// The offer of one method at an ask, or why it makes none.
 pub(crate) fn made_by<I: Intent, S: Sell<I>>(
     seller: &Arc<S>,
     ask: &I::Ask,
-) -> Result<Offer, NotOffered> {
-    seller.offer(ask).map_err(|why| NotOffered { id: S::id(), why })
+) -> Result<Offer, LeftOut> {
+    let left_out =
+        |why| LeftOut { not: NotOffered { id: S::id(), why }, paid: seller.left_out(ask) };
+    seller.offer(ask).map_err(left_out)
 }
 
 /// What is left to say of a route where no method makes an offer. Of one method it is its own error.

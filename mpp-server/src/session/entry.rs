@@ -159,13 +159,10 @@ impl<K: DeserializeOwned> Entry<K> {
                     found: v,
                     known: FORM.into(),
                 }),
-                _ => Err(StoreError::corrupt(
-                    key.as_str(),
-                    read.err().map_or(
-                        "no such form".into(),
-                        Into::<Box<dyn std::error::Error + Send + Sync>>::into,
-                    ),
-                )),
+                _ => Err(match read {
+                    Err(e) => StoreError::unreadable(key, e),
+                    Ok(_) => StoreError::corrupt(key.as_str(), "no such form"),
+                }),
             },
         }
     }

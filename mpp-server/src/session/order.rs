@@ -6,7 +6,7 @@ use mpp_core::{
     account::{Account, Raise, State},
     fate::{Fate, Settlement},
     problem::{ProblemType, Reason, Rejection},
-    store::{Keep, Key},
+    store::{Keep, Key, Unreadable},
     teller::{Standing, Teller},
     verifier::Spend,
 };
@@ -315,7 +315,7 @@ impl<T: Teller> Desk<T> {
     ) -> Result<Ordered<T::Kept>, Rejection> {
         let it = &self.till.it;
         let seen: Option<T::Kept> = match settlement.kept {
-            Some(kept) => Some(serde_json::from_value(kept).map_err(Rejection::unknown)?),
+            Some(kept) => Some(read(serde_json::from_value(kept))?),
             None => None,
         };
         // Should this not be written, the order stays pending, and the rail says the same once more.
@@ -463,7 +463,12 @@ pub(super) async fn alone<R: Send + 'static>(
 
 /// The order that is pending, read back.
 pub(super) fn order_of<O: serde::de::DeserializeOwned>(pending: &Pending) -> Result<O, Rejection> {
-    serde_json::from_str(pending.order.get()).map_err(Rejection::unknown)
+    read(serde_json::from_str(pending.order.get()))
+}
+
+/// What cannot be read back is told without quoting it.
+fn read<T>(read: Result<T, serde_json::Error>) -> Result<T, Rejection> {
+    read.map_err(|e| Rejection::unknown(Unreadable::from(e)))
 }
 
 /// An account that has vanished under an order.

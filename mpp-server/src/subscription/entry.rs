@@ -71,6 +71,9 @@ pub(super) struct Held {
     /// A period's charge did not succeed, and that ended it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) declined: bool,
+    /// An operator gave up a period's charge whose outcome nobody knows, and that ended it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) written_off: bool,
 }
 
 /// The charge of a period, which may have reached the rail.
@@ -110,7 +113,7 @@ impl Entry {
 
     pub(super) fn read(key: &Key, bytes: &[u8]) -> Result<Self, StoreError> {
         let entry: Self =
-            serde_json::from_slice(bytes).map_err(|e| StoreError::corrupt(key.as_str(), e))?;
+            serde_json::from_slice(bytes).map_err(|e| StoreError::unreadable(key, e))?;
         if entry.v > FORM {
             let what = key.as_str().to_owned();
             return Err(StoreError::Newer { what, found: entry.v.into(), known: FORM.into() });
@@ -199,7 +202,8 @@ impl Held {
             cancelled: None,
         };
         let (challenge, payer) = (paid.challenge.clone(), paid.payer.clone());
-        Some(Self { agreement, challenge, payer, order: None, cancelling: None, declined: false })
+        let (order, cancelling, declined, written_off) = (None, None, false, false);
+        Some(Self { agreement, challenge, payer, order, cancelling, declined, written_off })
     }
 
     pub(super) fn is_paid(&self, now: &Timestamp) -> bool {
@@ -220,6 +224,21 @@ impl Held {
     pub(super) fn end(&mut self, from: &Timestamp) {
         self.agreement.end(from.clone());
         self.cancelling = self.agreement.cancelled.clone();
+    }
+
+    /// Its order, where nobody knows what became of it: a period may be paid by the rail itself, which said so meanwhile.
+    pub(super) fn unknown(&self) -> Option<&Order> {
+        self.order.as_ref().filter(|order| order.period > self.agreement.paid)
+    }
+
+    /// Drops the order of which nobody knows what became, and ends it there: what the rail may have charged is no period of ours.
+    pub(super) fn give_up(&mut self) {
+        let Some(order) = self.order.take() else { return };
+        self.written_off = true;
+        let it = &self.agreement;
+        if let Some(period) = it.cadence.period(&it.began.anchor, order.period) {
+            self.end(&period.start);
+        }
     }
 
     /// Why nobody is served by it any more.

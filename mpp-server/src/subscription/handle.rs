@@ -7,11 +7,12 @@ use mpp_core::{
     problem::{ProblemType, Reason, Rejection},
     receipt::Receipt,
     renewer::{Notice, Renewer},
-    store::Key,
+    store::{Key, StoreError},
     time::Timestamp,
 };
 
-use super::{Agreements, Heard, Member};
+use super::{Agreements, Heard, Member, OpenCharge};
+use crate::ledger::NotWrittenOff;
 
 /// The subscriptions on a gate's books. Made by [`Gate::subscriptions`](crate::Gate::subscriptions). Cheap to clone.
 #[derive(Clone, Debug)]
@@ -74,6 +75,33 @@ impl Subscriptions {
         subscriber: &str,
     ) -> Result<Option<SubscriptionState>, Rejection> {
         self.0.cancel(Member::of(product, subscriber)?).await
+    }
+
+    /// Lists the charges of later periods whose outcome is not known: most are being made right now, or will be known after the
+    /// next pass over the books ([`Gate::recover`](crate::Gate::recover)). What is open of a first payment is in
+    /// [`Gate::unfinished`](crate::Gate::unfinished).
+    ///
+    /// Reads all the subscribers' entries, so call it now and then.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn unfinished(&self) -> Result<Vec<OpenCharge>, StoreError> {
+        self.0.open_charges().await
+    }
+
+    /// Gives up the charge of a subscriber's later period, by its operator's decision: for what a rail can never tell of again.
+    /// Until then the subscriber is answered with 503, and the rail asked. From then on the subscription is over, with what was
+    /// paid before; the rail is told to charge for nothing more, and the subscriber may subscribe anew.
+    ///
+    /// **The rail may have charged for the period, or charge yet.** Such a charge serves nobody: it is to be given back by hand, or
+    /// when the rail tells of it ([`SubscriptionChange::ToGiveBack`](crate::event::SubscriptionChange::ToGiveBack)). So look
+    /// there first. The order itself is forgotten with this, and there is no way back. Written off twice is written off once.
+    ///
+    /// # Errors
+    /// [`NotWrittenOff`]: this subscriber never had one, no charge of theirs is open, somebody has it in hand, or the store does
+    /// not answer.
+    pub async fn write_off(&self, product: &str, subscriber: &str) -> Result<(), NotWrittenOff> {
+        self.0.write_off(Member::of(product, subscriber)?).await
     }
 
     /// Takes what a rail said by itself, such as a webhook whose signature the method has checked. As often as it comes, and in

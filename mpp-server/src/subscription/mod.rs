@@ -17,6 +17,7 @@ mod renew;
 mod renewer;
 mod standing;
 mod sweep;
+mod write_off;
 
 pub(crate) use self::{
     books::Agreements,
@@ -29,4 +30,5 @@ pub use self::{
     handle::{SubscriptionState, Subscriptions},
     hear::Heard,
     member::Members,
+    write_off::OpenCharge,
 };

@@ -221,7 +221,8 @@ impl Agreements {
 /// Whether a route still asks what was agreed.
 fn is_asked(offer: &Offer, it: &Agreement) -> bool {
     let same = *offer.id() == it.method && offer.settles_at() == it.place;
-    let plan = offer.once().filter(|_| same).and_then(|offer| offer.plan());
+    let asks = same && !offer.is_left_out();
+    let plan = offer.once().filter(|_| asks).and_then(|offer| offer.plan());
     plan.is_some_and(|plan| {
         plan.amount == it.amount && plan.currency == it.currency && plan.cadence() == it.cadence
     })

@@ -16,12 +16,15 @@ use super::Paywall;
 use crate::{
     error::ConfigError,
     gate::{Gate, invite::quiet},
-    offer::{NotOffered, Offer, Sell, offers},
+    offer::{
+        NotOffered, Offer, Sell,
+        offers::{self, LeftOut},
+    },
     route::{Order, Route},
     subscription::Members,
 };
 
-type Maker<I> = Arc<dyn Fn(&<I as Intent>::Ask) -> Result<Offer, NotOffered> + Send + Sync>;
+type Maker<I> = Arc<dyn Fn(&<I as Intent>::Ask) -> Result<Offer, LeftOut> + Send + Sync>;
 type Pricer<I> =
     Arc<dyn Fn(&Parts) -> BoxFuture<'static, Result<<I as Intent>::Ask, Rejection>> + Send + Sync>;
 type Router = Arc<dyn Fn(&Parts) -> BoxFuture<'static, Result<Route, Rejection>> + Send + Sync>;
@@ -128,7 +131,8 @@ impl Gate {
 
     /// Charges a price that depends on the request's head. The closure runs when a challenge is made and again when it is
     /// answered: a challenge answered at another price is refused, so let a price hold as long as a challenge lives. What was
-    /// paid and not delivered is served for any request to the same address that costs no more.
+    /// paid and not delivered is served for any request to the same address that costs no more, by a method too that can no
+    /// longer take the price.
     pub fn charge_each<F, Fut>(&self, price: F) -> Selling<Charge>
     where
         F: Fn(&Parts) -> Fut + Send + Sync + 'static,
@@ -149,7 +153,7 @@ impl Gate {
     /// [`ConfigError::NothingToOffer`], where it has none; as for [`Route::reusable`].
     pub fn paywall(&self, route: impl Into<Route>) -> Result<Paywall, ConfigError> {
         let route = route.into();
-        if route.offers.is_empty() {
+        if route.offers.iter().all(Offer::is_left_out) {
             return Err(ConfigError::NothingToOffer(Vec::new()));
         }
         route.refuse_priced_reuse()?;
@@ -260,7 +264,10 @@ impl<I: Intent> Selling<I> {
         let Self { gate, ask, makers, manner } = self;
         let pricer = match ask {
             Ask::Fixed(ask) => {
-                let (offers, left_out) = offered_at::<I>(&makers, &ask)?;
+                let (offers, left_out) = offered_at::<I>(&makers, &ask);
+                if offers.iter().all(Offer::is_left_out) {
+                    return Err(offers::nothing(left_out));
+                }
                 offers::tell(&left_out);
                 return gate.paywall(manner.route(offers));
             }
@@ -271,9 +278,14 @@ impl<I: Intent> Selling<I> {
         let route: Router = Arc::new(move |head| {
             let (ask, makers, manner) = (pricer(head), makers.clone(), each.clone());
             Box::pin(async move {
-                // A price that cannot be said leaves nothing to pay with.
-                let (offers, _) =
-                    offered_at::<I>(&makers, &ask.await.map_err(quiet)?).map_err(none)?;
+                let (offers, left_out) = offered_at::<I>(&makers, &ask.await.map_err(quiet)?);
+                if offers.iter().all(Offer::is_left_out) {
+                    // A price that cannot be said leaves nothing to pay with; what was paid before may cover it.
+                    let nothing = none(offers::nothing(left_out));
+                    if offers.is_empty() {
+                        return Err(nothing);
+                    }
+                }
                 Ok(manner.route(offers).per_request())
             })
         });
@@ -281,19 +293,19 @@ impl<I: Intent> Selling<I> {
     }
 }
 
-/// The offers of every method that can take the ask, and why the others cannot.
-fn offered_at<I: Intent>(
-    makers: &[Maker<I>],
-    ask: &I::Ask,
-) -> Result<(Vec<Offer>, Vec<NotOffered>), ConfigError> {
-    let (mut made, mut left_out) = (Vec::with_capacity(makers.len()), Vec::new());
+/// The offers of every method at an ask, and why those that make none do not.
+fn offered_at<I: Intent>(makers: &[Maker<I>], ask: &I::Ask) -> (Vec<Offer>, Vec<NotOffered>) {
+    let (mut offers, mut left_out) = (Vec::with_capacity(makers.len()), Vec::new());
     for offer in makers.iter().map(|make| make(ask)) {
         match offer {
-            Ok(offer) => made.push(offer),
-            Err(not) => left_out.push(not),
+            Ok(offer) => offers.push(offer),
+            Err(LeftOut { not, paid }) => {
+                left_out.push(not);
+                offers.extend(paid);
+            }
         }
     }
-    if made.is_empty() { Err(offers::nothing(left_out)) } else { Ok((made, left_out)) }
+    (offers, left_out)
 }
 
 /// No method can take the price of this one request: the seller's fault, and the seller's log says why.

@@ -67,8 +67,9 @@ impl Refused {
         code == Some("idempotency_key_in_use")
     }
 
-    /// Reads an error body; `None` where it is none that Stripe publishes.
-    pub(super) fn read(status: u16, body: &Value) -> Option<Self> {
+    /// Reads an error body that came with this status; `None` where it is none that Stripe publishes. For whoever calls Stripe by a
+    /// client of their own, too: nothing in it is a secret.
+    pub fn read(status: u16, body: &Value) -> Option<Self> {
         let error = body.get("error")?.as_object()?;
         let word = |name: &str| {
             error.get(name).and_then(Value::as_str).filter(|w| is_word(w)).map(str::to_owned)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Parameters in order. Some are secret: its `Debug` shows names alone.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Form(Vec<(String, String)>);
+pub(crate) struct Form(pub(super) Vec<(String, String)>);
 
 impl Form {
     pub(crate) fn new() -> Self {
@@ -20,14 +20,6 @@ impl Form {
         self
     }
 
-    /// Adds a parameter where there is one.
-    pub(crate) fn maybe(self, name: &str, value: Option<impl Into<String>>) -> Self {
-        match value {
-            Some(value) => self.with(name, value),
-            None => self,
-        }
-    }
-
     /// Sets `name[key]`: of two of one name the later one counts, in the place of the first.
     pub(crate) fn entry(mut self, name: &str, key: &str, value: impl Into<String>) -> Self {
         let (name, value) = (format!("{name}[{key}]"), value.into());
@@ -36,10 +28,6 @@ impl Form {
             None => self.0.push((name, value)),
         }
         self
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn encoded(&self) -> String {
@@ -62,10 +50,7 @@ mod tests {
     fn brackets_and_text_are_encoded_and_the_later_entry_counts() {
         let form =
             Form::new().with("receipt_email", "a@b.c").entry("metadata", "mpp_sdk", "mppx/0.11.0");
-        let form = form
-            .entry("metadata", "x", "1")
-            .entry("metadata", "x", "<b>&ä")
-            .maybe("no", None::<String>);
+        let form = form.entry("metadata", "x", "1").entry("metadata", "x", "<b>&ä");
         assert_eq!(
             form.encoded(),
             "receipt_email=a%40b.c&metadata%5Bmpp_sdk%5D=mppx%2F0.11.0&metadata%5Bx%5D=%3Cb%3E%26%C3%A4"

@@ -3,6 +3,8 @@
 mod error;
 mod form;
 mod secret;
+#[cfg(feature = "server")]
+mod selling;
 
 use std::{fmt, time::Duration};
 
@@ -10,6 +12,8 @@ use reqwest::{Client, Method, RequestBuilder, Response, Url, header::HeaderValue
 use serde_json::Value;
 
 pub(crate) use self::form::Form;
+#[cfg(feature = "server")]
+pub(crate) use self::selling::Told;
 pub use self::{
     error::{ApiError, Refused},
     secret::{NotAKey, SecretKey},
@@ -76,22 +80,15 @@ impl<'a> Call<'a> {
     pub(crate) fn once(self, key: &'a str) -> Self {
         Self { idempotency: Some(key), ..self }
     }
-
-    pub(crate) fn on_behalf_of(self, account: Option<&'a str>) -> Self {
-        Self { account, ..self }
-    }
-
-    pub(crate) fn in_version(self, version: &'a str) -> Self {
-        Self { version: Some(version), ..self }
-    }
 }
 
 /// A success.
 pub(crate) struct Answer {
     pub(crate) body: Value,
-    /// It is what was answered to the first call of the same idempotency key.
-    pub(crate) replayed: bool,
 }
+
+/// Whether an answer is what was said to the first call of the same idempotency key.
+type Replayed = bool;
 
 impl Api {
     /// Stripe itself, with a key of one's own.
@@ -150,11 +147,6 @@ impl Api {
         Ok(Self { version: version.ok_or(ApiSetup::Version)?, ..self })
     }
 
-    /// The version that is asked for.
-    pub(crate) fn version_text(&self) -> &str {
-        self.version.to_str().unwrap_or(VERSION)
-    }
-
     /// Waits longer for answers, or less long.
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
@@ -167,6 +159,10 @@ impl Api {
 
     /// Makes a call, once.
     pub(crate) async fn call(&self, call: Call<'_>) -> Result<Answer, ApiError> {
+        self.exchange(call).await.map(|(answer, _)| answer)
+    }
+
+    async fn exchange(&self, call: Call<'_>) -> Result<(Answer, Replayed), ApiError> {
         let unanswered = |e: reqwest::Error| ApiError::Unanswered(e.without_url().into());
         let response = self.request(&call)?.send().await.map_err(unanswered)?;
         let status = response.status().as_u16();
@@ -177,7 +173,7 @@ impl Api {
         let request = field("request-id").filter(|id| id.len() <= 64);
         let body = read(response).await;
         match (status, body) {
-            (200..=299, Ok(Some(body))) => Ok(Answer { body, replayed }),
+            (200..=299, Ok(Some(body))) => Ok((Answer { body }, replayed)),
             // The head came, and the rest did not: what was done is done.
             (_, Err(e)) => Err(unanswered(e)),
             (409, Ok(Some(body))) if Refused::is_in_use(&body) => Err(ApiError::InUse),
@@ -270,10 +266,7 @@ mod tests {
 
     #[test]
     fn a_version_is_one_and_no_header_of_its_own() {
-        assert_eq!(
-            api().version("2026-04-22.preview").unwrap().version_text(),
-            "2026-04-22.preview"
-        );
+        assert_eq!(api().version("2026-04-22.preview").unwrap().version, "2026-04-22.preview");
         for bad in ["", "latest", "2026-04-22\r\nx: y", "2026-04-22.préview"] {
             assert!(matches!(api().version(bad), Err(ApiSetup::Version)), "{bad}");
         }

@@ -1,6 +1,8 @@
 //! The client half: has a token made for what a challenge asks, and for no more.
 
-use std::{borrow::Cow, collections::HashSet, error::Error, fmt, future::Future, sync::Arc};
+use std::{
+    borrow::Cow, collections::HashSet, error::Error, fmt, future::Future, sync::Arc, time::Duration,
+};
 
 use mpp_core::{
     Challenge,
@@ -49,6 +51,7 @@ pub struct Payer {
     types: Option<HashSet<String>>,
     sellers: Option<HashSet<String>>,
     external_id: Option<String>,
+    longest: Option<Duration>,
     clock: Arc<dyn Clock>,
 }
 
@@ -62,6 +65,7 @@ impl Payer {
             types: None,
             sellers: None,
             external_id: None,
+            longest: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -114,6 +118,15 @@ impl Payer {
         Self { external_id: Some(id.into()), ..self }
     }
 
+    /// Has tokens end after so long, in whole seconds, where their challenge ends later: a seller that says how long its challenges
+    /// live would otherwise say how long it may charge. As long as the challenge unless said otherwise.
+    ///
+    /// A seller charges once it is shown a token, so a minute is enough for most; one that charges only where it delivered takes
+    /// as long as its handler.
+    pub fn lasting_at_most(self, longest: Duration) -> Self {
+        Self { longest: Some(longest), ..self }
+    }
+
     /// Reads the time from another clock than the system's.
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
@@ -164,7 +177,9 @@ impl Payer {
         let wanted = Wanted::of(demand, &now).map_err(|why| {
             PayError::untouched("no token can say what the challenge asks for").because(why)
         })?;
-        Ok(wanted.by(self.payment_method(demand)))
+        let cap = self.longest.map(|longest| now.plus(longest).unix_seconds());
+        let expires_at = cap.map_or(wanted.expires_at, |cap| cap.min(wanted.expires_at));
+        Ok(Wanted { expires_at, ..wanted }.by(self.payment_method(demand)))
     }
 }
 

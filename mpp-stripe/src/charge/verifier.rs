@@ -105,12 +105,14 @@ impl mpp_core::verifier::Verifier for Verifier {
     type Method = StripeCharge;
     type Evidence = Evidence;
 
-    /// The seller's profile, and whether it is the real one: a live payment is not looked for with a test key.
+    /// The seller's profile. In test mode, where all sellers are one network, also `test-` and eight digits of the key's hash:
+    /// neither a live payment nor another account's is looked for with this key. A payment that is open when a test key is
+    /// rotated is one for `Gate::write_off`.
     fn settles_at(&self) -> Cow<'_, str> {
         let network = &self.details.network_id;
-        match self.api.is_test() {
-            true => Cow::Owned(format!("{network}/test")),
-            false => Cow::Borrowed(network),
+        match self.api.test_place() {
+            Some(test) => Cow::Owned(format!("{network}/{test}")),
+            None => Cow::Borrowed(network),
         }
     }
 
@@ -119,6 +121,11 @@ impl mpp_core::verifier::Verifier for Verifier {
         let amount = ask.in_unit(self.currency.as_str(), self.currency.decimals())?;
         self.is_chargeable(amount)?;
         Ok(ChargeTerms::of(ask, amount, self.currency))
+    }
+
+    fn covering(&self, ask: &Price) -> Option<ChargeTerms> {
+        let amount = ask.in_unit_up(self.currency.as_str(), self.currency.decimals()).ok()?;
+        Some(ChargeTerms::of(ask, amount, self.currency))
     }
 
     async fn details(

@@ -41,20 +41,22 @@ use crate::{
 ///
 /// **It spends payment methods of the issuer's account.** Put your own authentication and rate limit in front of it. Until
 /// [`allowing`](Self::allowing) or [`authorizing`](Self::authorizing) says which payment methods may be used, none may.
+/// A body has ten seconds to arrive, and who is slower is told so (408); how many may be slow at once is yours to limit.
 /// It takes `application/json` alone and answers no preflight, so that pages of other origins cannot post to it.
 ///
 /// ```
-/// use mpp_core::{Realm, binding::Keys};
-/// use mpp_stripe::{Api, SecretKey, proxy::TokenProxy, token::ApiTokens};
+/// use mpp_core::{Amount, Realm, binding::Keys};
+/// use mpp_stripe::{Api, Currency, SecretKey, proxy::TokenProxy, token::ApiTokens};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let secret = "the secret that seals your challenges";
 /// let key: SecretKey = "sk_test_yours".parse()?;
 /// let issuer = ApiTokens::new(Api::new(&key)?);
 /// let proxy = TokenProxy::new(issuer, Keys::new(secret)?, Realm::parse("api.example.com")?)
-///     .authorizing(async |head, payment_method| {
-///         // Whose session is it, and is this card theirs?
-///         head.headers.contains_key("cookie") && payment_method.as_str() == "pm_card_visa"
+///     .authorizing(async |head, payment_method, wanted| {
+///         // Whose session is it, is this card theirs, and may they spend so much?
+///         let theirs = head.headers.contains_key("cookie") && payment_method.as_str() == "pm_card_visa";
+///         theirs && wanted.currency == Currency::USD && wanted.amount <= Amount::new(500)
 ///     });
 /// let app = proxy.router("/create-spt");
 /// # let _: axum::Router = app;
@@ -95,14 +97,19 @@ impl TokenProxy {
         Ok(Self { leave: self.leave.listed(list), ..self })
     }
 
-    /// Lets a caller pay by a payment method where this says so, from the head of the request. Where there is a
-    /// [list](Self::allowing) too, both must.
+    /// Lets a caller pay by a payment method where this says so, from the head of the request and what the token would be good
+    /// for: the amount in base units, its currency, the seller, the challenge. Where there is a [list](Self::allowing) too, both
+    /// must.
+    ///
+    /// This is the place to bound what a user spends. The same challenge may be posted again, and is then good for the same
+    /// token: count it once, by its [id](mpp_core::Challenge::id).
     pub fn authorizing<F, Answer>(self, authorize: F) -> Self
     where
-        F: Fn(Parts, PaymentMethod) -> Answer + Send + Sync + 'static,
+        F: Fn(Parts, PaymentMethod, Wanted) -> Answer + Send + Sync + 'static,
         Answer: Future<Output = bool> + Send + 'static,
     {
-        let hook = Arc::new(move |head, method| Box::pin(authorize(head, method)) as _);
+        let hook =
+            Arc::new(move |head, method, wanted| Box::pin(authorize(head, method, wanted)) as _);
         Self { leave: self.leave.asking(hook), ..self }
     }
 
@@ -131,11 +138,10 @@ impl TokenProxy {
     async fn token(&self, request: Request) -> Result<Token, Rejection> {
         let (head, body) = request.into_parts();
         let Posted { credential, payment_method } = Posted::read(&head, body).await?;
-        let wanted = self.wanted(credential)?;
-        if !self.leave.is_given(head, &payment_method).await {
+        let wanted = self.wanted(credential)?.by(Some(payment_method.clone()));
+        if !self.leave.is_given(head, &payment_method, &wanted).await {
             return Err(refuse::payment_method());
         }
-        let wanted = wanted.by(Some(payment_method));
         // A crash from here on leaves a token of which nobody has the id: nothing can be taken by it.
         self.issuer.create_token(wanted).await.map_err(refuse::unissued)
     }

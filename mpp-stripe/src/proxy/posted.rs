@@ -1,5 +1,7 @@
 //! What is posted to a proxy: a challenge in any of its forms, and a payment method.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, to_bytes},
     http::{header, request::Parts},
@@ -17,6 +19,8 @@ use crate::token::PaymentMethod;
 
 /// A challenge has 16 KiB for its request and as much for what its server ties to it; pages post their Stripe object beside it.
 const LONGEST: usize = 64 * 1024;
+/// How long a body may take to arrive: it is a few KiB.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was posted, and nothing proven of it.
 pub(super) struct Posted {
@@ -42,7 +46,8 @@ impl Posted {
             let detail = "The body is over 64 KiB, or broke off.";
             Rejection::new(ProblemType::BODY_TOO_LARGE, Reason::BODY_TOO_LARGE, detail)
         };
-        let bytes = to_bytes(body, LONGEST).await.map_err(unread)?;
+        let bytes = tokio::time::timeout(PATIENCE, to_bytes(body, LONGEST)).await;
+        let bytes = bytes.map_err(|_| refuse::slow())?.map_err(unread)?;
         let Members { challenge, payment_method } = serde_json::from_slice(&bytes)
             .map_err(|_| refuse::unreadable("The body has no challenge and paymentMethod."))?;
         let payment_method = PaymentMethod::parse(&payment_method)

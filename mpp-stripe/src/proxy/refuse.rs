@@ -15,6 +15,7 @@ use crate::{
 const FORBIDDEN: ProblemType = ProblemType::new("bad-request", "Forbidden", 403, false);
 const CONTENT_TYPE: ProblemType =
     ProblemType::new("bad-request", "Unsupported Media Type", 415, false);
+const SLOW: ProblemType = ProblemType::new("bad-request", "Request Timeout", 408, false);
 const BAD_GATEWAY: ProblemType =
     ProblemType::new("internal-payment-error", "Bad Gateway", 502, false);
 
@@ -26,6 +27,11 @@ const NO_TOKEN: Reason = Reason::new("no-token");
 pub(super) fn content_type() -> Rejection {
     let detail = "The body must be application/json.";
     Rejection::new(CONTENT_TYPE, Reason::UNREADABLE, detail)
+}
+
+pub(super) fn slow() -> Rejection {
+    let detail = "The body did not arrive in ten seconds. Nothing was made: send it again.";
+    Rejection::new(SLOW, Reason::UNREADABLE, detail)
 }
 
 pub(super) fn unreadable(detail: impl Into<Cow<'static, str>>) -> Rejection {

@@ -137,11 +137,13 @@ impl mpp_core::verifier::Verifier for Verifier {
     type Method = StripeSubscription;
     type Evidence = Evidence;
 
-    /// The seller's profile, the connected account where there is one, and whether it is the real one.
+    /// The seller's profile, and the connected account where there is one. In test mode also `test-` and eight digits of the
+    /// key's hash: what was agreed under a test key is renewed by that key alone, and what is open when it is rotated is one for
+    /// `Subscriptions::write_off`.
     fn settles_at(&self) -> Cow<'_, str> {
         let account = self.billing.account.as_deref();
-        let mode = self.billing.api.is_test().then_some("test");
-        let parts = [Some(self.network.as_str()), account, mode];
+        let mode = self.billing.api.test_place();
+        let parts = [Some(self.network.as_str()), account, mode.as_deref()];
         Cow::Owned(Vec::from_iter(parts.into_iter().flatten()).join("/"))
     }
 

@@ -1,6 +1,10 @@
 //! A token proxy: whatever a caller says, a token is good for what a sealed challenge asks and for nothing else.
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
 
 use axum::{
     Router,
@@ -13,7 +17,11 @@ use mpp_core::{
     name::{IntentName, MethodName},
     transport::write_challenge,
 };
-use mpp_stripe::proxy::TokenProxy;
+use mpp_stripe::{
+    Api, Currency, SecretKey,
+    proxy::TokenProxy,
+    token::{ApiTokens, PaymentMethod, Wanted},
+};
 use mpp_testkit::stripe::Fault;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -232,7 +240,7 @@ async fn what_cannot_be_read_is_refused_before_anybody_is_asked() {
 #[tokio::test]
 async fn nobody_pays_by_anything_until_somebody_says_so() {
     let stage = Stage::new().await;
-    let signed_in = async |head: Parts, _| head.headers.contains_key("cookie");
+    let signed_in = async |head: Parts, _, _| head.headers.contains_key("cookie");
     let cases = [
         (closed(&stage), false, false),
         (closed(&stage).allowing([]).unwrap(), false, false),
@@ -241,7 +249,11 @@ async fn nobody_pays_by_anything_until_somebody_says_so() {
         (closed(&stage).authorizing(signed_in), false, true),
         (closed(&stage).authorizing(signed_in).allowing([CARD]).unwrap(), false, true),
         (closed(&stage).authorizing(signed_in).allowing([]).unwrap(), false, false),
-        (closed(&stage).authorizing(async |_, method| method.as_str() == CARD), true, true),
+        (
+            closed(&stage).authorizing(async |_, method: PaymentMethod, _| method.as_str() == CARD),
+            true,
+            true,
+        ),
     ];
     for (at, (proxy, stranger, guest)) in cases.into_iter().enumerate() {
         let app = proxy.router("/spt");
@@ -314,4 +326,60 @@ async fn a_key_of_before_still_tells_its_challenges() {
     assert_eq!(post(&proxy(keys.clone()), &body).await.reason(), (402, "not-ours".to_owned()));
     let both = keys.and_previous(SECRET).unwrap();
     assert_eq!(post(&proxy(both), &body).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_a_user_may_spend_is_bounded_by_what_a_token_would_be_good_for() {
+    let stage = Stage::new().await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sees = seen.clone();
+    // Alice has a dollar left, for this seller alone.
+    let seller = stage.sim.network_id().to_owned();
+    let bounded = move |head: Parts, method: PaymentMethod, wanted: Wanted| {
+        let alice = head.headers.get("cookie").is_some_and(|it| it == "alice");
+        let ours = wanted.network_id == seller && wanted.currency == Currency::USD;
+        let within = wanted.amount.get() <= 100 && method.as_str() == CARD;
+        assert_eq!(wanted.payment_method.as_ref(), Some(&method));
+        sees.lock().unwrap().push(wanted.challenge);
+        std::future::ready(alice && ours && within)
+    };
+    let app = closed(&stage).authorizing(bounded).router("/spt");
+    let cases = [
+        (json!({}), "alice", 200),
+        (json!({}), "bob", 403),
+        (json!({ "amount": "100" }), "alice", 200),
+        (json!({ "amount": "101" }), "alice", 403),
+        (json!({ "currency": "eur" }), "alice", 403),
+    ];
+    let mut asked = Vec::new();
+    for (change, who, status) in cases {
+        let challenge = stage.asking(change.clone());
+        let mut request = posting(asking(&challenge).to_string());
+        request.headers_mut().insert("cookie", who.parse().unwrap());
+        assert_eq!(send(&app, request).await.status, status, "{change} {who}");
+        asked.push(challenge);
+    }
+    assert_eq!(*seen.lock().unwrap(), asked);
+    assert_eq!(stage.tokens(), 2);
+}
+
+/// A body of which no byte comes.
+struct Never;
+
+impl futures_core::Stream for Never {
+    type Item = Result<Vec<u8>, std::io::Error>;
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_arrive_is_not_waited_for() {
+    let (keys, realm) = (Keys::new(SECRET).unwrap(), Realm::parse("shop").unwrap());
+    // Of a Stripe that nobody can reach: it is not asked.
+    let api = Api::new(&SecretKey::new("sk_test_x").unwrap()).unwrap().at("http://127.0.0.1:1");
+    let proxy = TokenProxy::new(ApiTokens::new(api.unwrap()), keys, realm);
+    let app = proxy.allowing([CARD]).unwrap().router("/spt");
+    let told = send(&app, posting(Body::from_stream(Never))).await;
+    assert_eq!(told.reason(), (408, "unreadable".to_owned()));
 }

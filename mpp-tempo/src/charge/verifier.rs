@@ -229,6 +229,15 @@ impl mpp_core::verifier::Verifier for Verifier {
         Ok(ChargeTerms::of(ask, amount, currency).to(self.recipient.to_string()))
     }
 
+    fn covering(&self, ask: &Price) -> Option<ChargeTerms> {
+        let named = parse_address(ask.unit()).is_ok_and(|token| token == self.token);
+        let dollars = chain::is_dollar(self.token).then_some("usd");
+        let unit = if named { ask.unit() } else { dollars? };
+        let amount = ask.in_unit_up(unit, DECIMALS).ok()?;
+        let currency = format!("{:#x}", self.token);
+        Some(ChargeTerms::of(ask, amount, currency).to(self.recipient.to_string()))
+    }
+
     async fn details(
         &self,
         terms: &ChargeTerms,

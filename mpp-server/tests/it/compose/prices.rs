@@ -1,16 +1,22 @@
 //! One price in the units of several methods: what cannot be said exactly is not offered, and why.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use axum::{Router, routing::get};
-use http::request::Parts;
+use http::{StatusCode, request::Parts};
 use mpp_core::{
     Amount, Charge,
     intent::{PriceError, Rate, Session},
-    problem::Rejection,
+    problem::{Reason, Rejection},
 };
-use mpp_server::{ConfigError, Offers, Route};
-use mpp_testkit::stall::{Stall, StampCharge};
+use mpp_server::{ConfigError, Offer, Offers, Route, permit::Ending};
+use mpp_testkit::{
+    rail::CouponCharge,
+    stall::{Stall, StampCharge},
+};
 
 use super::{Fair, methods, of, pay, price};
 use crate::shop::{get_, send, show};
@@ -80,14 +86,22 @@ fn offers_by_hand_name_what_they_leave_out() {
     let offers = Offers::<Charge>::of(price("0.5 coin")).via(&fair.coupon).via(&fair.token);
     let left: Vec<_> = offers.left_out().iter().map(|not| not.id.to_string()).collect();
     assert_eq!(left, ["coupon/charge"]);
-    assert_eq!(offers.into_vec().unwrap().len(), 1);
+    let offers = offers.into_vec().unwrap();
+    let made = Vec::from_iter(offers.iter().map(|it| (it.id().to_string(), !it.is_left_out())));
+    assert_eq!(made, [("coupon/charge".to_owned(), false), ("token/charge".to_owned(), true)]);
     let nothing = Offers::<Charge>::of(price("0.5 coin")).via(&fair.coupon);
     assert!(matches!(nothing.into_vec(), Err(ConfigError::Price(PriceError::Amount(_)))));
     // Beside a session an intent may have none at all.
     let rate: Rate = "1 coin per joke".parse().unwrap();
     let nothing = Offers::<Charge>::of(price("0.5 coin")).via(&fair.coupon);
     let both = Route::of(Offers::<Session>::of(rate).via(&fair.bank).into_iter().chain(nothing));
-    assert_eq!((both.offers.len(), fair.gate.paywall(both).is_ok()), (1, true));
+    let made = both.offers.iter().filter(|offer| !offer.is_left_out()).count();
+    assert_eq!((made, fair.gate.paywall(both).is_ok()), (1, true));
+    // What stands for earlier payments alone sells nothing.
+    let nothing = Offers::<Charge>::of(price("0.5 coin")).via(&fair.coupon);
+    let route = Route::of(nothing);
+    assert!(route.offers.iter().all(Offer::is_left_out) && route.offers.len() == 1);
+    assert!(matches!(fair.gate.paywall(route), Err(ConfigError::NothingToOffer(_))));
 }
 
 #[tokio::test]
@@ -126,4 +140,86 @@ async fn a_price_for_each_request_is_offered_by_whom_it_can_be_said() {
     assert_eq!((none.code(), &*none.reason()), (500, "nothing-to-offer"));
     assert!(none.challenges().is_empty());
     assert_eq!(methods(&send(&app, get_("/a?0.01")).await.challenges()), ["token"]);
+}
+
+#[tokio::test]
+async fn what_was_paid_is_served_though_the_price_fell_below_what_its_method_can_say() {
+    let fair = Fair::new();
+    let stamp = Arc::new(Stall::<StampCharge>::new("coin", 2).at_least(100));
+    let at = |text: &str| {
+        let offers = Offers::<Charge>::of(price(text));
+        let offers = offers.via(&fair.coupon).via(&stamp).via(&fair.token);
+        let route = Route::from(offers.into_vec().unwrap()).per_request();
+        fair.gate.recovers(&route);
+        route
+    };
+    // Coupons are whole, and stamps cost a coin at least.
+    for method in ["coupon", "stamp"] {
+        let dear = at("1 coin");
+        let credential = pay(of(&fair.ask(&dear).await.challenges, method), method);
+        let permit = fair.serve(&dear, &credential).await.unwrap();
+        permit.finish(Ending::NotDelivered).await.unwrap();
+        let cheap = at("0.50 coin");
+        assert_eq!(methods(&fair.ask(&cheap).await.challenges), ["token"]);
+        // The same request costs more than was paid by now, in units that the method cannot say; then less.
+        let wrong = (403, Reason::WRONG_TERMS, 0);
+        assert_eq!(fair.serve(&at("1.01 coin"), &credential).await.unwrap_err(), wrong, "{method}");
+        fair.deliver(&cheap, &credential).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_paid_in_another_currency_or_elsewhere_does_not_cover_what_a_method_cannot_say() {
+    let fair = Fair::new();
+    let dear =
+        Route::from(Offers::<Charge>::of(price("1 coin")).via(&fair.coupon).into_vec().unwrap());
+    let credential = pay(of(&fair.ask(&dear).await.challenges, "coupon"), "a");
+    let permit = fair.serve(&dear, &credential).await.unwrap();
+    permit.finish(Ending::NotDelivered).await.unwrap();
+    let elsewhere = Arc::new(Stall::<CouponCharge>::new("coin", 0).at("another stall"));
+    // At the same place, as of one account that sells in two currencies.
+    let pearls = Arc::new(Stall::<CouponCharge>::new("pearl", 0).at("a stall for coupons"));
+    let by_another = Offers::<Charge>::of(price("0.50 coin")).via(&elsewhere);
+    let in_pearls = Offers::<Charge>::of(price("0.50 pearl")).via(&pearls);
+    for left_out in [by_another, in_pearls] {
+        assert_eq!(left_out.left_out().len(), 1);
+        let token = Offers::<Charge>::of(price("0.50 coin")).via(&fair.token);
+        let route = Route::of(left_out.into_iter().chain(token)).per_request();
+        let wrong = (403, Reason::WRONG_TERMS, 0);
+        assert_eq!(fair.serve(&route, &credential).await.unwrap_err(), wrong);
+    }
+}
+
+#[tokio::test]
+async fn what_was_paid_is_served_where_nobody_can_take_the_price_any_more() {
+    let fair = Fair::new();
+    let tried = Arc::new(AtomicUsize::new(0));
+    let asked_for = |head: &Parts| {
+        let text = head.headers.get("x-price").map_or("1", |v| v.to_str().unwrap());
+        std::future::ready(format!("{text} coin").parse().map_err(Rejection::internal))
+    };
+    let wall = fair.gate.charge_each(asked_for).via(&fair.coupon).layer().unwrap();
+    let handler = {
+        let tried = tried.clone();
+        move || async move {
+            // The first time it fails, after the money moved.
+            match tried.fetch_add(1, Ordering::SeqCst) {
+                0 => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::OK,
+            }
+        }
+    };
+    let app = Router::new().route("/a", get(handler).layer(wall));
+    let credential = pay(of(&send(&app, get_("/a")).await.challenges(), "coupon"), "a");
+    assert_eq!(show(&app, get_("/a"), &credential).await.code(), 500);
+    let fallen = |price: &str| {
+        let mut request = get_("/a");
+        request.headers_mut().insert("x-price", price.parse().unwrap());
+        request
+    };
+    let unpaid = send(&app, fallen("0.5")).await;
+    assert_eq!((unpaid.code(), &*unpaid.reason()), (500, "nothing-to-offer"));
+    assert_eq!(show(&app, fallen("1.5"), &credential).await.code(), 403);
+    assert_eq!(show(&app, fallen("0.5"), &credential).await.code(), 200);
+    assert_eq!((fair.coupon.rail().taken(), tried.load(Ordering::SeqCst)), (1, 2));
 }

@@ -9,6 +9,7 @@ mod model;
 mod notices;
 mod renewal;
 mod web;
+mod write_off;
 
 use std::{
     sync::{

@@ -192,3 +192,34 @@ fn debug_shows_no_secret() {
     let shown = format!("{issuer:?} {:?}", Payer::new(issuer.clone()));
     assert!(!shown.contains("hush") && !shown.contains("c2tf"), "{shown}");
 }
+
+#[tokio::test]
+async fn a_token_lives_as_long_as_its_challenge_and_no_longer_than_its_payer_allows() {
+    let ends = async |longest: Option<u64>, end: Option<&str>| {
+        let heard = Arc::new(Mutex::new(None));
+        let hears = heard.clone();
+        let payer = Payer::asking(move |wanted| {
+            *hears.lock().unwrap() = Some(wanted.expires_at);
+            async { Ok::<_, std::io::Error>("spt_test".to_owned()) }
+        });
+        let payer = payer.clock(Arc::new(Still));
+        let payer = match longest {
+            Some(seconds) => payer.lasting_at_most(Duration::from_secs(seconds)),
+            None => payer,
+        };
+        pay(&payer, &asking(&request(), end)).await.unwrap();
+        let seconds: i64 = heard.lock().unwrap().unwrap();
+        seconds - 1_800_000_000
+    };
+    let five_minutes = Some("2027-01-15T08:05:00Z");
+    for (longest, end, lives) in [
+        (None, five_minutes, 300),
+        (None, None, 3600),
+        (Some(60), five_minutes, 60),
+        (Some(60), None, 60),
+        (Some(600), five_minutes, 300),
+        (Some(u64::MAX), five_minutes, 300),
+    ] {
+        assert_eq!(ends(longest, end).await, lives, "{longest:?} {end:?}");
+    }
+}

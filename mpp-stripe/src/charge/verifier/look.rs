@@ -167,7 +167,7 @@ fn token_path(evidence: &Evidence) -> Result<String, NoEvidence> {
 
 async fn token_as(api: &Api, call: Call<'_>) -> Result<Token, LookError> {
     match api.call(call).await {
-        Ok(Answer { body, .. }) => Ok(read_token(&body).ok_or(Unreadable)?),
+        Ok(Answer { body }) => Ok(read_token(&body).ok_or(Unreadable)?),
         Err(ApiError::Refused(Refused { status: 404, code: Some(code), .. }))
             if code == "resource_missing" =>
         {

@@ -15,7 +15,7 @@ use super::{
     judge::{self, Meaning, Standing},
     look,
 };
-use crate::api::{Answer, Api, ApiError, Call, Form, Refused};
+use crate::api::{Api, ApiError, Call, Form, Refused, Told};
 
 /// Seconds for which a key is relied on. Stripe keeps them for 24 hours at least, from when it first heard them, which was
 /// after the evidence was written; the rest is for clocks.
@@ -31,13 +31,13 @@ pub(super) struct Unreadable;
 /// Takes the payment, for the first time.
 pub(super) async fn settle(api: &Api, evidence: &Evidence) -> Fate {
     // A crash from here on leaves a PaymentIntent that nobody has read: the same call under the same key finds it.
-    match api.call(evidence.call()).await {
+    match api.tell(evidence.call()).await {
         // We never sent this before: somebody did, and has it on books that are not ours.
-        Ok(Answer { body, replayed: true }) => match PaymentIntent::read(&body) {
+        Ok(Told { body, replayed: true }) => match PaymentIntent::read(&body) {
             Some(intent) => judge::elsewhere(&intent),
             None => Fate::unknown(Unreadable),
         },
-        Ok(Answer { body, .. }) => finish(api, evidence, &body).await,
+        Ok(Told { body, .. }) => finish(api, evidence, &body).await,
         Err(ApiError::Refused(refused)) => match judge::meaning(&refused) {
             Meaning::Payer(told) => unpaid(api, evidence, &refused, told).await,
             Meaning::Ours => {
@@ -63,9 +63,9 @@ pub(super) async fn reconcile(api: &Api, evidence: &Evidence, now: i64) -> Fate 
     if !(-CLOCKS..=KEYS_LAST).contains(&evidence.age(now)) {
         return look::at_books(api, evidence, now).await;
     }
-    match api.call(evidence.call()).await {
-        Ok(Answer { body, replayed: false }) => finish(api, evidence, &body).await,
-        Ok(Answer { body, .. }) => match PaymentIntent::read(&body) {
+    match api.tell(evidence.call()).await {
+        Ok(Told { body, replayed: false }) => finish(api, evidence, &body).await,
+        Ok(Told { body, .. }) => match PaymentIntent::read(&body) {
             Some(intent) => today(api, evidence, &intent.id).await,
             None => Fate::unknown(Unreadable),
         },

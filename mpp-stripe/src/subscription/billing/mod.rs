@@ -13,7 +13,7 @@ use self::{
     read::Read,
 };
 use super::id::is_id;
-use crate::api::{Answer, Api, ApiError, Call, Form};
+use crate::api::{Api, ApiError, Call, Form, Told};
 
 /// Stripe Billing, for one account of one key.
 #[derive(Clone, Debug)]
@@ -38,9 +38,9 @@ impl Billing {
         path: &str,
         form: Form,
         key: Option<&str>,
-    ) -> Result<Answer, ApiError> {
+    ) -> Result<Told, ApiError> {
         let call = Call::post(path, &form).on_behalf_of(self.account.as_deref());
-        self.api.call(Call { idempotency: key, ..call }).await
+        self.api.tell(Call { idempotency: key, ..call }).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Result<Value, ApiError> {

@@ -16,7 +16,7 @@ use super::{
     stop::{Step, before_money, failed, is_final, refused, unknown},
 };
 use crate::{
-    api::{Answer, ApiError, Form},
+    api::{ApiError, Form, Told},
     subscription::billing::{
         contract::{Contract, interval, is_price},
         invoice::Invoice,
@@ -200,7 +200,7 @@ impl Verifier {
         customer: &str,
         method: &str,
         price: &str,
-    ) -> Result<Answer, ApiError> {
+    ) -> Result<Told, ApiError> {
         let description = order.description.as_deref().filter(|text| text.len() <= 500);
         let form = Form::new()
             .with("customer", customer)
@@ -216,7 +216,7 @@ impl Verifier {
     }
 
     /// A call that moves no money. Where its key holds a failure of Stripe's, it is made under one more.
-    async fn prepared(&self, path: &str, form: Form, key: &str) -> Step<Answer> {
+    async fn prepared(&self, path: &str, form: Form, key: &str) -> Step<Told> {
         let first = self.billing.post(path, form.clone(), Some(key)).await;
         match first {
             Err(ApiError::Unclear { status: 500.., .. }) => {

@@ -1,9 +1,6 @@
 //! What payers and sellers get wrong: typed reasons, and no secret in any of them.
 
-use std::{
-    fmt::Write,
-    sync::{Arc, Mutex},
-};
+use std::fmt::Write;
 
 use mpp_core::{
     Amount, Price,
@@ -19,6 +16,7 @@ use mpp_stripe::{
 use mpp_testkit::stripe::Fault;
 
 use super::stage::{Stage, VISA, Why, answer};
+use crate::log::Log;
 
 /// Nothing that a payer hears, nor what a debugger shows of it, holds a token, a key or Stripe's prose.
 pub(super) fn holds_no_secret(refusal: &Refusal, case: &str) {
@@ -34,32 +32,6 @@ pub(super) fn holds_no_secret(refusal: &Refusal, case: &str) {
     for secret in ["hunter2", "sk_test", "_secret_", "No such thing", "<"] {
         assert!(!shown.contains(secret), "{case}: {secret}: {shown}");
     }
-}
-
-/// A log that a test reads.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        span.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-            let _ = write!(self.0.lock().unwrap(), "{field}={value:?} ");
-        });
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        let _ = write!(self.0.lock().unwrap(), "{} ", event.metadata().level());
-        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-            let _ = writeln!(self.0.lock().unwrap(), "{field}={value:?} ");
-        });
-    }
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 #[tokio::test]
@@ -165,6 +137,25 @@ async fn prices_that_stripe_does_not_charge_are_no_offers() {
 }
 
 #[tokio::test]
+async fn what_was_paid_covers_a_price_that_stripe_does_not_charge_and_no_more() {
+    let stage = Stage::new().await;
+    let covering = |price: &str| {
+        let terms = stage.verifier().covering(&price.parse().unwrap())?;
+        assert_eq!((&*terms.currency, terms.recipient), ("usd", None));
+        Some(terms.amount.get())
+    };
+    for (price, least) in [
+        ("0.30 usd", Some(30)),
+        ("0.501 USD", Some(51)),
+        ("0 usd", Some(0)),
+        ("1000000 usd", Some(100_000_000)),
+        ("0.30 eur", None),
+    ] {
+        assert_eq!(covering(price), least, "{price}");
+    }
+}
+
+#[tokio::test]
 async fn s20_there_is_no_seller_without_a_network_id() {
     let stage = Stage::new().await;
     for bad in ["", "profile 1", "profile/1", &"x".repeat(129)] {
@@ -206,8 +197,7 @@ async fn markup_and_other_alphabets_pass_through_as_they_are() {
 
 #[tokio::test]
 async fn nothing_that_is_logged_or_shown_holds_a_token_or_a_key() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _listening) = Log::listen();
     let stage = Stage::new().await;
     let verifier = stage.verifier();
     let shop = stage.selling("5 usd".parse().unwrap(), verifier.clone());
@@ -233,7 +223,7 @@ async fn nothing_that_is_logged_or_shown_holds_a_token_or_a_key() {
         tokens.push(spt);
     }
     tokens.push(stage.sim.secret_key().to_owned());
-    let written = log.0.lock().unwrap().clone();
+    let written = log.text();
     assert!(written.contains(Reason::OUTCOME_UNKNOWN.as_str()), "{written}");
     let shown = format!("{verifier:?} {:?} {written}", stage.api());
     for secret in tokens {

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use mpp_core::problem::Reason;
+use mpp_core::{Charge, problem::Reason, verifier::Verifier as _};
+use mpp_server::{Offers, Route};
 use mpp_stripe::{
     Currency, TEST_NETWORK,
     charge::{Connect, Options, Verifier, reason},
@@ -387,4 +388,25 @@ async fn nothing_is_sent_under_a_key_that_may_be_forgotten() {
         }
         assert!(script.asked().iter().all(|asked| asked.starts_with("GET ")), "{case}");
     }
+}
+
+#[tokio::test]
+async fn a_pass_over_the_books_asks_the_account_that_was_charged() {
+    let (one, two) = (Stage::new().await, Stage::new().await);
+    let first = one.shop();
+    // Another account on the same gate: in test mode both are on the network `internal`.
+    let second = two.verifier();
+    assert_ne!(second.settles_at(), one.verifier().settles_at());
+    let offers = Offers::<Charge>::of("5 usd".parse().unwrap()).via(&Arc::new(second));
+    let route = Route::from(offers.into_vec().unwrap());
+    first.gate.recovers(&route);
+    let shop = Shop { stage: two.clone(), gate: first.gate.clone(), route };
+    let shown = shop.pay(VISA).await;
+    two.sim.next(Fault::AnswerLost);
+    assert_eq!(shop.refused(&shown).await, UNKNOWN);
+    assert_eq!(two.succeeded(), 1);
+    one.sim.advance(Duration::from_secs(60));
+    two.sim.advance(Duration::from_secs(60));
+    shop.gate.recover().await.unwrap();
+    shop.delivers(&shown).await;
 }

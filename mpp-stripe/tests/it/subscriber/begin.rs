@@ -182,7 +182,12 @@ async fn an_order_of_yesterday_is_not_sent_and_one_that_got_through_is_found() {
 #[tokio::test]
 async fn a_subscription_that_was_begun_is_settled_at_its_own_place() {
     let stage = Stage::new().await;
-    assert_eq!(stage.shop.settles_at(), format!("{NETWORK}/test"));
-    let connected = stage.shop.account("acct_1").unwrap();
-    assert_eq!(connected.settles_at(), format!("{NETWORK}/acct_1/test"));
+    let place = stage.shop.settles_at().into_owned();
+    let key = place.strip_prefix(&format!("{NETWORK}/test-")).unwrap();
+    assert!(key.len() == 8 && !stage.sim.secret_key().contains(key), "{place}");
+    let connected = stage.shop.clone().account("acct_1").unwrap();
+    assert_eq!(connected.settles_at(), format!("{NETWORK}/acct_1/test-{key}"));
+    // Another account in test mode, on the same network.
+    let other = Stage::new().await;
+    assert_ne!(other.shop.settles_at(), place);
 }

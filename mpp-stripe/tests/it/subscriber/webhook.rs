@@ -17,7 +17,7 @@ use mpp_core::{
 use mpp_stripe::webhook::{BadSignature, Webhook, WebhookError, WebhookSecret};
 use serde_json::{Value, json};
 
-use super::stage::{DAY, NETWORK, Now, Stage, VISA, WEEK, period, settled};
+use super::stage::{DAY, Now, Stage, VISA, WEEK, period, settled};
 
 fn webhook(stage: &Stage) -> Webhook {
     let secret = WebhookSecret::new(stage.sim.webhook_secret()).unwrap();
@@ -44,7 +44,7 @@ async fn a_paid_invoice_is_the_charge_of_its_period() {
     let notice = heard(&stage, &paid[1]).await.unwrap().unwrap();
     assert_eq!(
         (notice.place, notice.subscription),
-        (format!("{NETWORK}/test"), agreement.began.id.clone())
+        (stage.shop.settles_at().into_owned(), agreement.began.id.clone())
     );
     assert_eq!(notice.event, paid[1]["id"].as_str().unwrap());
     let Said::Charged { start, settlement } = notice.said else { panic!() };

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use alloy::primitives::uint;
 use mpp_core::{
+    Price,
     problem::{Reason, Rejection},
     transport::Resource,
     verifier::Asking,
@@ -411,6 +412,23 @@ async fn prices_are_said_exactly_or_not_at_all_and_details_last() {
     for (verifier, price, amount) in cases {
         let terms = verifier.terms(&price.parse().unwrap());
         assert_eq!(terms.ok().map(|terms| terms.amount.get()), amount, "{price}");
+    }
+    // What would pay for a price, exact or not, is in the same token and to the same recipient.
+    for (verifier, price, amount) in [
+        (&usd, "0.10 usd", Some(100_000)),
+        (&usd, "0.0000001 usd", Some(1)),
+        (&usd, "1 eur", None),
+        (&usd, "1.0000001 0x20c0000000000000000000000000000000000000", Some(1_000_001)),
+        (&usd, "1 0x20c0000000000000000000000000000000000001", None),
+        (&other, "1 usd", None),
+        (&other, "0.0000015 0x20c0000000000000000000000000000000000042", Some(2)),
+    ] {
+        let price: Price = price.parse().unwrap();
+        let covering = verifier.covering(&price);
+        assert_eq!(covering.as_ref().map(|terms| terms.amount.get()), amount, "{price:?}");
+        if let (Ok(terms), Some(covering)) = (verifier.terms(&price), covering) {
+            assert_eq!(covering, terms);
+        }
     }
     assert!(usd.clone().currency(SHOP).is_err());
     assert!(Verifier::new(&Chain::MODERATO, "0x22", Arc::new(Scripted::default())).is_err());
