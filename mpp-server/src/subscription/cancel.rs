@@ -52,14 +52,14 @@ impl Agreements {
         let marked = self
             .change(key, |entry| {
                 let Some(held) = &mut entry.held else { return Ok(None) };
-                let it = &mut held.agreement;
-                let fresh = it.cancelled.is_none();
+                let it = &held.agreement;
+                // A charge that may have been made is for a period, which is then served too.
+                let last = held.order.as_ref().map_or(it.paid, |order| order.period.max(it.paid));
+                let end = it.cadence.period(&it.began.anchor, last).map(|period| period.end);
+                let end = end.unwrap_or_else(|| now.clone());
+                // A rail may have said that it ends later than that, on a day that its seller chose.
+                let fresh = it.cancelled.as_ref().is_none_or(|known| end.is_before(known));
                 if fresh {
-                    // A charge that may have been made is for a period, which is then served too.
-                    let last =
-                        held.order.as_ref().map_or(it.paid, |order| order.period.max(it.paid));
-                    let end = it.cadence.period(&it.began.anchor, last).map(|period| period.end);
-                    let end = end.unwrap_or_else(|| now.clone());
                     held.end(&end);
                 }
                 Ok(Some((held.agreement.clone(), fresh)))

@@ -162,6 +162,25 @@ async fn an_end_that_the_rail_says_takes_nothing_away_that_was_paid() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_cancels_is_not_charged_until_a_later_end_that_the_rail_said() {
+    let house = House::new();
+    let paid_until = house.subscribe("alice").await.timestamp.plus(DAY * 30);
+    let in_a_year = paid_until.plus(DAY * 335);
+    let end = Notice::new("end", "the club", "club0", Said::Ended(in_a_year));
+    assert_eq!(house.hear(&end).await, Heard::Ended);
+    let cancel = async || house.gate.subscriptions().cancel(PRODUCT, "alice").await.unwrap();
+    let state = cancel().await.unwrap();
+    assert!(state.cancelled.is_some() && state.cancelled == state.paid_until);
+    assert_eq!((state.rail_untold, house.club.told()), (false, 1));
+    // Said again by either, it stays as it is.
+    assert_eq!(house.hear(&end).await, Heard::Ended);
+    assert_eq!((cancel().await, house.club.told()), (Some(state), 1));
+    house.clock.advance(DAY * 30);
+    assert_eq!(house.refused("alice", None).await, (402, Reason::SUBSCRIPTION_OVER, 1));
+    assert_eq!(house.club.charges(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_notice_of_a_charge_answers_an_order_whose_answer_was_lost() {
     let house = House::new();
     house.subscribe("alice").await;

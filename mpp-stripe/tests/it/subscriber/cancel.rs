@@ -1,5 +1,7 @@
 //! Cancelling: at the end of what was paid, and never a charge more.
 
+use std::time::Duration;
+
 use mpp_core::renewer::Renewer;
 
 use super::stage::{DAY, Stage, VISA, WEEK, failed, period};
@@ -63,4 +65,33 @@ async fn a_cancel_that_was_not_heard_is_said_again() {
     // The paid period goes on.
     stage.sim.advance(DAY);
     assert_eq!(stage.living(), 1);
+}
+
+#[tokio::test]
+async fn a_period_that_begins_while_stripe_is_told_is_not_charged() {
+    let stage = Stage::new().await;
+    let mut agreement = stage.subscribed(VISA).await;
+    let customer = agreement.began.kept["customer"].as_str().unwrap().to_owned();
+    let item = [("customer", customer.as_str()), ("amount", "5"), ("currency", "usd")];
+    stage.post("/v1/invoiceitems", &item).await;
+    let end = agreement.cancel().unwrap();
+    // Removing the item takes its time, and the next period begins meanwhile.
+    stage.sim.next(mpp_testkit::stripe::Fault::Slow(Duration::from_millis(300)));
+    let meanwhile = async {
+        while stage.sim.objects("invoiceitem")[0]["deleted"] != true {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stage.sim.advance(WEEK);
+    };
+    let (said, ()) = tokio::join!(stage.shop.cancel(&agreement, &end), meanwhile);
+    said.unwrap();
+    assert!(
+        stage
+            .sim
+            .calls()
+            .iter()
+            .any(|call| call.form.iter().any(|(name, _)| name == "cancel_at_period_end"))
+    );
+    stage.sim.advance(DAY);
+    assert_eq!((stage.living(), stage.invoices("open"), stage.taken()), (0, 0, 999));
 }
