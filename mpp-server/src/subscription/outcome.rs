@@ -123,7 +123,13 @@ impl Agreements {
                 let (Some(start), false) = (&start, held.agreement.paid >= period) else {
                     return Ok(false);
                 };
+                let (before, told) = (held.agreement.cancelled.clone(), held.cancelling.clone());
                 held.end(start);
+                if held.agreement.cancelled == before {
+                    // Over already, by this or by its owner's word: nothing is news, to the rail neither.
+                    held.cancelling = told;
+                    return Ok(false);
+                }
                 held.declined = declined;
                 Ok(true)
             })

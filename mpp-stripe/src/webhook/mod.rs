@@ -175,6 +175,7 @@ fn said(contract: &Contract, invoice: &Invoice) -> Option<Said> {
             let settlement = charge(&contract.id, &invoice.id);
             Some(Said::Charged { start, settlement })
         }
+        Status::Open if invoice.is_by_hand() => None,
         Status::Open if invoice.unpayable(&agreed, span).is_none() && invoice.was_tried() => {
             Some(Said::Declined { start })
         }

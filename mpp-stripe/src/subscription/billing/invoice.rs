@@ -54,6 +54,11 @@ impl Invoice {
         self.body.text("billing_reason") == Some("subscription_create")
     }
 
+    /// Whether somebody made it by hand: its seller's own business, whatever subscription it names.
+    pub(crate) fn is_by_hand(&self) -> bool {
+        self.body.text("billing_reason") == Some("manual")
+    }
+
     /// The subscription it belongs to.
     pub(crate) fn subscription(&self) -> Option<&str> {
         let parent = self.body.get("parent")?;

@@ -151,7 +151,8 @@ fn its_own<'i>(invoices: &'i [Invoice], order: &Renew) -> Option<&'i Invoice> {
     let within = |invoice: &&Invoice| {
         // What has not one line is of this period, if of any: it is looked at, and fits nothing.
         let begins = invoice.span.map_or(order.start, |(start, _)| start);
-        (order.start..order.end).contains(&begins) && !invoice.is_first()
+        let other = invoice.is_first() || invoice.is_by_hand();
+        (order.start..order.end).contains(&begins) && !other
     };
     let rank = |invoice: &&Invoice| match invoice.status {
         Status::Paid => 0,
@@ -165,6 +166,7 @@ fn its_own<'i>(invoices: &'i [Invoice], order: &Renew) -> Option<&'i Invoice> {
 /// Whether an invoice is of a period that is over, and not paid.
 fn is_stale(invoice: &Invoice, order: &Renew) -> bool {
     matches!(invoice.status, Status::Draft | Status::Open)
+        && !invoice.is_by_hand()
         && invoice.span.is_some_and(|(_, end)| end <= order.start)
 }
 
@@ -183,4 +185,37 @@ fn over() -> Rejection {
 
 fn not_as_agreed() -> Rejection {
     Rejection::failed("What would be charged is not what was agreed. The subscription was ended.")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn what_a_seller_bills_by_hand_is_no_periods_charge_and_is_left_alone() {
+        let order: Renew = serde_json::from_value(json!({
+            "kept": { "subscription": "sub_1", "customer": "cus_1" },
+            "terms": { "amount": "5000", "currency": "usd", "cadence": { "unit": "week", "count": 1 } },
+            "start": 100, "end": 200,
+        }))
+        .unwrap();
+        let invoice = |id: &str, status: &str, reason: &str, start: i64| {
+            let period = json!({ "start": start, "end": start + 100 });
+            let lines = json!({ "has_more": false, "data": [{ "period": period }] });
+            let body: Value =
+                json!({ "id": id, "status": status, "billing_reason": reason, "lines": lines });
+            Invoice::read(body).unwrap()
+        };
+        let invoices = [
+            invoice("in_hand", "paid", "manual", 100),
+            invoice("in_late", "open", "manual", 0),
+            invoice("in_stale", "open", "subscription_cycle", 0),
+            invoice("in_due", "open", "subscription_cycle", 100),
+        ];
+        assert_eq!(its_own(&invoices, &order).map(|it| it.id.as_str()), Some("in_due"));
+        let stale = invoices.iter().filter(|it| is_stale(it, &order)).map(|it| it.id.as_str());
+        assert_eq!(Vec::from_iter(stale), ["in_stale"]);
+    }
 }
