@@ -200,16 +200,22 @@ impl Agreements {
     /// Asks after the orders of an entry that nobody has in hand, of agreements of before too. Whether any is left open.
     pub(super) async fn ask_after(&self, key: &Key) -> Result<bool, Rejection> {
         let local = self.0.locals.of(key);
-        // Somebody of this process has it in hand.
-        let Ok(turn) = local.ordering.clone().try_lock_owned() else { return Ok(true) };
+        let asked = match local.ordering.clone().try_lock_owned() {
+            Ok(_turn) => self.ask_in_turn(key).await,
+            // Somebody of this process has it in hand.
+            Err(_) => Ok(true),
+        };
+        self.0.locals.leave(key, local);
+        asked
+    }
+
+    async fn ask_in_turn(&self, key: &Key) -> Result<bool, Rejection> {
         let Some((_, entry)) = self.read(key).await? else { return Ok(false) };
         let (mut open, all) = (false, entry.held.iter().chain(&entry.past));
         for (held, order) in all.filter_map(|held| Some((held, held.order.as_ref()?))) {
             let asked = self.is_free(order.holder, order.until);
             open |= !asked || self.resume(key, &held.agreement, order).await.is_err();
         }
-        drop(turn);
-        self.0.locals.leave(key, local);
         Ok(open)
     }
 
